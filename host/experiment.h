@@ -1,0 +1,89 @@
+/* An experiment: what an ini file describes, parsed, checked, with every default filled in.
+ *
+ * The keys, their defaults and their documentation are one table in experiment.c; configs/reference.ini is checked against it.
+ * Every key is `search` (it decides the history) or `machine` (it does not; contract 2). */
+#ifndef GSOS_EXPERIMENT_H
+#define GSOS_EXPERIMENT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "dataset.h"
+#include "error.h"
+#include "plan.h"
+#include "sampler.h"
+#include "space.h"
+
+enum { STRATEGIES_MAX = 8, ENQUEUE_MAX = 64 };
+enum history_kind { HISTORY_DEFAULT, HISTORY_GROUP, HISTORY_ALL };
+
+/* A configuration to try first ([enqueue]): given values; the others stay at the defaults. */
+struct enqueued {
+  char name[SPACE_NAME_MAX];
+  double values[SPACE_MAX];
+};
+
+struct experiment {
+  char path[1024]; /* the ini file, as given */
+  /* [experiment] */
+  char name[128]; /* default: the ini file's name without .ini */
+  uint64_t seed;  /* 0 */
+  int n_strategies;
+  char strategies[STRATEGIES_MAX][32]; /* grouped, simultaneous */
+  int rounds;                          /* 1 */
+  int trials;                          /* 100 a strategy and round */
+  char sampler[32];                    /* tpe */
+  char objective[32];                  /* cnn */
+  bool maximize;                       /* direction; cnn: maximize; function: its own unless given */
+  char direction[16];                  /* maximize | minimize | "" = the objective's own */
+  char output[1024];                   /* machine; default results/NAME */
+  double time_limit_s;                 /* machine; 0: none */
+  bool has_target;
+  double target; /* stop a study when a trial reaches it */
+  /* [dataset], [model], [function] */
+  struct dataset_options dataset;
+  struct model_options model;
+  char function[64]; /* objective = function: its name */
+  /* [space], [groups] */
+  struct space space;
+  struct groups groups;
+  /* [tpe], [grid] */
+  struct sampler_settings sampler_settings;
+  enum history_kind history;
+  /* [enqueue] */
+  int n_enqueued;
+  struct enqueued enqueued[ENQUEUE_MAX];
+  /* [scheduler] */
+  int parallel;         /* search; 4: trials of a study that may be in flight */
+  char devices[128];    /* machine; auto | cpu */
+  int slots;            /* machine; trials at once on this machine; 0: one a core */
+  int64_t trial_memory; /* search; bytes; 16 GiB */
+  double timeout_s;     /* machine; 0: off */
+};
+
+/* Reads `path`, applies `settings` ("section.key=value", later ones win), checks all.  Errors are ERROR_CONFIG and name
+ * file, section, key, value and what would be right.  `path` NULL: defaults and settings only. */
+int experiment_load(struct experiment *x, const char *path, const char *const *settings, int n_settings,
+                    struct error *e);
+void experiment_destroy(struct experiment *x);
+
+/* All search keys as canonical "section.key = value" lines, sorted (malloc'ed): equal text, equal search. Paths of the data
+ * set are left out (the data's fingerprint stands for them). */
+char *experiment_search_text(const struct experiment *x);
+
+/* The keys whose lines differ between two search texts, as "section.key (was A, is B)", into `e`-sized text; 0 if none. */
+int experiment_search_compare(const char *stored, const char *now, char *differences, size_t size);
+
+/* Writes an ini that holds `values` as the defaults of the space, and everything else of x: `gsos train` on it trains that
+ * configuration, `gsos run` searches from it.  Malloc'ed text. */
+char *experiment_best_ini(const struct experiment *x, const double *values);
+
+/* For `--help`-like listings and the reference test: key number i, NULL past the end. */
+struct experiment_key {
+  const char *section, *key, *kind; /* kind: "search" or "machine" */
+  const char *default_text;         /* "" where there is none */
+  const char *help;                 /* one line */
+};
+const struct experiment_key *experiment_key(int i);
+
+#endif

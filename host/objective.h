@@ -1,0 +1,110 @@
+/* Objectives: the only thing that `sched/` knows of what a trial is.
+ *
+ *   cost        of a configuration: feasible, FLOPs, steps, bytes; known before it runs
+ *   open        a place on a device, with room for `capacity` trials at once (1 on the CPU, a cohort on a GPU)
+ *   add         a trial to a place
+ *   advance     until a member ends an epoch; returns events
+ *   checkpoint, restore a member
+ *   remove      a member; close the place
+ *
+ * The CNN is one objective, analytic functions are another; external commands and tables come later, without a change of
+ * any caller.  A place belongs to the thread that opened it; cost may be called from any thread. */
+#ifndef GSOS_OBJECTIVE_H
+#define GSOS_OBJECTIVE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "error.h"
+#include "space.h"
+
+struct experiment;
+
+struct objective_cost {
+  bool feasible;
+  char reason[200]; /* why not */
+  double flops;     /* of the whole trial; an analytic function: 0 */
+  int64_t steps, images;
+  int epochs;
+  int64_t bytes; /* host memory while it runs */
+};
+
+struct trial_spec {
+  int id;               /* the caller's name for the member in events; unique within a place */
+  uint64_t key;         /* the trial's Philox key */
+  const double *values; /* [space->n]; copied by add */
+};
+
+enum trial_event_kind {
+  TRIAL_EPOCH,          /* an epoch ended: value, loss are of this epoch */
+  TRIAL_DONE,           /* the last epoch ended: value, loss are the trial's */
+  TRIAL_FAILED,         /* the search's failure (diverged ...): reason; the member may be removed */
+  TRIAL_MACHINE_FAILED, /* the machine's failure: reason; the trial may run again elsewhere */
+};
+
+struct trial_event {
+  int id;
+  enum trial_event_kind kind;
+  int epoch;    /* epochs ended so far, 1 ... */
+  int epochs;   /* of the whole trial */
+  double value; /* as the objective's direction has it: validation accuracy, or the function's value */
+  double loss;  /* validation loss; 0 where there is none */
+  double training_loss;
+  double seconds; /* the trial's own time since the last event (contract 8) */
+  int64_t images; /* images trained since the last event */
+  char reason[200];
+};
+
+/* The result of a network on the test set, or NaN where the objective has none. */
+struct objective_test {
+  bool available;
+  double value, loss;
+  int n, correct;
+};
+
+struct place; /* opaque, the objective's own */
+
+struct objective {
+  const char *name; /* "cnn", "function" */
+  bool maximize;
+  const char *value_name; /* "validation accuracy", "value" */
+  bool has_epochs, has_network, has_test;
+  void *state;
+
+  int (*cost)(struct objective *o, const double *values, struct objective_cost *cost, struct error *e);
+  int (*open)(struct objective *o, struct place **p, int device, int capacity, struct error *e);
+  int (*add)(struct place *p, const struct trial_spec *spec, struct error *e); /* ERROR_MACHINE: no room, no memory */
+  /* Runs until at least one member ends an epoch.  *n_events <= max.  `stop` is looked at after every training step:
+   * where it is set, ERROR_INTERRUPTED and the members are lost. */
+  int (*advance)(struct place *p, struct trial_event *events, int max, int *n_events, const volatile int *stop,
+                 struct error *e);
+  int (*checkpoint)(struct place *p, int id, void **block, size_t *bytes, struct error *e);
+  int (*restore)(struct place *p, const struct trial_spec *spec, const void *block, size_t bytes, struct error *e);
+  void (*remove)(struct place *p, int id);
+  void (*close)(struct place *p); /* takes NULL */
+
+  /* Writes the network of a member, as it is now, to `path` (safetensors; written aside, synced and renamed into place),
+   * and `best.ini`-like configuration beside it where `ini_path` is not NULL.  NULL where has_network is false. */
+  int (*save)(struct place *p, int id, const char *path, const char *ini_path, struct error *e);
+  /* Evaluates a saved network on the test set, once (contract 5). */
+  int (*test)(struct objective *o, const char *path, struct objective_test *result, const volatile int *stop,
+              struct error *e);
+  /* What a result depends on beyond the search keys: trainer, precision, device model or instruction set, library versions. */
+  void (*description)(struct objective *o, char *text, size_t size);
+  void (*destroy)(struct objective *o);
+};
+
+/* The objective that the experiment names ([experiment] objective = cnn | function).  Opens the data set (progress may be
+ * NULL).  ERROR_CONFIG where the space does not fit the objective. */
+typedef bool (*objective_progress)(void *context, const char *what, int64_t done, int64_t total);
+int objective_create(struct objective **o, const struct experiment *x, objective_progress progress, void *context,
+                     struct error *e);
+void objective_destroy(struct objective *o); /* takes NULL */
+
+/* Constructors, one a file. */
+int objective_cnn_create(struct objective **o, const struct experiment *x, objective_progress progress, void *context,
+                         struct error *e);
+int objective_function_create(struct objective **o, const struct experiment *x, struct error *e);
+
+#endif

@@ -1,0 +1,99 @@
+/* The search space: a list of hyperparameters, of any names, that samplers, strategies, store and printers walk.
+ *
+ * A configuration is `double values[space->n]` in one *internal* representation everywhere, the one that Optuna stores:
+ *   float        the value itself (not its logarithm)
+ *   int          the value itself, a whole number
+ *   ordinal      the index into its ordered numbers
+ *   categorical  the index into its labels
+ * Only the network plan and the analytic functions give names a meaning. */
+#ifndef GSOS_SPACE_H
+#define GSOS_SPACE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "error.h"
+
+enum {
+  SPACE_MAX = 64,         /* hyperparameters in a space */
+  SPACE_NAME_MAX = 64,    /* bytes of a name or a label, the final 0 included */
+  SPACE_CHOICES_MAX = 256 /* choices of an ordinal or categorical */
+};
+
+enum param_type { PARAM_FLOAT, PARAM_INT, PARAM_ORDINAL, PARAM_CATEGORICAL };
+
+struct param {
+  char name[SPACE_NAME_MAX];
+  enum param_type type;
+  bool log;                       /* float and int: searched in the logarithm */
+  double low, high;               /* both inclusive; ordinal and categorical: 0 and n_choices - 1 */
+  int n_choices;                  /* ordinal and categorical, else 0 */
+  double *numbers;                /* [n_choices] ordinal: ascending numbers; else NULL */
+  char (*labels)[SPACE_NAME_MAX]; /* [n_choices] ordinal and categorical: the text of each choice; else NULL */
+  double default_value;           /* internal */
+};
+
+struct space {
+  int n;
+  struct param params[SPACE_MAX];
+};
+
+/* Parses one line of an ini file's [space] section into `p`.  The grammar, in which white space separates and order of
+ * the words after the type is free but for the range coming first:
+ *   lr              = float 1e-5 .. 1 log default 0.01
+ *   num_conv_layers = int 2 .. 4 default 3
+ *   num_fc_units    = int 64 .. 256 default 64          (`log` allowed)
+ *   stride          = ordinal 1, 2 default 1
+ *   optimizer       = categorical adam, sgd default adam
+ * Errors (ERROR_CONFIG) say what is wrong with the text and what would be right; the caller prefixes file, section, key. */
+int param_parse(struct param *p, const char *name, const char *text, struct error *e);
+
+/* The same line back, such that param_parse gives an equal param. */
+void param_format(const struct param *p, char *text, size_t size);
+
+void space_init(struct space *s);    /* empty */
+void space_destroy(struct space *s); /* frees what the params own; s may be zeroed */
+int space_copy(struct space *to, const struct space *from, struct error *e);
+int space_index(const struct space *s, const char *name); /* -1 where there is none */
+
+/* Text of an internal value, as the ini file would say it ("0.01", "3", "adam"); floats round-trip (%.17g shortest). */
+void param_value_format(const struct param *p, double value, char *text, size_t size);
+
+/* Internal value of a text as the ini file says it; ERROR_CONFIG where it is not one of p's values. */
+int param_value_parse(const struct param *p, const char *text, double *value, struct error *e);
+
+/* Number of different values: 0 for a float, else count. */
+int64_t param_count(const struct param *p);
+
+/* What the value means as a number: ordinal → numbers[index], categorical → index, else itself. */
+double param_number(const struct param *p, double value);
+
+/* Brings a value to the nearest one that p allows (clamps, rounds int, ordinal and categorical). */
+double param_clamp(const struct param *p, double value);
+
+/* Unit-cube coordinate of a value and back: linear or log min-max; ints and ordinals as equal cells ((i + 0.5)/count in
+ * their own (log or linear) scale is the centre of a cell); categoricals as (index + 0.5)/count. unit in [0, 1). */
+double param_to_unit(const struct param *p, double value);
+double param_from_unit(const struct param *p, double unit);
+
+void space_defaults(const struct space *s, double *values);
+bool space_equal(const struct space *s, const double *a, const double *b);
+
+/* Optuna's distribution_json of a param (METHODS: FloatDistribution, IntDistribution, CategoricalDistribution; an ordinal
+ * is a CategoricalDistribution whose choices are its numbers). Returns malloc'ed text, NULL without memory. */
+char *param_distribution_json(const struct param *p);
+
+/* Importance groups: which hyperparameters are searched together, in which order, with what share of the trials. */
+struct groups {
+  int n;
+  char names[SPACE_MAX][SPACE_NAME_MAX];
+  double ratio[SPACE_MAX];
+  int of[SPACE_MAX]; /* [space.n] the group of each hyperparameter */
+};
+
+/* Splits `trials` by the ratio: first floors, then what is left one by one to the largest remainders, ties to the
+ * earlier group.  count[groups->n]. */
+void groups_split(const struct groups *g, int trials, int *count);
+
+#endif
