@@ -10,7 +10,8 @@
 
 #include "error.h"
 
-enum dataset_format { DATASET_AUTO, DATASET_IDX, DATASET_CIFAR10, DATASET_CIFAR100, DATASET_FOLDER };
+/* DATASET_AUTO: told from what the ini gives and what lies in the folder. */
+enum dataset_format { DATASET_AUTO, DATASET_IDX, DATASET_CIFAR10, DATASET_CIFAR100, DATASET_FOLDER, DATASET_NPZ };
 enum dataset_resize { RESIZE_AREA, RESIZE_LANCZOS };
 enum bad_image_policy { BAD_IMAGE_FAIL, BAD_IMAGE_SKIP };
 
@@ -50,6 +51,7 @@ struct dataset {
   float mean[4], deviation[4]; /* [channels] of x/255 over the training split, after the validation split */
   int n_skipped;               /* bad images left out (on_bad_image = skip) */
   char skipped_summary[1000];  /* names and reasons of the first few */
+  int n_ignored;               /* other files in an image folder: hidden, or neither .jpg, .jpeg nor .png */
   uint64_t fingerprint;        /* of the bytes and the labels used (all parts), for the study's record */
   void *owned;                 /* dataset.c's own: mappings, allocations */
 };
