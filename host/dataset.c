@@ -127,8 +127,7 @@ static int read_source(struct dataset_source *s, const struct dataset_options *o
     return source_read_cifar(s, o, format, cache, e);
   case DATASET_NPZ:
   case DATASET_FOLDER:
-    (void)progress, (void)context;
-    return error_set(e, ERROR_CONFIG, "[dataset] path = %s: this format is not read yet", o->path);
+    return source_read_folder(s, o, cache, progress, context, e);
   default:
     return source_read_idx(s, o, cache, e);
   }
