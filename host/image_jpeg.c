@@ -149,7 +149,8 @@ static int decode(struct jpeg_state *s, FILE *in, const struct image_format *f, 
   int orientation = orientation_of(cinfo);
   cinfo->dct_method = JDCT_ISLOW;
   cinfo->scale_num = 1;
-  cinfo->scale_denom = (unsigned)reduction(cinfo, orientation, f);
+  int reduced = reduction(cinfo, orientation, f);
+  cinfo->scale_denom = (unsigned)reduced;
   switch (cinfo->jpeg_color_space) {
   case JCS_CMYK:
   case JCS_YCCK:
@@ -171,8 +172,8 @@ static int decode(struct jpeg_state *s, FILE *in, const struct image_format *f, 
   jpeg_start_decompress(cinfo);
 
   int width = (int)cinfo->output_width, have = cinfo->output_components;
-  s->resizer =
-      resizer_create(width, (int)cinfo->output_height, f->channels, orientation, f->width, f->height, f->resize);
+  s->resizer = resizer_create((int)cinfo->image_width, (int)cinfo->image_height, reduced, f->channels, orientation,
+                              f->width, f->height, f->resize);
   s->row = malloc((size_t)width * (size_t)have);
   s->converted = malloc((size_t)width * 3);
   if (!s->resizer || !s->row || !s->converted) return error_set(e, ERROR_MACHINE, "no memory to decode it");

@@ -91,7 +91,7 @@ static int decode(struct png_state *s, FILE *in, const struct image_format *f, s
   if (have < 1 || have > 4 || row_bytes != (size_t)width * (size_t)have)
     return error_set(e, ERROR_FAILED, "is a PNG image of an unknown kind");
 
-  s->resizer = resizer_create(width, height, f->channels, orientation, f->width, f->height, f->resize);
+  s->resizer = resizer_create(width, height, 1, f->channels, orientation, f->width, f->height, f->resize);
   s->converted = malloc((size_t)width * 3);
   if (!s->resizer || !s->converted) return error_set(e, ERROR_MACHINE, "no memory to decode it");
   if (passes == 1) {

@@ -30,7 +30,6 @@ struct filter {
 };
 
 struct resizer {
-  struct crop crop;
   int channels, orientation;
   int mid_width, mid_height; /* of the output, as it is stored: before it is turned */
   struct filter across, down;
@@ -55,23 +54,25 @@ static double sinc(double x)
   return sin(x) / x;
 }
 
-/* Weight of input pixel i for output pixel o. */
-static double weight(enum dataset_resize kind, double scale, int o, int i)
+/* Weight of input pixel i for output pixel o, which covers start + o * scale ... start + (o + 1) * scale. */
+static double weight(enum dataset_resize kind, double start, double scale, int o, int i)
 {
-  if (kind == RESIZE_AREA && scale >= 1) return overlap(o * scale, (o + 1) * scale, i, i + 1);
+  if (kind == RESIZE_AREA && scale >= 1) return overlap(start + o * scale, start + (o + 1) * scale, i, i + 1);
   double stretch = scale > 1 ? scale : 1;
-  double x = fabs((i + 0.5 - (o + 0.5) * scale) / stretch);
+  double x = fabs((i + 0.5 - start - (o + 0.5) * scale) / stretch);
   if (kind == RESIZE_AREA) return x < 1 ? 1 - x : 0;
   return x < 3 ? sinc(x) * sinc(x / 3) : 0;
 }
 
-static int filter_make(struct filter *f, int n_in, int n_out, enum dataset_resize kind)
+/* From the stretch [start, start + length) of n_in inputs to n_out outputs. */
+static int filter_make(struct filter *f, int n_in, double start, double length, int n_out, enum dataset_resize kind)
 {
-  double scale = (double)n_in / n_out, stretch = scale > 1 ? scale : 1;
+  int begin = (int)start, end = (int)ceil(start + length) < n_in ? (int)ceil(start + length) : n_in;
+  double scale = length / n_out, stretch = scale > 1 ? scale : 1;
   double reach = kind == RESIZE_LANCZOS ? 3 * stretch : stretch; /* area: at most; weights outside are 0 */
   f->n_out = n_out;
   f->stride = (int)(2 * reach) + 3;
-  if (f->stride > n_in) f->stride = n_in;
+  if (f->stride > end - begin) f->stride = end - begin;
   f->first = malloc((size_t)n_out * sizeof *f->first);
   f->count = malloc((size_t)n_out * sizeof *f->count);
   f->weights = calloc((size_t)n_out * (size_t)f->stride, sizeof *f->weights);
@@ -81,14 +82,15 @@ static int filter_make(struct filter *f, int n_in, int n_out, enum dataset_resiz
     return -1;
   }
   for (int o = 0; o < n_out; o++) {
-    int low = (int)floor((o + 0.5) * scale - reach), high = (int)ceil((o + 0.5) * scale + reach);
-    if (low < 0) low = 0;
-    if (high > n_in) high = n_in;
+    double centre = start + (o + 0.5) * scale;
+    int low = (int)floor(centre - reach), high = (int)ceil(centre + reach);
+    if (low < begin) low = begin;
+    if (high > end) high = end;
     if (high - low > f->stride) high = low + f->stride;
     double sum = 0, so_far = 0;
-    while (low + 1 < high && weight(kind, scale, o, low) == 0) low++;
-    while (low + 1 < high && weight(kind, scale, o, high - 1) == 0) high--;
-    for (int i = low; i < high; i++) sum += w[i - low] = weight(kind, scale, o, i);
+    while (low + 1 < high && weight(kind, start, scale, o, low) == 0) low++;
+    while (low + 1 < high && weight(kind, start, scale, o, high - 1) == 0) high--;
+    for (int i = low; i < high; i++) sum += w[i - low] = weight(kind, start, scale, o, i);
     /* Rounding the running sum, not each weight, makes the whole numbers add up to 2^15. */
     int32_t before = 0;
     for (int i = low; i < high; i++) {
@@ -152,13 +154,15 @@ struct crop centre_crop(int width, int height, int orientation, int out_width, i
 
 /* --------------------------------------------------------------------------------------------- resizer */
 
-struct resizer *resizer_create(int width, int height, int channels, int orientation, int out_width, int out_height,
-                               enum dataset_resize kind)
+struct resizer *resizer_create(int width, int height, int reduced, int channels, int orientation, int out_width,
+                               int out_height, enum dataset_resize kind)
 {
   struct resizer *r = calloc(1, sizeof *r);
   if (!r) return NULL;
   bool transposed = turn_of(orientation).transposed;
-  r->crop = centre_crop(width, height, orientation, out_width, out_height);
+  struct crop crop = centre_crop(width, height, orientation, out_width, out_height);
+  int row_width = (width + reduced - 1) / reduced, rows = (height + reduced - 1) / reduced;
+  double by = reduced;
   r->channels = channels;
   r->orientation = orientation;
   r->mid_width = transposed ? out_height : out_width;
@@ -166,8 +170,8 @@ struct resizer *resizer_create(int width, int height, int channels, int orientat
   size_t line = (size_t)r->mid_width * (size_t)channels;
   r->line = malloc(line * sizeof *r->line);
   r->sums = calloc(line * (size_t)r->mid_height, sizeof *r->sums);
-  if (!r->line || !r->sums || filter_make(&r->across, r->crop.width, r->mid_width, kind) ||
-      filter_make(&r->down, r->crop.height, r->mid_height, kind)) {
+  if (!r->line || !r->sums || filter_make(&r->across, row_width, crop.x / by, crop.width / by, r->mid_width, kind) ||
+      filter_make(&r->down, rows, crop.y / by, crop.height / by, r->mid_height, kind)) {
     resizer_destroy(r);
     return NULL;
   }
@@ -189,7 +193,7 @@ static inline void filter_row(const struct resizer *r, const uint8_t *row, int c
 {
   const struct filter *f = &r->across;
   for (int x = 0; x < r->mid_width; x++) {
-    const uint8_t *p = row + (size_t)(r->crop.x + f->first[x]) * (size_t)channels;
+    const uint8_t *p = row + (size_t)f->first[x] * (size_t)channels;
     const int32_t *w = f->weights + (size_t)x * (size_t)f->stride;
     int32_t sum[4] = {0};
     for (int k = 0; k < f->count[x]; k++, p += channels)
@@ -200,15 +204,15 @@ static inline void filter_row(const struct resizer *r, const uint8_t *row, int c
 
 void resizer_row(struct resizer *r, const uint8_t *row)
 {
-  int y = r->y++ - r->crop.y;
-  if (y < 0 || y >= r->crop.height) return;
+  int y = r->y++;
+  const struct filter *f = &r->down;
+  if (y < f->first[0] || y >= f->first[f->n_out - 1] + f->count[f->n_out - 1]) return;
   if (r->channels == 1)
     filter_row(r, row, 1);
   else if (r->channels == 3)
     filter_row(r, row, 3);
   else
     filter_row(r, row, r->channels);
-  const struct filter *f = &r->down;
   int n = r->mid_width * r->channels;
   while (r->next_out < f->n_out && f->first[r->next_out] + f->count[r->next_out] <= y) r->next_out++;
   for (int o = r->next_out; o < f->n_out && f->first[o] <= y; o++) {
