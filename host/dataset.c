@@ -110,7 +110,7 @@ static int detect_format(const struct dataset_options *o, enum dataset_format *f
         shown);
   if (o->train_images[0] || folder_is_idx(o->path)) return 0;
   *format = folder_is_cifar(o->path);
-  if (*format == DATASET_AUTO) *format = DATASET_FOLDER;
+  if (*format == DATASET_AUTO) *format = folder_is_npz(o->path) ? DATASET_NPZ : DATASET_FOLDER;
   return 0;
 }
 
@@ -126,6 +126,7 @@ static int read_source(struct dataset_source *s, const struct dataset_options *o
   case DATASET_CIFAR100:
     return source_read_cifar(s, o, format, cache, e);
   case DATASET_NPZ:
+    return source_read_npz(s, o, cache, e);
   case DATASET_FOLDER:
     return source_read_folder(s, o, cache, progress, context, e);
   default:
