@@ -18,7 +18,8 @@
 enum {
   SPACE_MAX = 64,         /* hyperparameters in a space */
   SPACE_NAME_MAX = 64,    /* bytes of a name or a label, the final 0 included */
-  SPACE_CHOICES_MAX = 256 /* choices of an ordinal or categorical */
+  SPACE_CHOICES_MAX = 256, /* choices of an ordinal or categorical */
+  PARAM_TEXT_MAX = SPACE_CHOICES_MAX * (SPACE_NAME_MAX + 2) + 256 /* bytes that hold any param_format */
 };
 
 enum param_type { PARAM_FLOAT, PARAM_INT, PARAM_ORDINAL, PARAM_CATEGORICAL };
@@ -46,8 +47,12 @@ struct space {
  *   num_fc_units    = int 64 .. 256 default 64          (`log` allowed)
  *   stride          = ordinal 1, 2 default 1
  *   optimizer       = categorical adam, sgd default adam
- * Errors (ERROR_CONFIG) say what is wrong with the text and what would be right; the caller prefixes file, section, key. */
+ *   momentum        = float 0.9 .. 0.9 default 0.9      (a range of one value: fixed)
+ * A name or label is up to 63 bytes of printable UTF-8 without spaces, quotes, backslashes and any of = : , ; # [ ].
+ * Errors (ERROR_CONFIG) say what is wrong with the text and what would be right; the caller prefixes file, section, key.
+ * p owns memory afterwards (param_destroy, space_destroy); after an error it owns none. */
 int param_parse(struct param *p, const char *name, const char *text, struct error *e);
+void param_destroy(struct param *p); /* p may be zeroed */
 
 /* The same line back, such that param_parse gives an equal param. */
 void param_format(const struct param *p, char *text, size_t size);
@@ -60,10 +65,10 @@ int space_index(const struct space *s, const char *name); /* -1 where there is n
 /* Text of an internal value, as the ini file would say it ("0.01", "3", "adam"); floats round-trip (%.17g shortest). */
 void param_value_format(const struct param *p, double value, char *text, size_t size);
 
-/* Internal value of a text as the ini file says it; ERROR_CONFIG where it is not one of p's values. */
+/* Internal value of a text as the ini file says it; ERROR_CONFIG where it is not one of p's values, saying which are. */
 int param_value_parse(const struct param *p, const char *text, double *value, struct error *e);
 
-/* Number of different values: 0 for a float, else count. */
+/* Number of different values: 0 for a float whose range is more than one value (1 where it is one), else the count. */
 int64_t param_count(const struct param *p);
 
 /* What the value means as a number: ordinal → numbers[index], categorical → index, else itself. */
@@ -83,6 +88,14 @@ bool space_equal(const struct space *s, const double *a, const double *b);
 /* Optuna's distribution_json of a param (METHODS: FloatDistribution, IntDistribution, CategoricalDistribution; an ordinal
  * is a CategoricalDistribution whose choices are its numbers). Returns malloc'ed text, NULL without memory. */
 char *param_distribution_json(const struct param *p);
+
+/* A name as a hyperparameter, a label, a group may have it (see param_parse)? */
+bool space_name_ok(const char *name);
+
+/* Finite decimal number, whole text, no hexadecimal, nan or inf; false otherwise. */
+bool number_parse(const char *text, double *value);
+/* Shortest decimal text that reads back as `value`: "0.1", "1e-05", "3". size >= 32. */
+void number_format(double value, char *text, size_t size);
 
 /* Importance groups: which hyperparameters are searched together, in which order, with what share of the trials. */
 struct groups {
