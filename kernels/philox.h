@@ -34,6 +34,7 @@ enum philox_purpose {
       5, /* key: the trial's; layer: block 0 or 1; step: training step from 0; element: ((n·C + c)·H + h)·W + w */
   PHILOX_IMPORTANCE = 6, /* key: the experiment's seed; step: what the measure says */
   PHILOX_TEST = 7,       /* tests and benchmarks */
+  PHILOX_NOISE = 8,      /* key: the trial's; step: epoch from 1, or 0; an analytic function's noise */
 };
 
 struct philox_block {
