@@ -58,13 +58,15 @@ int sampler_nothing_feasible(const struct sampler_request *request, struct error
     used += (size_t)sprintf(free_names + used, "%.*s", SPACE_NAME_MAX - 1, request->space->params[i].name);
   }
   if (!used) {
-    return error_set(e, ERROR_CONFIG, "the configuration is infeasible and no hyperparameter is free: change the defaults "
-                                      "in [space]");
+    return error_set(e, ERROR_CONFIG,
+                     "the configuration is infeasible and no hyperparameter is free: change the defaults "
+                     "in [space]");
   }
-  return error_set(e, ERROR_CONFIG,
-                   "no feasible configuration was found among the values of %s with the others as they are: widen their "
-                   "ranges or change the other defaults in [space]",
-                   free_names);
+  return error_set(
+      e, ERROR_CONFIG,
+      "no feasible configuration was found among the values of %s with the others as they are: widen their "
+      "ranges or change the other defaults in [space]",
+      free_names);
 }
 
 /* --- which configurations there are already --- */
@@ -94,7 +96,8 @@ int seen_make(struct seen *s, const struct sampler_request *request, struct erro
   for (int i = 0; i < request->n_history; i++) {
     const double *values = request->history[i].values;
     uint32_t at = (uint32_t)hash_values(values, n) & s->mask;
-    while (s->slots[at] && memcmp(request->history[s->slots[at] - 1].values, values, (size_t)n * sizeof(*values)) != 0) {
+    while (s->slots[at] &&
+           memcmp(request->history[s->slots[at] - 1].values, values, (size_t)n * sizeof(*values)) != 0) {
       at = (at + 1) & s->mask;
     }
     if (!s->slots[at]) s->slots[at] = (uint32_t)i + 1;
@@ -163,8 +166,8 @@ void discrete_walk_start(struct discrete_walk *w, const struct sampler_request *
   }
   w->permuted = w->combinations <= UINT32_MAX;
   if (w->permuted) {
-    w->permutation = philox_permutation_make(request->key, philox_subsequence(PHILOX_SAMPLER, 1, 0),
-                                             (uint32_t)w->combinations);
+    w->permutation =
+        philox_permutation_make(request->key, philox_subsequence(PHILOX_SAMPLER, 1, 0), (uint32_t)w->combinations);
   }
   w->limit = SAMPLER_WALK;
   if (!floats && w->combinations < w->limit) w->limit = w->combinations;

@@ -16,7 +16,8 @@ struct seen {
   uint32_t *slots; /* [mask + 1] index into the history + 1; 0: empty */
   uint32_t mask;
 };
-int seen_make(struct seen *s, const struct sampler_request *request, struct error *e); /* ERROR_MACHINE without memory */
+int seen_make(struct seen *s, const struct sampler_request *request,
+              struct error *e); /* ERROR_MACHINE without memory */
 bool seen_has(const struct seen *s, const double *values);
 void seen_destroy(struct seen *s); /* takes a zeroed one */
 

@@ -25,11 +25,11 @@
 
 struct grid {
   const struct sampler_request *request;
-  int n;                      /* dimensions: the free hyperparameters */
-  int param[SPACE_MAX];       /* [n] where each stands in the space, by falling count */
-  int64_t count[SPACE_MAX];   /* [n] levels */
-  double *levels[SPACE_MAX];  /* [n][count] */
-  int64_t points;             /* of the grid; saturated */
+  int n;                              /* dimensions: the free hyperparameters */
+  int param[SPACE_MAX];               /* [n] where each stands in the space, by falling count */
+  int64_t count[SPACE_MAX];           /* [n] levels */
+  double *levels[SPACE_MAX];          /* [n][count] */
+  int64_t points;                     /* of the grid; saturated */
   int64_t unit[SPACE_MAX][SPACE_MAX]; /* [n][n] c(d, j), j <= d */
 };
 

@@ -59,7 +59,8 @@ static void model_split(struct model *m)
     }
   }
   qsort(m->order, (size_t)complete, sizeof(*m->order), by_best);
-  double good = ceil(m->request->settings->tpe_quantile * complete - 1e-9); /* 0.1 · 30 is 3, whatever its last bit says */
+  double good =
+      ceil(m->request->settings->tpe_quantile * complete - 1e-9); /* 0.1 · 30 is 3, whatever its last bit says */
   m->n_good = (int)fmin(fmax(good, complete > 0), complete);
   m->n_bad = n - m->n_good;
 }
@@ -145,7 +146,8 @@ static void choice_offer(struct choice *c, const double *values, double score, c
 static void choose(struct model *m, struct rng *rng, const struct seen *seen, struct choice *c)
 {
   double values[SPACE_MAX];
-  int draws = m->request->settings->tpe_candidates > SAMPLER_DRAWS ? m->request->settings->tpe_candidates : SAMPLER_DRAWS;
+  int draws =
+      m->request->settings->tpe_candidates > SAMPLER_DRAWS ? m->request->settings->tpe_candidates : SAMPLER_DRAWS;
   for (int feasible = 0; draws > 0; draws--) {
     model_draw(m, rng, values);
     if (!sampler_feasible(m->request, values)) continue;

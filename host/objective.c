@@ -1,0 +1,20 @@
+/* Which objective an experiment names. */
+#include "objective.h"
+
+#include <string.h>
+
+#include "experiment.h"
+
+int objective_create(struct objective **o, const struct experiment *x, objective_progress progress, void *context,
+                     struct error *e)
+{
+  *o = NULL;
+  if (!strcmp(x->objective, "cnn")) return objective_cnn_create(o, x, progress, context, e);
+  if (!strcmp(x->objective, "function")) return objective_function_create(o, x, e);
+  return error_set(e, ERROR_CONFIG, "[experiment] objective = '%.30s': there are cnn and function", x->objective);
+}
+
+void objective_destroy(struct objective *o)
+{
+  if (o) o->destroy(o);
+}
