@@ -1,6 +1,6 @@
 /* An experiment: what an ini file describes, parsed, checked, with every default filled in.
  *
- * The keys, their defaults and their documentation are one table in experiment.c; configs/reference.ini is checked against it.
+ * The keys, their defaults and their documentation are one table in experiment_keys.c; configs/reference.ini is checked against it.
  * Every key is `search` (it decides the history) or `machine` (it does not; contract 2). */
 #ifndef GSOS_EXPERIMENT_H
 #define GSOS_EXPERIMENT_H
@@ -62,20 +62,30 @@ struct experiment {
 };
 
 /* Reads `path`, applies `settings` ("section.key=value", later ones win), checks all.  Errors are ERROR_CONFIG and name
- * file, section, key, value and what would be right.  `path` NULL: defaults and settings only. */
+ * file, section, key, value and what would be right.  `path` NULL: defaults and settings only.  An empty value in a setting takes
+ * the ini's line away ("dataset.path=": not given; "groups.third=": without that group).  Paths of [dataset] start from the
+ * ini file's folder (in a setting: from the current directory), `output` from the current directory.  After an error x owns
+ * nothing. */
 int experiment_load(struct experiment *x, const char *path, const char *const *settings, int n_settings,
                     struct error *e);
 void experiment_destroy(struct experiment *x);
 
-/* All search keys as canonical "section.key = value" lines, sorted (malloc'ed): equal text, equal search. Paths of the data
- * set are left out (the data's fingerprint stands for them). */
+/* All search keys as canonical "section.key = value" lines, sorted (malloc'ed; NULL without memory): equal text, equal search.
+ * Paths of the data set are left out (the data's fingerprint stands for them).  The order of hyperparameters, groups and
+ * enqueued configurations belongs to the search: the lines "space = NAME, ...", "groups = ..." and "enqueue = ..." hold it. */
 char *experiment_search_text(const struct experiment *x);
 
-/* The keys whose lines differ between two search texts, as "section.key (was A, is B)", into `e`-sized text; 0 if none. */
+/* The keys whose lines differ between two search texts, as "section.key (was A, is B), ...", cut with "..." where size is too
+ * small.  Returns how many; 0 if none.  A key that one side lacks (a program that did not have it yet) stands there at
+ * its default. */
 int experiment_search_compare(const char *stored, const char *now, char *differences, size_t size);
 
+/* The value of one key ("experiment.trials") in a search text, "" where it is not there. Returns false then. */
+bool experiment_search_get(const char *text, const char *key, char *value, size_t size);
+
 /* Writes an ini that holds `values` as the defaults of the space, and everything else of x: `gsos train` on it trains that
- * configuration, `gsos run` searches from it.  Malloc'ed text. */
+ * configuration, `gsos run` searches from it, into an output of its own (name and output get "-best" appended). Paths are
+ * absolute, so that it runs from anywhere.  Malloc'ed text; NULL without memory. */
 char *experiment_best_ini(const struct experiment *x, const double *values);
 
 /* For `--help`-like listings and the reference test: key number i, NULL past the end. */

@@ -1,0 +1,209 @@
+/* An experiment: from an ini file and settings to a checked struct.
+ *
+ *   ini.c               lines: what is written where, through iniparser
+ *   experiment_keys.c   the table of keys; single values
+ *   experiment_lines.c  [space], [groups], [enqueue]
+ *   experiment.c        defaults, unknown names, what depends on more than one key
+ *   experiment_text.c   back to text: search keys, best.ini */
+#include "experiment.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "experiment_keys.h"
+#include "experiment_lines.h"
+#include "ini.h"
+#include "text_escape.h"
+
+/* ------------------------------------------------------------- unknown names ---- */
+
+/* All sections, once each, in the table's order. */
+static int list_sections(const char **names)
+{
+  int n = 0;
+  for (int i = 0; i < key_count; i++) {
+    const char *section = key_table[i].about.section;
+    if (n == 0 || strcmp(names[n - 1], section) != 0) names[n++] = section;
+  }
+  return n;
+}
+
+static bool known_section(const char *name)
+{
+  for (int i = 0; i < key_count; i++) {
+    if (!strcmp(key_table[i].about.section, name)) return true;
+  }
+  return false;
+}
+
+static int unknown_section(struct error *e, const struct ini *ini, const char *name, const struct ini_entry *entry,
+                           int line)
+{
+  const char *names[64];
+  int n = list_sections(names);
+  char shown[200], near[100], all[400], path[400];
+  size_t used = 0;
+  for (int i = 0; i < n; i++)
+    used += (size_t)snprintf(all + used, sizeof all - used, "%s[%s]", i ? ", " : "", names[i]);
+  text_escape(shown, sizeof shown, name);
+  did_you_mean(near, sizeof near, name, names, n);
+  if (entry) return ini_error(e, ini, entry, "there is no section [%s]%s (there are: %s)", shown, near, all);
+  return error_set(e, ERROR_CONFIG, "%s:%d: [%s]: there is no such section%s (there are: %s)",
+                   text_escape(path, sizeof path, ini->path), line, shown, near, all);
+}
+
+static int unknown_key(struct error *e, const struct ini *ini, const struct ini_entry *entry)
+{
+  const char *names[64];
+  char all[700] = "", near[100], shown[200], elsewhere[100] = "";
+  int n = 0;
+  size_t used = 0;
+  for (int i = 0; i < key_count; i++) {
+    const struct experiment_key *k = &key_table[i].about;
+    if (!strcmp(k->section, entry->section) && n < 64 && used < sizeof all) {
+      used += (size_t)snprintf(all + used, sizeof all - used, "%s%s", n ? ", " : "", k->key);
+      names[n++] = k->key;
+    } else if (!strcasecmp(k->key, entry->key)) {
+      snprintf(elsewhere, sizeof elsewhere, "; it belongs in [%s]", k->section);
+    }
+  }
+  if (!elsewhere[0]) did_you_mean(near, sizeof near, entry->key, names, n);
+  return ini_error(e, ini, entry, "there is no key '%s' in [%s]%s (there are: %s)",
+                   text_escape(shown, sizeof shown, entry->key), entry->section, elsewhere[0] ? elsewhere : near, all);
+}
+
+static int check_names(const struct ini *ini, struct error *e)
+{
+  for (int i = 0; i < ini->n_sections; i++) {
+    const struct ini_section *s = &ini->sections[i];
+    if (!known_section(s->name)) return unknown_section(e, ini, s->name, NULL, s->line);
+  }
+  for (int i = 0; i < ini->n; i++) {
+    const struct ini_entry *entry = &ini->entries[i];
+    if (!known_section(entry->section)) return unknown_section(e, ini, entry->section, entry, entry->line);
+    if (!section_is_free(entry->section) && !key_find(entry->section, entry->key)) return unknown_key(e, ini, entry);
+  }
+  return 0;
+}
+
+/* ------------------------------------------------------------- values ---- */
+
+static int apply_defaults(struct experiment *x, struct error *e)
+{
+  for (int i = 0; i < key_count; i++) {
+    const struct key_spec *k = &key_table[i];
+    if (k->type == KEY_LINE || !k->about.default_text[0]) continue;
+    int rc = key_parse(x, k, k->about.default_text, "", e);
+    if (rc) return error_prefix(e, "default of [%s] %s", k->about.section, k->about.key);
+  }
+  return 0;
+}
+
+static int apply_values(struct experiment *x, const struct ini *ini, struct error *e)
+{
+  for (int i = 0; i < ini->n; i++) {
+    const struct ini_entry *entry = &ini->entries[i];
+    if (section_is_free(entry->section)) continue;
+    const struct key_spec *k = key_find(entry->section, entry->key);
+    if (!entry->value[0]) {
+      if (entry->line == 0 || !k->about.default_text[0]) continue; /* as if not given */
+      return ini_error(e, ini, entry, "no value; give one (the default is %s), or delete the line",
+                       k->about.default_text);
+    }
+    struct error why = {0};
+    int rc = key_parse(x, k, entry->value, entry->line ? ini->folder : "", &why);
+    if (rc == ERROR_CONFIG) return ini_error(e, ini, entry, "%s", why.message);
+    if (rc) return error_set(e, rc, "%s", why.message);
+  }
+  return 0;
+}
+
+/* The entry that gave a key, to point at in a message about several; NULL where it has its default. */
+static const struct ini_entry *entry_of(const struct ini *ini, const char *section, const char *key)
+{
+  for (int i = 0; i < ini->n; i++) {
+    const struct ini_entry *entry = &ini->entries[i];
+    if (!strcmp(entry->section, section) && !strcasecmp(entry->key, key) && entry->value[0]) return entry;
+  }
+  return NULL;
+}
+
+/* name: the file's without .ini; output: results/NAME. */
+static void derive_names(struct experiment *x)
+{
+  if (!x->name[0]) {
+    const char *slash = strrchr(x->path, '/');
+    char base[sizeof x->path];
+    snprintf(base, sizeof base, "%s", slash ? slash + 1 : x->path);
+    size_t n = strlen(base);
+    if (n > 4 && !strcasecmp(base + n - 4, ".ini")) base[n - 4] = 0;
+    text_escape(x->name, sizeof x->name, base[0] == '.' ? "" : base);
+    for (char *c = x->name; *c; c++) { /* it names a folder and studies: no escapes in it */
+      if (*c == '\\') *c = '_';
+    }
+    if (!x->name[0]) strcpy(x->name, "experiment");
+  }
+  if (!x->output[0]) snprintf(x->output, sizeof x->output, "results/%s", x->name);
+}
+
+/* What depends on more than one key. */
+static int check_together(const struct experiment *x, const struct ini *ini, struct error *e)
+{
+  if (strcmp(x->objective, "cnn") != 0) return 0;
+  const struct ini_entry *direction = entry_of(ini, "experiment", "direction"),
+                         *target = entry_of(ini, "experiment", "target");
+  if (!strcmp(x->direction, "minimize") && direction)
+    return ini_error(e, ini, direction, "objective = cnn maximizes its validation accuracy; delete the line");
+  if (x->has_target && target && !(x->target > 0 && x->target <= 1))
+    return ini_error(e, ini, target, "validation accuracy is a share: above 0 and up to 1, as 0.97 for 97 %%");
+  return 0;
+}
+
+static int load(struct experiment *x, const struct ini *ini, struct error *e)
+{
+  int rc = check_names(ini, e);
+  if (!rc) rc = apply_defaults(x, e);
+  if (!rc) rc = apply_values(x, ini, e);
+  if (rc) return rc;
+  derive_names(x);
+  if (!strcmp(x->objective, "function") && !x->function[0])
+    return error_set(e, ERROR_CONFIG, "%s%s[experiment] objective = function needs [function] name = NAME, as ackley",
+                     x->path, x->path[0] ? ": " : "");
+  rc = check_together(x, ini, e);
+  struct groups *standard = calloc(1, sizeof *standard);
+  if (!rc && !standard) rc = error_set(e, ERROR_MACHINE, "no memory for the configuration");
+  if (!rc) rc = experiment_space(x, ini, standard, e);
+  const struct ini_entry *function = entry_of(ini, "function", "name");
+  if (rc == ERROR_CONFIG && x->space.n == 0 && function && !strcmp(x->objective, "function")) {
+    struct error why = *e;
+    rc = ini_error(e, ini, function, "%s", why.message);
+  }
+  if (!rc) rc = experiment_groups(x, ini, standard, e);
+  if (!rc) rc = experiment_enqueue(x, ini, e);
+  if (!rc && x->direction[0]) x->maximize = !strcmp(x->direction, "maximize");
+  free(standard);
+  return rc;
+}
+
+int experiment_load(struct experiment *x, const char *path, const char *const *settings, int n_settings,
+                    struct error *e)
+{
+  struct ini ini = {.path = ""};
+  struct error ignored;
+  if (!e) e = &ignored;
+  memset(x, 0, sizeof *x);
+  int rc = path ? ini_read(&ini, path, e) : 0;
+  for (int i = 0; i < n_settings && !rc; i++) rc = ini_set(&ini, settings[i], e);
+  if (path) snprintf(x->path, sizeof x->path, "%s", path);
+  if (!rc) rc = load(x, &ini, e);
+  ini_destroy(&ini);
+  if (rc) experiment_destroy(x);
+  return rc;
+}
+
+void experiment_destroy(struct experiment *x)
+{
+  space_destroy(&x->space);
+}

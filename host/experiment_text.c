@@ -1,0 +1,284 @@
+/* An experiment back to text: the canonical search keys that a study is stored with, their comparison, and best.ini. */
+#include "experiment.h"
+
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "experiment_keys.h"
+#include "experiment_lines.h"
+#include "ini.h"
+
+enum { VALUE_MAX = PARAM_TEXT_MAX > 2 * GROUP_TEXT_MAX ? PARAM_TEXT_MAX : 2 * GROUP_TEXT_MAX };
+
+/* ------------------------------------------------------------- the search text ---- */
+
+static bool is_search(const struct key_spec *k)
+{
+  return !strcmp(k->about.kind, "search");
+}
+
+/* One list line of names in their order: "space = a, b". */
+static void write_order(FILE *out, const char *section, int n, const char *first, size_t step)
+{
+  fprintf(out, "%s = ", section);
+  for (int i = 0; i < n; i++) fprintf(out, "%s%s", i ? ", " : "", first + (size_t)i * step);
+  fputc('\n', out);
+}
+
+static void write_search_lines(FILE *out, const struct experiment *x, char *value)
+{
+  for (int i = 0; i < key_count; i++) {
+    const struct key_spec *k = &key_table[i];
+    if (k->type == KEY_LINE || !is_search(k)) continue;
+    if (!strcmp(k->about.key, "direction")) /* also where it is not given: the objective's own */
+      snprintf(value, VALUE_MAX, "%s", x->maximize ? "maximize" : "minimize");
+    else
+      key_format(x, k, value, VALUE_MAX);
+    fprintf(out, "%s.%s = %s\n", k->about.section, k->about.key, value);
+  }
+  write_order(out, "space", x->space.n, x->space.params[0].name, sizeof x->space.params[0]);
+  for (int i = 0; i < x->space.n; i++) {
+    param_format(&x->space.params[i], value, VALUE_MAX);
+    fprintf(out, "space.%s = %s\n", x->space.params[i].name, value);
+  }
+  write_order(out, "groups", x->groups.n, x->groups.names[0], sizeof x->groups.names[0]);
+  for (int g = 0; g < x->groups.n; g++) {
+    group_format(&x->groups, g, &x->space, value, VALUE_MAX);
+    fprintf(out, "groups.%s = %s\n", x->groups.names[g], value);
+  }
+  write_order(out, "enqueue", x->n_enqueued, x->enqueued[0].name, sizeof x->enqueued[0]);
+  for (int i = 0; i < x->n_enqueued; i++) {
+    enqueued_format(&x->space, x->enqueued[i].values, NULL, value, VALUE_MAX);
+    fprintf(out, "enqueue.%s = %s\n", x->enqueued[i].name, value);
+  }
+}
+
+static int compare_lines(const void *a, const void *b)
+{
+  return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+/* Lines of `text`, which is cut at its line ends; sorted. malloc'ed, NULL without memory. */
+static char **split_lines(char *text, int *n)
+{
+  int count = 0, room = 1;
+  for (const char *c = text; *c; c++) room += *c == '\n';
+  char **lines = malloc((size_t)room * sizeof *lines);
+  if (!lines) return NULL;
+  for (char *save = NULL, *line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save))
+    lines[count++] = line;
+  qsort(lines, (size_t)count, sizeof *lines, compare_lines);
+  *n = count;
+  return lines;
+}
+
+char *experiment_search_text(const struct experiment *x)
+{
+  char *text = NULL, *sorted = NULL, *value = malloc(VALUE_MAX);
+  size_t size = 0, used = 0;
+  char **lines = NULL;
+  int n = 0;
+  FILE *out = value ? open_memstream(&text, &size) : NULL;
+  if (!out) goto done;
+  write_search_lines(out, x, value);
+  if (fclose(out) != 0) goto done;
+  lines = split_lines(text, &n);
+  sorted = lines ? malloc(size + 1) : NULL;
+  if (!sorted) goto done;
+  for (int i = 0; i < n; i++) used += (size_t)sprintf(sorted + used, "%s\n", lines[i]);
+  sorted[used] = 0;
+done:
+  free(lines);
+  free(text);
+  free(value);
+  return sorted;
+}
+
+/* ------------------------------------------------------------- comparison ---- */
+
+struct pair {
+  const char *key, *value;
+};
+
+static int compare_pairs(const void *a, const void *b)
+{
+  return strcmp(((const struct pair *)a)->key, ((const struct pair *)b)->key);
+}
+
+/* The "key = value" lines of `text`, which is cut up, sorted by key.  malloc'ed, NULL without memory. */
+static struct pair *split_pairs(char *text, int *n)
+{
+  char **lines = split_lines(text, n);
+  struct pair *pairs = lines ? malloc((size_t)(*n + 1) * sizeof *pairs) : NULL;
+  for (int i = 0; pairs && i < *n; i++) {
+    char *equals = strstr(lines[i], " = ");
+    pairs[i] = (struct pair){lines[i], equals ? equals + 3 : ""};
+    if (equals) *equals = 0;
+  }
+  free(lines);
+  if (pairs) qsort(pairs, (size_t)*n, sizeof *pairs, compare_pairs);
+  return pairs;
+}
+
+struct differences {
+  char *text;
+  size_t size, used;
+  int n;
+};
+
+/* A value for a message: what is long is cut in the middle of nowhere, but says so. */
+static void add_value(struct differences *d, const char *value)
+{
+  if (!value)
+    d->used += (size_t)snprintf(d->text + d->used, d->size - d->used, "not there");
+  else if (!*value)
+    d->used += (size_t)snprintf(d->text + d->used, d->size - d->used, "not given");
+  else
+    d->used +=
+        (size_t)snprintf(d->text + d->used, d->size - d->used, "%.200s%s", value, strlen(value) > 200 ? "..." : "");
+}
+
+static void add_difference(struct differences *d, const char *key, const char *was, const char *is)
+{
+  d->n++;
+  size_t needed = strlen(key) + 2 * 210 + 30;
+  if (d->used + needed + 8 > d->size) { /* no room for a whole one */
+    if (d->used + 8 <= d->size && (d->used < 5 || strcmp(d->text + d->used - 5, ", ...") != 0))
+      d->used += (size_t)snprintf(d->text + d->used, d->size - d->used, "%s...", d->used ? ", " : "");
+    return;
+  }
+  d->used += (size_t)snprintf(d->text + d->used, d->size - d->used, "%s%s (was ", d->used ? ", " : "", key);
+  add_value(d, was);
+  d->used += (size_t)snprintf(d->text + d->used, d->size - d->used, ", is ");
+  add_value(d, is);
+  d->used += (size_t)snprintf(d->text + d->used, d->size - d->used, ")");
+}
+
+/* The value that a key has where a text does not mention it: its default, NULL where it is no key of the table. */
+static const char *absent_value(const char *key)
+{
+  for (int i = 0; i < key_count; i++) {
+    const struct experiment_key *k = &key_table[i].about;
+    size_t n = strlen(k->section);
+    if (key_table[i].type != KEY_LINE && !strncmp(key, k->section, n) && key[n] == '.' && !strcmp(key + n + 1, k->key))
+      return k->default_text;
+  }
+  return NULL;
+}
+
+int experiment_search_compare(const char *stored, const char *now, char *differences, size_t size)
+{
+  struct differences d = {differences, size, 0, 0};
+  char *a_text = strdup(stored), *b_text = strdup(now);
+  int na = 0, nb = 0, i = 0, j = 0;
+  struct pair *a = a_text ? split_pairs(a_text, &na) : NULL, *b = b_text ? split_pairs(b_text, &nb) : NULL;
+  if (size) differences[0] = 0;
+  if (!a || !b) { /* no memory: say at least whether */
+    d.n = strcmp(stored, now) != 0;
+    goto done;
+  }
+  while (i < na || j < nb) {
+    int order = i == na ? 1 : j == nb ? -1 : strcmp(a[i].key, b[j].key);
+    const char *key = order <= 0 ? a[i].key : b[j].key;
+    const char *was = order <= 0 ? a[i++].value : absent_value(key);
+    const char *is = order >= 0 ? b[j++].value : absent_value(key);
+    if (!was || !is || strcmp(was, is) != 0) add_difference(&d, key, was, is);
+  }
+done:
+  free(a);
+  free(b);
+  free(a_text);
+  free(b_text);
+  return d.n;
+}
+
+bool experiment_search_get(const char *text, const char *key, char *value, size_t size)
+{
+  size_t n = strlen(key);
+  if (size) value[0] = 0;
+  for (const char *line = text; line && *line; line = strchr(line, '\n'), line += line != NULL) {
+    if (strncmp(line, key, n) != 0 || strncmp(line + n, " = ", 3) != 0) continue;
+    const char *from = line + n + 3, *end = strchr(from, '\n');
+    snprintf(value, size, "%.*s", (int)(end ? end - from : (ptrdiff_t)strlen(from)), from);
+    return true;
+  }
+  return false;
+}
+
+/* ------------------------------------------------------------- best.ini ---- */
+
+static void write_key(FILE *out, const struct experiment *x, const struct key_spec *k, char *value)
+{
+  char text[PATH_MAX + 1100], quoted[2 * sizeof text + 3];
+  key_format(x, k, value, VALUE_MAX);
+  if (!value[0]) return;
+  if (!strcmp(k->about.section, "experiment") && (!strcmp(k->about.key, "name") || !strcmp(k->about.key, "output"))) {
+    size_t room = k->size - strlen("-best") - 1; /* of what the key can hold */
+    snprintf(text, sizeof text, "%.*s-best", (int)room, value);
+  } else if (k->type == KEY_PATH && value[0] != '/' && getcwd(text, PATH_MAX)) {
+    size_t n = strlen(text);
+    snprintf(text + n, sizeof text - n, "/%s", value);
+  } else {
+    snprintf(text, sizeof text, "%s", value);
+  }
+  ini_quote(text, quoted);
+  fprintf(out, "%s = %s\n", k->about.key, quoted);
+}
+
+static void write_lines(FILE *out, const struct experiment *x, const char *section, const double *values, char *value)
+{
+  if (!strcmp(section, "space")) {
+    for (int i = 0; i < x->space.n; i++) {
+      struct param p = x->space.params[i]; /* borrows the choices */
+      p.default_value = param_clamp(&p, values[i]);
+      param_format(&p, value, VALUE_MAX);
+      fprintf(out, "%s = %s\n", p.name, value);
+    }
+  } else if (!strcmp(section, "groups")) {
+    for (int g = 0; g < x->groups.n; g++) {
+      group_format(&x->groups, g, &x->space, value, VALUE_MAX);
+      fprintf(out, "%s = %s\n", x->groups.names[g], value);
+    }
+  } else {
+    for (int i = 0; i < x->n_enqueued; i++) { /* what is at the new defaults need not be said */
+      enqueued_format(&x->space, x->enqueued[i].values, values, value, VALUE_MAX);
+      if (!value[0]) enqueued_format(&x->space, x->enqueued[i].values, NULL, value, VALUE_MAX);
+      fprintf(out, "%s = %s\n", x->enqueued[i].name, value);
+    }
+  }
+}
+
+char *experiment_best_ini(const struct experiment *x, const double *values)
+{
+  char *text = NULL, *value = malloc(VALUE_MAX);
+  size_t size = 0;
+  FILE *out = value ? open_memstream(&text, &size) : NULL;
+  if (!out) {
+    free(value);
+    return NULL;
+  }
+  fprintf(out, "# The best configuration found stands in the defaults of [space]; the rest is as the search had it.\n");
+  const char *section = "";
+  for (int i = 0; i < key_count; i++) {
+    const struct key_spec *k = &key_table[i];
+    bool new_section = strcmp(section, k->about.section) != 0;
+    bool skip = !strcmp(k->about.section, "function") && !x->function[0];
+    skip |= !strcmp(k->about.section, "enqueue") && x->n_enqueued == 0;
+    if (skip) continue;
+    section = k->about.section;
+    if (new_section) fprintf(out, "\n[%s]\n", section);
+    if (k->type != KEY_LINE)
+      write_key(out, x, k, value);
+    else if (new_section)
+      write_lines(out, x, section, values, value);
+  }
+  free(value);
+  if (fclose(out) != 0) {
+    free(text);
+    return NULL;
+  }
+  return text;
+}
