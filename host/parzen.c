@@ -70,7 +70,7 @@ size_t parzen_room(const struct param *p, int n)
   if (p->type != PARAM_FLOAT && cell_count(p) <= PARZEN_TABLE_MAX) table = (size_t)cell_count(p);
   if (is_categorical(p)) return 2 * table;
   size_t kernel_doubles = kernels * sizeof(struct parzen_kernel) / sizeof(double);
-  return kernel_doubles + kernels + table + (size_t)n; /* and a scratch for sorting */
+  return kernel_doubles + kernels + table + (size_t)n + table; /* and what runs_make needs */
 }
 
 /* --- fitting --- */
@@ -116,43 +116,65 @@ static void add_kernel(struct parzen *z, double mean, double sigma, double weigh
   z->cumulative[k] = before + weight;
 }
 
-/* x [n] sorted internal values. */
-static void fit_numeric(struct parzen *z, const double *x, int n, double prior_weight)
+/* Observations as runs of equal values, ascending. */
+struct runs {
+  int n; /* observations */
+  int length;
+  double *value; /* [length] internal */
+  double *count; /* [length] */
+};
+
+/* x [n] becomes the values; room [n] and, for an int or ordinal with a table, [n_table] more. */
+static struct runs runs_make(const struct parzen *z, double *x, int n, double *room)
+{
+  struct runs r = {n, 0, x, room};
+  if (z->n_table) { /* few values: counting is faster than sorting */
+    double *tally = room + n;
+    for (int v = 0; v < z->n_table; v++) tally[v] = 0;
+    for (int i = 0; i < n; i++) tally[(int)(x[i] - z->param->low)]++;
+    for (int v = 0; v < z->n_table; v++) {
+      if (tally[v] == 0) continue;
+      r.value[r.length] = z->param->low + v;
+      r.count[r.length++] = tally[v];
+    }
+    return r;
+  }
+  sort_doubles(x, room, n);
+  for (int i = 0; i < n; i++) {
+    if (r.length && x[i] == r.value[r.length - 1]) {
+      r.count[r.length - 1]++;
+    } else {
+      r.value[r.length] = x[i];
+      r.count[r.length++] = 1;
+    }
+  }
+  return r;
+}
+
+static void fit_numeric(struct parzen *z, const struct runs *r, double prior_weight)
 {
   double range = z->high - z->low;
-  double least = range / fmin(100.0, n + 2.0);
-  double total = n + prior_weight;
-  double weight = 1.0 / total, t = n ? coordinate(z->param, x[0]) : 0, before = z->low;
-  for (int i = 0; i < n;) {
-    int run = 1;
-    while (i + run < n && x[i + run] == x[i]) run++;
-    bool is_first = i == 0, is_last = i + run == n;
-    double next = is_last ? z->high : coordinate(z->param, x[i + run]);
+  double least = range / fmin(100.0, r->n + 2.0);
+  double weight = 1.0 / (r->n + prior_weight);
+  double before = z->low, t = r->n ? coordinate(z->param, r->value[0]) : 0;
+  for (int i = 0; i < r->length; i++) {
+    double next = i + 1 < r->length ? coordinate(z->param, r->value[i + 1]) : z->high;
     double left = t - before, right = next - t;
-    if (n > 1 && is_first) left = 0;
-    if (n > 1 && is_last) right = 0;
-    if (run == 1) {
+    if (r->n > 1 && i == 0) left = 0;
+    if (r->n > 1 && i + 1 == r->length) right = 0;
+    if (r->count[i] == 1) {
       add_kernel(z, t, fmin(fmax(fmax(left, right), least), range), weight);
     } else {
-      double between = run - 2;
-      if (left > least) {
-        add_kernel(z, t, fmin(left, range), weight);
-      } else {
-        between++;
-      }
-      if (right > least) {
-        add_kernel(z, t, fmin(right, range), weight);
-      } else {
-        between++;
-      }
-      if (between > 0) add_kernel(z, t, least, between * weight);
+      double rest = r->count[i];
+      if (left > least) add_kernel(z, t, left, weight), rest--;
+      if (right > least) add_kernel(z, t, right, weight), rest--;
+      if (rest > 0) add_kernel(z, t, least, rest * weight);
     }
     before = t;
     t = next;
-    i += run;
   }
-  if (prior_weight > 0 || n == 0) {
-    add_kernel(z, 0.5 * (z->low + z->high), range, n ? prior_weight * weight : 1.0);
+  if (prior_weight > 0 || r->n == 0) {
+    add_kernel(z, 0.5 * (z->low + z->high), range, r->n ? prior_weight * weight : 1.0);
   }
 }
 
@@ -186,8 +208,8 @@ void parzen_fit(struct parzen *z, const struct param *p, double *x, int n, doubl
   room += (size_t)(n + 1) * sizeof(struct parzen_kernel) / sizeof(double);
   z->cumulative = room;
   room += n + 1;
-  sort_doubles(x, room, kept);
-  fit_numeric(z, x, kept, prior_weight);
+  struct runs runs = runs_make(z, x, kept, room);
+  fit_numeric(z, &runs, prior_weight);
   for (int i = 0; i < z->n_table; i++) z->table[i] = NAN;
 }
 
