@@ -75,7 +75,7 @@ const struct key_spec key_table[] = {
       "training images held out for validation; 0: validation_fraction decides"),
   NUMBER("dataset", "validation_fraction", "0.2", 0, 1, OPEN_BOTH, dataset.validation_fraction,
          "share of the training images held out for validation"),
-  NUMBER("dataset", "test_fraction", "0.2", 0, 1, OPEN_BOTH, dataset.test_fraction,
+  NUMBER("dataset", "test_fraction", "0.2", 0, 1, OPEN_HIGH, dataset.test_fraction,
          "image folder without test/: share held out for the test"),
   INT("dataset", "image_size", "search", "", 1, 16384, dataset.image_size, "image folder: side of the square that images become"),
   CHOICE("dataset", "channels", "search", "3", KEY_INT, channel_names, dataset.channels, "image folder: 3 colour, 1 grey"),
