@@ -18,7 +18,7 @@
 #include "version.h"
 
 enum {
-  SIDE_LIMIT = 4096, /* pixels; what a data set may have */
+  SIDE_LIMIT = 16384, /* pixels; what an ini file may ask for */
   CLASSES_LIMIT = 1000,
   CHANNELS_LIMIT = 4,
   FILTERS_LIMIT = 65536,
@@ -371,26 +371,37 @@ static int check_tensors(const struct safetensors_file *f, const struct plan *p,
   return error_set(e, ERROR_FAILED, "has %d tensors; the network that its metadata describe has %d", f->n, n);
 }
 
-/* The plan to evaluate with: of LOADED_BATCH images at once, fewer where these would take more memory than is in proportion. */
-static int make_plan(const struct safetensors_file *f, struct network_file *n, struct error *e)
+static void plan_batch(struct network_file *n, int batch_size)
 {
   const struct dataset *d = &n->shape;
   struct network_config config = n->config;
+  config.batch_size = batch_size;
+  plan_make(&n->plan, &config, d->height, d->width, d->channels, d->n_classes, 1, 1);
+}
+
+/* The plan that follows from the metadata; its batch is for fit_memory to decide. */
+static int make_plan(struct network_file *n, struct error *e)
+{
   /* plan_make counts features as an int; no map is larger than half the image each way. */
-  if ((int64_t)config.model.filters * ((d->height + 1) / 2) * ((d->width + 1) / 2) > INT_MAX)
+  const struct dataset *d = &n->shape;
+  if ((int64_t)n->config.model.filters * ((d->height + 1) / 2) * ((d->width + 1) / 2) > INT_MAX)
     return error_set(e, ERROR_FAILED, "describes a network of %d filters on images of %d×%d, more than can be computed",
-                     config.model.filters, d->width, d->height);
+                     n->config.model.filters, d->width, d->height);
+  plan_batch(n, 1);
+  if (n->plan.feasible) return 0;
+  return error_set(e, ERROR_FAILED, "describes a network that cannot be: %s", n->plan.reason);
+}
+
+/* Plans for LOADED_BATCH images at once, for fewer where these would take more memory than is in proportion. */
+static int fit_memory(struct network_file *n, const struct safetensors_file *f, struct error *e)
+{
   int64_t limit =
       activations_limit + 4 * f->map_bytes; /* the plan counts each weight four times: gradient, optimiser */
-  config.batch_size = config.batch_size < LOADED_BATCH ? config.batch_size : LOADED_BATCH;
-  for (;; config.batch_size /= 2) {
-    plan_make(&n->plan, &config, d->height, d->width, d->channels, d->n_classes, 1, 1);
-    if (!n->plan.feasible) return error_set(e, ERROR_FAILED, "describes a network that cannot be: %s", n->plan.reason);
-    if (n->plan.bytes <= limit) break;
-    if (config.batch_size == 1)
+  int batch_size = n->config.batch_size < LOADED_BATCH ? n->config.batch_size : LOADED_BATCH;
+  for (plan_batch(n, batch_size); n->plan.bytes > limit; plan_batch(n, batch_size /= 2))
+    if (batch_size == 1)
       return error_set(e, ERROR_FAILED, "describes a network that needs %.1f GiB of memory for one image",
                        (double)n->plan.bytes / 0x1p30);
-  }
   double memory = (double)sysconf(_SC_PHYS_PAGES) * (double)sysconf(_SC_PAGESIZE);
   if (memory > 0 && (double)n->plan.bytes > memory)
     return error_set(e, ERROR_MACHINE, "needs %.1f GiB of memory, this machine has %.1f",
@@ -421,8 +432,9 @@ int network_file_load(struct network_file *n, const char *path, struct error *e)
   if (code) return code;
   code = read_config(&f, &n->config, e);
   if (!code) code = read_shape(&f, n, e);
-  if (!code) code = make_plan(&f, n, e);
+  if (!code) code = make_plan(n, e);
   if (!code) code = check_tensors(&f, &n->plan, e);
+  if (!code) code = fit_memory(n, &f, e);
   if (!code) code = network_create(&n->network, &n->plan, 0, &n->shape, e);
   if (!code) code = set_tensors(&f, n->network, e);
   safetensors_close(&f);
