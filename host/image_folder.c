@@ -266,7 +266,8 @@ static bool find_cached(struct data_block *block, struct bad_list *bad, const st
   free(text);
   if (good) return true;
   data_block_close(block);
-  bad->n = 0;
+  free(bad->items);
+  *bad = (struct bad_list){0};
   return false;
 }
 

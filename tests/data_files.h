@@ -152,6 +152,7 @@ UNUSED static void write_png(const char *path, int width, int height, struct png
   assert_non_null(info);
   png_set_user_limits(png, 0x7fffffff, 0x7fffffff);
   png_init_io(png, out);
+  png_set_compression_level(png, 1);
   int depth = o.depth ? o.depth : 8;
   png_set_IHDR(png, info, (png_uint_32)width, (png_uint_32)height, depth, o.color,
                o.interlace ? PNG_INTERLACE_ADAM7 : PNG_INTERLACE_NONE, PNG_COMPRESSION_TYPE_DEFAULT,
