@@ -180,6 +180,62 @@ static int64_t weights_of(const struct conv_shape *s)
   return (int64_t)s->filters * s->in_channels * s->kernel * s->kernel;
 }
 
+/* --- Bytes ---------------------------------------------------------------------------------------------------------- */
+
+int plan_padded(int n)
+{
+  return (n + 15) / 16 * 16;
+}
+
+int plan_padded_filters(int filters)
+{
+  return filters <= 8 ? 8 : plan_padded(filters);
+}
+
+int plan_first_row(const struct conv_shape *s)
+{
+  return plan_padded(s->in_width + 2 * s->pad + 8);
+}
+
+/* As many images as keep the map after the convolution, which is written and read once more at once, in a level-2 cache of
+ * 512 KiB beside the weights and the layer's input; a power of two, at most 16. */
+int plan_conv_chunk(const struct conv_shape *s)
+{
+  int64_t image = (int64_t)4 * plan_padded_filters(s->filters) * s->conv_height * s->conv_width;
+  int chunk = PLAN_IMAGES_ROUND;
+  while (chunk > 1 && chunk * image > 256 * 1024) chunk /= 2;
+  return chunk;
+}
+
+/* What trainer_cpu.c allocates; its own arena is laid out in the same order. */
+static int64_t trainer_bytes(const struct plan *p)
+{
+  const struct network_config *c = &p->config;
+  int64_t filters = plan_padded_filters(c->model.filters), taps = (int64_t)c->kernel * c->kernel;
+  int64_t units = plan_padded(c->num_fc_units), classes = plan_padded(p->classes);
+  int64_t images = ((int64_t)c->batch_size + PLAN_IMAGES_ROUND - 1) / PLAN_IMAGES_ROUND * PLAN_IMAGES_ROUND;
+  const struct conv_shape *first = &p->conv[0], *last = &p->conv[c->num_conv_layers - 1];
+  int64_t features = filters * last->pool_height * last->pool_width;
+
+  int64_t weights = filters * taps * p->channels + filters, maps = 0, scratch = 0;
+  for (int l = 0; l < c->num_conv_layers; l++) {
+    const struct conv_shape *s = &p->conv[l];
+    maps += images * filters * s->pool_height * s->pool_width;
+    if (l == 0) continue;
+    weights += filters * taps * filters + filters;
+    int64_t map = plan_conv_chunk(s) * filters * s->conv_height * s->conv_width;
+    if (map > scratch) scratch = map;
+  }
+  weights += features * units + units + units * classes + classes;
+  int64_t floats = weights * (c->optimizer == OPTIMIZER_ADAM ? 4 : 3); /* themselves, gradients, one or two moments */
+  floats += maps + maps / 4;                                           /* the argmax takes a byte */
+  floats += scratch;
+  if (c->num_conv_layers > 1) floats += 3 * filters * taps * filters; /* weights and gradients in other layouts */
+  floats += (int64_t)p->channels * (p->height + 2 * first->pad) * plan_first_row(first);
+  floats += images * (features + 2 * units + classes);
+  return 4 * floats;
+}
+
 void plan_make(struct plan *p, const struct network_config *c, int height, int width, int channels, int classes,
                int train_images, int validation_images)
 {
@@ -219,9 +275,5 @@ void plan_make(struct plan *p, const struct network_config *c, int height, int w
   p->flops_total = c->epochs * (train_images * p->flops_image_training + validation_images * p->flops_image_forward);
   p->steps = c->epochs * steps_an_epoch;
   p->images = (int64_t)c->epochs * train_images;
-  p->bytes = 4 * (4 * p->parameters) + 4 * (int64_t)c->batch_size * p->features;
-  for (int l = 0; l < c->num_conv_layers; l++) {
-    const struct conv_shape *s = &p->conv[l];
-    p->bytes += (int64_t)c->batch_size * s->filters * s->pool_height * s->pool_width * 5;
-  }
+  p->bytes = trainer_bytes(p);
 }

@@ -78,4 +78,12 @@ struct plan {
 void plan_make(struct plan *p, const struct network_config *c, int height, int width, int channels, int classes,
                int train_images, int validation_images);
 
+/* How the CPU trainer lays the network out, here because the plan's bytes follow from it and because the order of sums,
+ * and so a result's bits, may depend on a trial's shape alone. */
+enum { PLAN_IMAGES_ROUND = 16 };                 /* activations are allocated for a multiple of so many images */
+int plan_padded_filters(int filters);            /* 8, or a multiple of 16: whole blocks of channels */
+int plan_padded(int n);                          /* to a multiple of 16 */
+int plan_conv_chunk(const struct conv_shape *s); /* images that a convolution takes at once; divides the above */
+int plan_first_row(const struct conv_shape *s);  /* floats from row to row of the first layer's input */
+
 #endif
