@@ -127,34 +127,38 @@ struct differences {
   char *text;
   size_t size, used;
   int n;
+  bool full;
 };
 
-/* A value for a message: what is long is cut in the middle of nowhere, but says so. */
-static void add_value(struct differences *d, const char *value)
+/* A value for a message, cut where it is long. */
+static void show_value(char *out, size_t size, const char *value)
 {
   if (!value)
-    d->used += (size_t)snprintf(d->text + d->used, d->size - d->used, "not there");
+    snprintf(out, size, "not there");
   else if (!*value)
-    d->used += (size_t)snprintf(d->text + d->used, d->size - d->used, "not given");
+    snprintf(out, size, "not given");
   else
-    d->used +=
-        (size_t)snprintf(d->text + d->used, d->size - d->used, "%.200s%s", value, strlen(value) > 200 ? "..." : "");
+    snprintf(out, size, "%.200s%s", value, strlen(value) > 200 ? "..." : "");
 }
 
 static void add_difference(struct differences *d, const char *key, const char *was, const char *is)
 {
+  char was_shown[210], is_shown[210], text[700];
+  show_value(was_shown, sizeof was_shown, was);
+  show_value(is_shown, sizeof is_shown, is);
+  snprintf(text, sizeof text, "%s%.200s (was %s, is %s)", d->n ? ", " : "", key, was_shown, is_shown);
   d->n++;
-  size_t needed = strlen(key) + 2 * 210 + 30;
-  if (d->used + needed + 8 > d->size) { /* no room for a whole one */
-    if (d->used + 8 <= d->size && (d->used < 5 || strcmp(d->text + d->used - 5, ", ...") != 0))
-      d->used += (size_t)snprintf(d->text + d->used, d->size - d->used, "%s...", d->used ? ", " : "");
-    return;
+  if (d->full) return;
+  size_t room = d->size - d->used, n = strlen(text);
+  d->full = n + sizeof ", ..." > room; /* what is left must hold the sign that there is more */
+  if (d->full) {
+    snprintf(text, sizeof text, "%s...", d->used ? ", " : "");
+    n = strlen(text);
   }
-  d->used += (size_t)snprintf(d->text + d->used, d->size - d->used, "%s%s (was ", d->used ? ", " : "", key);
-  add_value(d, was);
-  d->used += (size_t)snprintf(d->text + d->used, d->size - d->used, ", is ");
-  add_value(d, is);
-  d->used += (size_t)snprintf(d->text + d->used, d->size - d->used, ")");
+  if (n < room) {
+    memcpy(d->text + d->used, text, n + 1);
+    d->used += n;
+  }
 }
 
 /* The value that a key has where a text does not mention it: its default, NULL where it is no key of the table. */
@@ -171,7 +175,7 @@ static const char *absent_value(const char *key)
 
 int experiment_search_compare(const char *stored, const char *now, char *differences, size_t size)
 {
-  struct differences d = {differences, size, 0, 0};
+  struct differences d = {differences, size, 0, 0, false};
   char *a_text = strdup(stored), *b_text = strdup(now);
   int na = 0, nb = 0, i = 0, j = 0;
   struct pair *a = a_text ? split_pairs(a_text, &na) : NULL, *b = b_text ? split_pairs(b_text, &nb) : NULL;
@@ -212,7 +216,7 @@ bool experiment_search_get(const char *text, const char *key, char *value, size_
 
 static void write_key(FILE *out, const struct experiment *x, const struct key_spec *k, char *value)
 {
-  char text[PATH_MAX + 1100], quoted[2 * sizeof text + 3];
+  char text[PATH_MAX + 1100], quoted[sizeof text + 3];
   key_format(x, k, value, VALUE_MAX);
   if (!value[0]) return;
   if (!strcmp(k->about.section, "experiment") && (!strcmp(k->about.key, "name") || !strcmp(k->about.key, "output"))) {

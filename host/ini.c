@@ -176,12 +176,8 @@ int ini_set(struct ini *ini, const char *setting, struct error *e)
 void ini_quote(const char *text, char *out)
 {
   size_t n = strlen(text);
-  bool plain = n > 0 && !strpbrk(text, "\"'\\#;") && !ini_is_space(text[0]) && !ini_is_space(text[n - 1]);
-  if (!plain) *out++ = '"';
-  for (; *text; text++) {
-    if (!plain && (*text == '"' || *text == '\\')) *out++ = '\\';
-    *out++ = *text;
-  }
-  if (!plain) *out++ = '"';
-  *out = 0;
+  bool plain = n > 0 && !strpbrk(text, "#;") && text[0] != '"' && text[0] != '\'' && !ini_is_space(text[0]) &&
+               !ini_is_space(text[n - 1]) && text[n - 1] != '\\';
+  const char *quote = plain ? "" : strchr(text, '"') ? "'" : "\"";
+  sprintf(out, "%s%s%s", quote, text, quote);
 }

@@ -51,7 +51,9 @@ void ini_destroy(struct ini *ini); /* takes a zeroed one */
 int ini_error(struct error *e, const struct ini *ini, const struct ini_entry *entry, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
 
-/* A text as an ini file must have it to be read back the same: quoted where it needs to be. size: 2 * strlen + 3. */
+/* A text as an ini file must have it to be read back the same: in quotes where it needs them.  size: strlen + 3.  What no
+ * quoting can hold (a '#' or ';' together with a backslash or with both kinds of quotes) comes out such that ini_read
+ * refuses it rather than reads another value. */
 void ini_quote(const char *text, char *out);
 
 #endif

@@ -100,9 +100,8 @@ static const char *find_comment(const char *value, const char **close_quote)
 {
   *close_quote = NULL;
   if (*value != '"' && *value != '\'') return strpbrk(value, "#;");
-  const char *c = value + 1;
-  while (*c && *c != *value) c += c[0] == '\\' && c[1] ? 2 : 1;
-  if (!*c) return NULL;
+  const char *c = strchr(value + 1, *value);
+  if (!c) return NULL;
   *close_quote = c;
   return strpbrk(c + 1, "#;");
 }
@@ -115,6 +114,12 @@ static int check_value(const struct ini *ini, int line, const char *key, const c
   const char *quote, *comment = find_comment(value, &quote);
   if (*value == '"' || *value == '\'') {
     if (!quote) return ini_line_error(e, ini, line, "%s: the quote %c is not closed", shown, *value);
+    const char *backslash = strchr(value, '\\');
+    if (backslash && backslash < quote)
+      return ini_line_error(e, ini, line,
+                            "%s: a backslash within quotes means different things to different versions of iniparser; "
+                            "only a value without quotes can have one",
+                            shown);
     const char *rest = quote + 1;
     while (ini_is_space(*rest)) rest++;
     if (*rest && rest != comment)
@@ -126,9 +131,6 @@ static int check_value(const struct ini *ini, int line, const char *key, const c
         "%s: '%c' begins a comment, also within a word: put the value in double quotes if it belongs to the "
         "value, or a space before it if it does not",
         shown, *comment);
-  } else if (!comment && *value && value[strlen(value) - 1] == '\\') {
-    return ini_line_error(
-        e, ini, line, "%s: a backslash at the end joins the line with the next, and there is none: delete it", shown);
   }
   return 0;
 }
@@ -229,6 +231,9 @@ static int walk(struct walk *w, const char *bytes, size_t size, struct error *e)
     if (nul)
       return ini_line_error(e, w->ini, line,
                             "a zero byte: is this a text file? (One in UTF-16 must be saved as UTF-8)");
+    if (length > 0 && n == indent)
+      return ini_line_error(e, w->ini, first_line,
+                            "a backslash at the end joins the line with the next, and there is none: delete it");
     bool comment = length == 0 && indent < n && begins_comment(bytes[indent]);
     if (!comment) {
       for (size_t i = 0; i < n; i++) {
