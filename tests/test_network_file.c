@@ -377,6 +377,7 @@ static void mutated_networks_are_refused_or_work(void **state)
       else
         copy[at] = (uint8_t)rng_word(&rng);
     }
+    unlink(changed);
     FILE *out = fopen(changed, "wb");
     assert_non_null(out);
     assert_int_equal(fwrite(copy, 1, size, out), size);
