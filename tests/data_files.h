@@ -194,7 +194,9 @@ UNUSED static void write_png(const char *path, int width, int height, struct png
 struct jpeg_options {
   int components; /* 1, 3, 4 (CMYK); 0: 3 */
   bool progressive;
-  int orientation; /* EXIF; 0: none */
+  int orientation;             /* EXIF; 0: none */
+  const jpeg_scan_info *scans; /* progressive, with these scans */
+  int n_scans;
 };
 
 /* A JPEG of the picture, quality 95. */
@@ -214,6 +216,10 @@ UNUSED static void write_jpeg(const char *path, int width, int height, struct jp
   jpeg_set_defaults(&cinfo);
   jpeg_set_quality(&cinfo, 95, TRUE);
   if (o.progressive) jpeg_simple_progression(&cinfo);
+  if (o.scans) {
+    cinfo.scan_info = o.scans;
+    cinfo.num_scans = o.n_scans;
+  }
   jpeg_start_compress(&cinfo, TRUE);
   if (o.orientation) {
     JOCTET exif[] = {

@@ -638,6 +638,18 @@ static void wrong_npz_is_refused(void **state)
   write_npz(images, "|u1", "(40, 4, 4)", pixels, sizeof pixels, true);
   write_npz(names, "<i2", "(40,)", negative, sizeof negative, false);
   refuses(ERROR_FAILED, "label 0 is not a class number");
+  size_t size;
+  write_npz(images, "|u1", "(40, 4, 4)", pixels, sizeof pixels, false);
+  uint8_t *bytes = read_file(images, &size);
+  bytes[400] ^= 1; /* a pixel */
+  write_file(images, bytes, size);
+  refuses(ERROR_FAILED, "its checksum is wrong");
+  bytes[400] ^= 1;
+  for (int i = 0; i < 2; i++)
+    memcpy(bytes + size - 22 - 9 - 26 + 4 * i, "\xff\xff\xff\0", 4); /* both sizes in the directory */
+  write_file(images, bytes, size);
+  refuses(ERROR_FAILED, "is cut off inside its array");
+  free(bytes);
   write_file(images, "PK\3\4 and then nothing that makes sense at all", 40);
   refuses(ERROR_FAILED, "no ZIP directory");
   write_file(images, "hello, this is just text, not an archive", 40);

@@ -185,7 +185,7 @@ static void stored_at(int orientation, int x, int y, int width, int height, int 
 static void exif_orientation_is_applied(void **state)
 {
   (void)state;
-  enum { W = 24, H = 16 };
+  enum { W = 25, H = 16 };
   uint8_t out[W * H * 3], plain[W * H * 3];
   write_jpeg(at("plain.jpg"), W, H, (struct jpeg_options){0});
   decodes(at("plain.jpg"), W, H, 3, RESIZE_AREA, plain);
@@ -204,7 +204,7 @@ static void exif_orientation_is_applied(void **state)
             if (out[(y * width + x) * 3 + c] != want) fail_msg("orientation %d: pixel %d, %d is wrong", o, x, y);
           }
     }
-    /* and the crop is taken from the middle of what is shown: from 24 × 16 to a square that begins at 4 */
+    /* and the crop is taken from the middle of what is shown: from 25 × 16 to a square that begins at 4 */
     decodes(at("turned.png"), 16, 16, 3, RESIZE_AREA, out);
     for (int y = 0; y < 16; y++)
       for (int x = 0; x < 16; x++) {
@@ -310,7 +310,7 @@ static void large_jpeg_is_reduced_in_register(void **state)
       for (int i = 0; i < 256; i++)
         for (int c = 0; c < 2; c++) /* the smooth channels */
           if (abs(jpeg[3 * i + c] - png[3 * i + c]) > worst) worst = abs(jpeg[3 * i + c] - png[3 * i + c]);
-      if (worst > 6) fail_msg("%d x %d: differs by %d", w, h, worst);
+      if (worst > 3) fail_msg("%d x %d: differs by %d", w, h, worst);
     }
   }
 }
@@ -378,8 +378,17 @@ static void order_is_stratified_and_labels_follow_their_images(void **state)
       assert_true(png_image_write_to_stdio(&image, out, 0, ppm, 0, NULL));
       fclose(out);
     }
+  write_file(at("images/class 0/002b.png"), "bad", 3); /* what is left out must not shift the rest */
+  write_file(at("images/class 1/011b.png"), "bad", 3);
+  options.on_bad_image = BAD_IMAGE_SKIP;
   options.image_size = 1;
-  options.channels = 3;
+  opens();
+  assert_int_equal(data.n_skipped, 2);
+  for (int i = 0; i < data.train.n; i++)
+    assert_int_equal(dataset_label(&data.train, i), dataset_image(&data, &data.train, i)[0] / 80);
+  dataset_close(&data);
+  assert_int_equal(unlink(at("images/class 0/002b.png")), 0);
+  assert_int_equal(unlink(at("images/class 1/011b.png")), 0);
   opens();
   assert_int_equal(data.test.n, 12); /* a fifth is held out for the test */
   assert_int_equal(data.train.n + data.validation.n, 48);
@@ -739,28 +748,20 @@ static void mutated_images_never_crash(void **state)
   for (int k = 0; k < 6; k++) free(seeds[k]);
 }
 
-/* A progressive JPEG may ask for any number of passes over its image; a hundred are enough. */
+/* A progressive JPEG may ask for any number of passes over its image, all of them valid: a hundred are enough. */
 static void jpeg_of_endless_scans_is_refused(void **state)
 {
   (void)state;
-  size_t size;
-  write_jpeg(at("a.jpg"), 64, 64, (struct jpeg_options){.progressive = true, .components = 1});
-  uint8_t *bytes = read_file(at("a.jpg"), &size);
-  size_t scan = 0; /* the last scan: SOS to the end */
-  for (size_t i = 0; i + 1 < size; i++)
-    if (bytes[i] == 0xff && bytes[i + 1] == 0xda) scan = i;
-  assert_true(scan > 0);
-  FILE *out = fopen(at("endless.jpg"), "wb");
-  /* An SOS for the DC coefficients' next bit, with no data worth the name, again and again. */
-  const uint8_t refine[] = {0xff, 0xda, 0, 8, 1, 1, 0, 1, 5, 0x21, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0};
-  fwrite(bytes, 1, scan, out);
-  for (int i = 0; i < 2000; i++) fwrite(refine, 1, sizeof refine, out);
-  fwrite(bytes + scan, 1, size - scan, out);
-  fclose(out);
-  free(bytes);
-  alarm(10);
-  refuses_image(at("endless.jpg"), "JPEG");
-  alarm(0);
+  enum { SCANS = 1 + 63 * 3 };
+  static jpeg_scan_info scans[SCANS] = {{1, {0}, 0, 0, 0, 0}};
+  for (int k = 1; k < 64; k++)
+    for (int bit = 0; bit < 3; bit++)
+      scans[1 + bit * 63 + k - 1] = (jpeg_scan_info){1, {0}, k, k, bit ? 3 - bit : 0, 2 - bit};
+  write_jpeg(at("endless.jpg"), 64, 64, (struct jpeg_options){.components = 1, .scans = scans, .n_scans = SCANS});
+  refuses_image(at("endless.jpg"), "more than 100 scans");
+  write_jpeg(at("enough.jpg"), 64, 64, (struct jpeg_options){.components = 1, .scans = scans, .n_scans = 64});
+  uint8_t out[8 * 8 * 3];
+  decodes(at("enough.jpg"), 8, 8, 3, RESIZE_AREA, out);
 }
 
 /* Hostile files that claim to be large, decoded with less memory than they claim. */
