@@ -1,43 +1,162 @@
 # gsos: build, test, install.  `make help` lists the targets.
 #
-# Everything made goes into build/ (build-asan/, build-tsan/ for the sanitizers) and ./gsos.  make installs nothing on the
-# system; a missing library is named with the command that brings it.
+# Everything made goes into $(BUILD) (build/; build-asan/ and build-tsan/ with the sanitizers) and ./gsos.  Nothing here
+# installs a package: a missing library is named with the command that brings it (tools/setup.sh --check).
+#
+# CC, CPPFLAGS, CFLAGS, LDFLAGS, LDLIBS may be given as usual, in the environment or on the command line; they come after
+# those of the project.  Whoever changes one gets everything built anew: $(BUILD)/flags holds what the objects were made with.
 
-CC      ?= cc
-OPT     ?= -O2 -g
-PREFIX  ?= /usr/local
-BUILD   ?= build
-VARIANT ?=
-WERROR  ?=
+CC           ?= cc
+OPT          ?= -O2 -g
+PREFIX       ?= /usr/local
+BUILD        ?= build
+VARIANT      ?=# added to compiling and linking: a sanitizer
+WERROR       ?=# 1: a warning is an error
+V            ?=# make bench V=--verbose
+CLANG_FORMAT ?= clang-format
 
-PACKAGES := dnnl iniparser sqlite3 libcjson libjpeg libpng zlib
-CPPFLAGS += -D_GNU_SOURCE -I. -Ihost -Isched -Ikernels
-WARN     := -Wall -Wextra $(if $(WERROR),-Werror)
-CFLAGS   += -std=gnu11 $(OPT) $(WARN) -pthread -fno-strict-aliasing $(VARIANT)
-LDFLAGS  += -pthread $(VARIANT)
-LDLIBS   += -ldnnl -liniparser -lsqlite3 -lcjson -ljpeg -lpng -lz -lm
+USER_CPPFLAGS := $(CPPFLAGS)
+USER_CFLAGS   := $(CFLAGS)
+USER_LDFLAGS  := $(LDFLAGS)
+# Recursive, not :=, since host/cpu_loops.mk sets OPT for some objects.
+override CPPFLAGS = -D_GNU_SOURCE -I. -Ihost -Isched -Ikernels $(USER_CPPFLAGS)
+WARN              = -Wall -Wextra $(if $(WERROR),-Werror)
+override CFLAGS   = -std=gnu11 $(OPT) $(WARN) -pthread -fno-strict-aliasing $(VARIANT) $(USER_CFLAGS)
+override LDFLAGS  = -pthread $(VARIANT) $(USER_LDFLAGS)
+# libgomp is oneDNN's OpenMP, which the trainer tells to use one thread.
+LIBS             := -ldnnl -lgomp -liniparser -lsqlite3 -lcjson -ljpeg -lpng -lz -lm
 
-HOST  := $(patsubst %.c,$(BUILD)/%.o,$(wildcard host/*.c))
-SCHED := $(patsubst %.c,$(BUILD)/%.o,$(filter-out sched/main.c,$(wildcard sched/*.c)))
-MAIN  := $(BUILD)/sched/main.o
-TESTS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/test_*.c))
-BENCH := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/bench_*.c))
+HOST   := $(patsubst %.c,$(BUILD)/%.o,$(wildcard host/*.c))
+SCHED  := $(patsubst %.c,$(BUILD)/%.o,$(filter-out sched/main.c,$(wildcard sched/*.c)))
+MAIN   := $(BUILD)/sched/main.o
+TESTS  := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/test_*.c))
+BENCH  := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/bench_*.c))
+HELPER := $(patsubst %.c,$(BUILD)/%.o,$(filter-out tests/test_% tests/bench_%,$(wildcard tests/*.c)))
+
+.PHONY: all
+all: gsos## builds ./gsos (this is what plain `make` does)
 
 # ISA variants of the CPU trainer's own loops (see host/cpu_loops.c) are added here.
 -include host/cpu_loops.mk
 
-.PHONY: all
-all: gsos
+# CUDA, where there is a compiler for it and something to compile.  sm_90 also as PTX, for what comes after it.
+ifndef NVCC
+NVCC     := $(firstword $(shell command -v nvcc 2>/dev/null) $(wildcard /usr/local/cuda/bin/nvcc /opt/cuda/bin/nvcc))
+endif
+NVCCFLAGS = -O3 -g -std=c++17 -Xcompiler -Wall,-Wextra $(if $(WERROR),-Werror all-warnings) \
+            -gencode arch=compute_80,code=sm_80 -gencode arch=compute_90,code=[sm_90,compute_90]
+CUDA     := $(and $(NVCC),$(wildcard kernels/*.cu))
+KERNELS  := $(if $(CUDA),$(patsubst %.cu,$(BUILD)/%.o,$(wildcard kernels/*.cu)))
+ifdef CUDA
+override CPPFLAGS += -DGSOS_CUDA
+CUDA_LIB := $(firstword $(wildcard $(patsubst %/bin/nvcc,%,$(realpath $(NVCC)))/lib64 /usr/lib/x86_64-linux-gnu))
+LIBS     += -L$(CUDA_LIB) -lcudart_static -lstdc++ -ldl -lrt
+endif
 
-gsos: $(HOST) $(SCHED) $(MAIN)
-	$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+PARTS   := $(HOST) $(SCHED) $(KERNELS)
+OBJECTS := $(PARTS) $(MAIN) $(HELPER) $(TESTS:=.o) $(BENCH:=.o)
+
+# ------------------------------------------------------------------------------------------------- build
+
+# The program stands in $(BUILD) like everything else, so that the builds for checking leave ./gsos alone.
+gsos: $(BUILD)/gsos always
+	@cmp -s $< $@ || { echo 'cp -f $< $@'; cp -f $< $@; }
+
+$(BUILD)/gsos: $(MAIN) $(BUILD)/libgsos.a $(BUILD)/link
+	$(CC) $(LDFLAGS) -o $@ $(filter %.o %.a,$^) $(LIBS) $(LDLIBS)
+
+# Everything but main, for the program and its tests.  Made anew, so that an object whose source is gone is gone, too.
+$(BUILD)/libgsos.a: $(PARTS) $(BUILD)/link
+	@rm -f $@
+	@$(AR) qcs $@ $(filter %.o,$^)
 
 $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
 
-$(BUILD)/tests/%: $(BUILD)/tests/%.o $(HOST) $(SCHED)
-	$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS) -lcmocka
+$(BUILD)/%.o: %.cu
+	@mkdir -p $(@D)
+	$(NVCC) $(CPPFLAGS) $(NVCCFLAGS) -MMD -MP -c -o $@ $<
+
+$(BUILD)/tests/%: $(BUILD)/tests/%.o $(HELPER) $(BUILD)/libgsos.a $(BUILD)/link
+	$(CC) $(LDFLAGS) -o $@ $(filter %.o %.a,$^) $(LIBS) $(LDLIBS) -lcmocka
+
+$(OBJECTS): $(BUILD)/flags | $(BUILD)/have-run
+$(TESTS:=.o) $(BENCH:=.o) $(HELPER): | $(BUILD)/have-test
+
+# A file that holds what $(1) is, and is touched when that changes.
+remember = @mkdir -p $(BUILD); printf '%s\n' $(1) | cmp -s - $@ || printf '%s\n' $(1) >$@
+.PHONY: always
+$(BUILD)/flags: always
+	$(call remember,'$(CC) $(CPPFLAGS) $(CFLAGS) $(NVCC) $(NVCCFLAGS)')
+$(BUILD)/link: always
+	$(call remember,'$(CC) $(LDFLAGS) $(LIBS) $(LDLIBS) $(sort $(PARTS) $(HELPER))')
+
+# Are the headers there?  Asked once for each compiler and set of flags.
+$(BUILD)/have-%: tools/setup.sh $(BUILD)/flags
+	@sh tools/setup.sh --check $* $(CC) $(CPPFLAGS)
+	@touch $@
 
 .SECONDARY:
--include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
+-include $(wildcard $(OBJECTS:.o=.d))
+
+# ----------------------------------------------------------------------------------------- run and check
+
+.PHONY: quickstart tests test bench lint asan tsan ci
+quickstart: gsos## builds, and runs configs/quickstart.ini
+	./gsos run configs/quickstart.ini
+
+tests: $(BUILD)/gsos $(if $(filter build,$(BUILD)),gsos) $(TESTS)## builds the program and its tests
+
+test: tests## builds and runs all tests
+	sh tools/run_tests.sh $(BUILD)
+
+bench: $(BENCH)## builds and runs the benchmarks; in detail with V=--verbose
+	@for b in $(BENCH); do echo "== $${b##*/}"; $$b $(V) || exit 1; done
+
+lint:## layout, static analysis of C and shell, the man page
+	sh tools/lint.sh
+
+ASAN := -O1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined
+TSAN := -O1 -fno-omit-frame-pointer -fsanitize=thread
+# Leaks are looked for, too: LeakSanitizer is part of the first.  oneDNN and libgomp are not instrumented; what only they do is
+# left out (tests/sanitizers.supp says what and why).
+asan:## runs the unit tests under AddressSanitizer and UndefinedBehaviorSanitizer
+	$(MAKE) BUILD=build-asan VARIANT='$(ASAN)' tests
+	sh tools/run_tests.sh build-asan unit
+
+tsan:## runs the unit tests of what has threads under ThreadSanitizer
+	$(MAKE) BUILD=build-tsan VARIANT='$(TSAN)' tests
+	sh tools/run_tests.sh build-tsan threads
+
+ci:## what is run before a change is taken: everything above, under two compilers
+	bash .ci/run
+
+# ----------------------------------------------------------------------------------------------- install
+
+bin  := $(DESTDIR)$(PREFIX)/bin
+man1 := $(DESTDIR)$(PREFIX)/share/man/man1
+data := $(DESTDIR)$(PREFIX)/share/gsos
+
+.PHONY: install uninstall clean help
+install: gsos## installs under PREFIX (/usr/local), with DESTDIR before it
+	install -d '$(bin)' '$(man1)' '$(data)/configs/bench' '$(data)/configs/data'
+	install -m 755 gsos '$(bin)/gsos'
+	install -m 644 man/gsos.1 '$(man1)/gsos.1'
+	install -m 644 $(wildcard configs/*.ini) '$(data)/configs/'
+	install -m 644 $(wildcard configs/bench/*.ini) '$(data)/configs/bench/'
+	install -m 644 $(wildcard configs/data/*) '$(data)/configs/data/'
+	install -m 644 LICENSE '$(data)/LICENSE'
+
+uninstall:## removes what install put there
+	rm -f '$(bin)/gsos' '$(man1)/gsos.1'
+	rm -rf '$(data)'
+
+clean:## removes what was built; results stay
+	rm -rf build build-asan build-tsan gsos
+
+help:## this list
+	@echo 'gsos: make TARGET'
+	@sed -n 's/^\([a-z]*\):[^#=]*## *\(.*\)/  \1|\2/p' Makefile | \
+	  while IFS='|' read -r target text; do printf '%-13s %s\n' "$$target" "$$text"; done
+	@echo 'Variables: CC CFLAGS LDFLAGS PREFIX DESTDIR, WERROR=1 (a warning is an error), BUILD (folder, build)'
