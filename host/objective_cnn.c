@@ -318,7 +318,9 @@ static int cnn_test(struct objective *o, const char *path, struct objective_test
 static void cnn_description(struct objective *o, char *text, size_t size)
 {
   const struct dataset *d = &cnn_of(o)->data;
-  snprintf(text, size, "cpu, %s, data set %016llx", trainer_cpu_description(), (unsigned long long)d->fingerprint);
+  snprintf(text, size, "cpu, %s, data set %016llx (%d×%d×%d, %d classes, %d + %d + %d images)",
+           trainer_cpu_description(), (unsigned long long)d->fingerprint, d->width, d->height, d->channels,
+           d->n_classes, d->train.n, d->validation.n, d->test.n);
 }
 
 static void cnn_destroy(struct objective *o)

@@ -153,8 +153,9 @@ static void print_configuration(const struct experiment *x, struct objective *o,
     printf(" %s=%s", x->space.params[i].name, text);
   }
   if (cost->images > 0)
-    printf("\n  %d epochs, %lld steps, %lld images, %.1f GFLOP, %.1f MiB of memory", cost->epochs,
-           (long long)cost->steps, (long long)cost->images, cost->flops / 1e9, (double)cost->bytes / 0x1p20);
+    printf("\n  %d epoch%s, %lld steps, %lld images, %.1f GFLOP, %.1f MiB of memory", cost->epochs,
+           cost->epochs == 1 ? "" : "s", (long long)cost->steps, (long long)cost->images, cost->flops / 1e9,
+           (double)cost->bytes / 0x1p20);
   printf("\n\n");
 }
 
