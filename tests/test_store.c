@@ -706,8 +706,10 @@ static void many_threads_write_at_once(void **state)
 /* What Optuna should find: the trials as they were written, not as we read them. */
 static void add_number(cJSON *to, const char *key, double value)
 {
+  char text[40]; /* cJSON itself prints 15 digits where they are close enough for it */
+  number_format(value, text, sizeof text);
   if (isfinite(value))
-    cJSON_AddNumberToObject(to, key, value);
+    cJSON_AddRawToObject(to, key, text);
   else
     cJSON_AddStringToObject(to, key, isnan(value) ? "nan" : value > 0 ? "inf" : "-inf");
 }
@@ -725,7 +727,7 @@ static cJSON *expected_trial(const struct stored_trial *t, const double *epochs)
     const struct param *p = &fixture_space.params[i];
     param_value_format(p, t->values[i], text, sizeof text);
     cJSON_AddStringToObject(params, p->name, text);
-    cJSON_AddNumberToObject(internal, p->name, t->values[i]);
+    add_number(internal, p->name, t->values[i]);
     if (t->free[i]) cJSON_AddItemToArray(names, cJSON_CreateString(p->name));
   }
   snprintf(key, sizeof key, "%016llx", (unsigned long long)t->key);

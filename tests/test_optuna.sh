@@ -1,0 +1,69 @@
+#!/bin/sh
+# Does the real Optuna read our study databases?  A virtual environment under build/ gets it from the Python package index once;
+# where there is no network or no python3-venv the test is skipped, and says so.
+#   OPTUNA   what pip installs (default optuna>=4.9)
+#   PYTHON   the interpreter (default python3)
+#   BUILD    the build folder (default build)
+# Run from the project's root after the tests are built.
+set -u
+
+build=${BUILD:-build}
+python=${PYTHON:-python3}
+optuna=${OPTUNA:-optuna>=4.9}
+venv=$build/venv-optuna
+writer=$build/tests/test_store
+
+skip() {
+  echo "skipped: Optuna reads the study database ($1)"
+  exit 0
+}
+
+# A stamp tells a finished environment, and for what, from one that was cut off.
+prepare() {
+  [ "$(cat "$venv/stamp" 2>/dev/null)" = "$optuna" ] && "$venv/bin/python" -c 'import optuna' 2>/dev/null && return
+  rm -rf "$venv"
+  command -v "$python" >/dev/null || skip "there is no $python"
+  mkdir -p "$build"
+  "$python" -m venv "$venv" >"$build/venv-optuna.log" 2>&1 || skip "python3-venv is not installed"
+  timeout 300 "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-input --timeout 10 --retries 1 \
+    "$optuna" >>"$build/venv-optuna.log" 2>&1 || skip "pip cannot install $optuna: no network? See $build/venv-optuna.log"
+  echo "$optuna" >"$venv/stamp"
+}
+
+if [ ! -x "$writer" ]; then
+  echo "not ok optuna_reads_every_trial: $writer is not built"
+  exit 1
+fi
+prepare
+work=$(mktemp -d "${TMPDIR:-/tmp}/gsos-optuna.XXXXXX") || exit 1
+trap 'rm -rf "$work"' EXIT
+passed=0 failed=0
+
+check() {
+  test_name=$1
+  shift
+  if "$@" >"$work/out" 2>&1; then
+    echo "ok $test_name"
+    passed=$((passed + 1))
+  else
+    echo "not ok $test_name"
+    failed=$((failed + 1))
+  fi
+  sed 's/^/# /' "$work/out"
+}
+
+"$writer" --write "$work/study.db" "$work/expected.json" || exit 1
+check optuna_reads_every_trial "$venv/bin/python" tests/optuna_check.py "$work/study.db" "$work/expected.json"
+check optuna_goes_on_under_the_next_number "$venv/bin/python" tests/optuna_check.py "$work/study.db"
+
+# A value changed behind our back must be noticed, or the two tests above could not fail.
+"$venv/bin/python" - "$work/study.db" <<'EOF'
+import sqlite3, sys
+with sqlite3.connect(sys.argv[1]) as db:
+    db.execute("UPDATE trial_params SET param_value = param_value * 0.999 WHERE param_id = 1")
+EOF
+noticed() { ! "$venv/bin/python" tests/optuna_check.py "$work/study.db" "$work/expected.json"; }
+check a_changed_value_is_noticed noticed
+
+echo "$passed passed, $failed failed"
+[ "$failed" -eq 0 ]
