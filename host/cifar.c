@@ -92,7 +92,7 @@ static int map_file(struct records *r, const char *path, int record, struct erro
     code =
         error_set(e, ERROR_FAILED,
                   "%s: has %" PRId64 " bytes, which is not a whole number of records of %d: it is cut off, or not the "
-                  "binary version",
+                  "binary version; fetch it again",
                   shown, (int64_t)st.st_size, record);
   else if (st.st_size / record > INT32_MAX / FILES_MAX)
     code = error_set(e, ERROR_FAILED, "%s: has too many records", shown);

@@ -67,7 +67,8 @@ int idx_header_read(struct idx *x, int *header_bytes, const uint8_t *bytes, size
   if (n_dims < 1 || n_dims > IDX_DIMS_MAX)
     return error_set(e, ERROR_FAILED, "has %d dimensions; labels have 1, grey images 3, colour images 4", n_dims);
   *header_bytes = 4 + 4 * n_dims;
-  if (size < (size_t)*header_bytes) return error_set(e, ERROR_FAILED, "is cut off in its header");
+  if (size < (size_t)*header_bytes)
+    return error_set(e, ERROR_FAILED, "is cut off in its header; fetch or make it again");
   x->n_dims = n_dims;
   x->count = 1;
   for (int d = 0; d < n_dims; d++) {
@@ -94,11 +95,14 @@ static int open_plain(struct idx *x, int fd, int64_t file_bytes, struct error *e
   if (idx_header_read(x, &header_bytes, head, (size_t)got, e)) return e->code;
   int64_t whole = header_bytes + x->count;
   if (file_bytes < whole)
-    return error_set(e, ERROR_FAILED, "is cut off: its header promises %" PRId64 " bytes, the file has %" PRId64, whole,
-                     file_bytes);
+    return error_set(e, ERROR_FAILED,
+                     "is cut off: its header promises %" PRId64 " bytes, the file has %" PRId64
+                     "; fetch or make it again",
+                     whole, file_bytes);
   if (file_bytes > whole)
     return error_set(e, ERROR_FAILED,
-                     "has %" PRId64 " bytes more than its header promises (%" PRId64 "): it is damaged or not IDX",
+                     "has %" PRId64 " bytes more than its header promises (%" PRId64
+                     "): it is damaged or not IDX; fetch or make it again",
                      file_bytes - whole, whole);
   if (data_block_map(&x->block, fd, (size_t)whole, e)) return e->code;
   x->data = x->block.bytes + header_bytes;
@@ -122,9 +126,10 @@ static int64_t unpack(gzFile in, uint8_t *out, int64_t size, struct error *e)
   if (code == Z_ERRNO) return error_errno(e, "cannot be read");
   if (code == Z_MEM_ERROR) return error_set(e, ERROR_MACHINE, "no memory to unpack it");
   if (code == Z_BUF_ERROR)
-    return error_set(e, ERROR_FAILED, "is cut off: the gzip data ends after %" PRId64 " unpacked bytes", done);
+    return error_set(e, ERROR_FAILED, "is cut off: the gzip data ends after %" PRId64 " unpacked bytes; fetch it again",
+                     done);
   if (code != Z_OK && code != Z_STREAM_END)
-    return error_set(e, ERROR_FAILED, "is damaged: the gzip data is bad (%s)", text);
+    return error_set(e, ERROR_FAILED, "is damaged: the gzip data is bad (%s); fetch it again", text);
   return done;
 }
 
@@ -146,8 +151,12 @@ static int unpack_into_cache(struct idx *x, gzFile in, const uint8_t *head, int 
   if (done < x->count || more > 0) {
     cache_file_abort(&file);
     if (more)
-      return error_set(e, ERROR_FAILED, "unpacks to more than the %" PRId64 " bytes that its header promises", whole);
-    return error_set(e, ERROR_FAILED, "is cut off: its header promises %" PRId64 " bytes, it unpacks to %" PRId64,
+      return error_set(e, ERROR_FAILED,
+                       "unpacks to more than the %" PRId64 " bytes that its header promises; fetch or make it again",
+                       whole);
+    return error_set(e, ERROR_FAILED,
+                     "is cut off: its header promises %" PRId64 " bytes, it unpacks to %" PRId64
+                     "; fetch or make it again",
                      whole, header_bytes + done);
   }
   cache_file_commit(&file, (size_t)whole, "", &x->block);

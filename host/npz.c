@@ -56,17 +56,19 @@ static int find_entry(struct zip_entry *z, const uint8_t *file, size_t size, str
     return error_set(e, ERROR_FAILED, "is not an .npz file (a ZIP archive)");
   for (size_t back = END_RECORD; back <= size && back <= END_RECORD + 0xffff && !end; back++)
     if (memcmp(file + size - back, "PK\5\6", 4) == 0) end = file + size - back;
-  if (!end) return error_set(e, ERROR_FAILED, "is cut off, or no .npz file: it has no ZIP directory at its end");
+  if (!end)
+    return error_set(e, ERROR_FAILED,
+                     "is cut off, or no .npz file: it has no ZIP directory at its end; fetch it again");
   unsigned entries = le(end + 10, 2);
   uint64_t at = le(end + 16, 4), directory_end = (uint64_t)(end - file);
   for (; entries--;) {
     if (at + CENTRAL_ENTRY > directory_end || memcmp(file + at, "PK\1\2", 4) != 0)
-      return error_set(e, ERROR_FAILED, "has a damaged ZIP directory");
+      return error_set(e, ERROR_FAILED, "has a damaged ZIP directory; fetch it again");
     const uint8_t *c = file + at;
     unsigned name = le(c + 28, 2);
     uint64_t local = le(c + 42, 4);
     at += (uint64_t)CENTRAL_ENTRY + name + le(c + 30, 2) + le(c + 32, 2);
-    if (at > directory_end) return error_set(e, ERROR_FAILED, "has a damaged ZIP directory");
+    if (at > directory_end) return error_set(e, ERROR_FAILED, "has a damaged ZIP directory; fetch it again");
     if (name < 4 || memcmp(c + CENTRAL_ENTRY + name - 4, ".npy", 4) != 0) continue;
     z->method = (int)le(c + 10, 2);
     z->crc = le(c + 16, 4);
@@ -75,9 +77,10 @@ static int find_entry(struct zip_entry *z, const uint8_t *file, size_t size, str
     if (z->packed == 0xffffffff || z->size == 0xffffffff || local == 0xffffffff)
       return error_set(e, ERROR_FAILED, "holds an array of 4 GiB or more, which is not read");
     if (local + LOCAL_ENTRY > size || memcmp(file + local, "PK\3\4", 4) != 0)
-      return error_set(e, ERROR_FAILED, "has a damaged ZIP directory");
+      return error_set(e, ERROR_FAILED, "has a damaged ZIP directory; fetch it again");
     uint64_t data = local + LOCAL_ENTRY + le(file + local + 26, 2) + le(file + local + 28, 2);
-    if (data > size || z->packed > size - data) return error_set(e, ERROR_FAILED, "is cut off inside its array");
+    if (data > size || z->packed > size - data)
+      return error_set(e, ERROR_FAILED, "is cut off inside its array; fetch it again");
     z->data = file + data;
     return 0;
   }
@@ -117,7 +120,7 @@ static int unpack(const struct zip_entry *z, uint8_t *out, struct error *e)
   uLong crc = crc32(0, NULL, 0);
   for (uint64_t at = 0; at < out_done; at += 1u << 28)
     crc = crc32(crc, out + at, out_done - at < 1u << 28 ? (uInt)(out_done - at) : 1u << 28);
-  if (crc != z->crc) return error_set(e, ERROR_FAILED, "is damaged: its checksum is wrong");
+  if (crc != z->crc) return error_set(e, ERROR_FAILED, "is damaged: its checksum is wrong; fetch it again");
   return 0;
 }
 
