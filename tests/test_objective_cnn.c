@@ -1,6 +1,7 @@
 /* The CNN as an objective: costs known beforehand, epochs as events, the same bits for the same key, checkpoints, failures of
  * the search, and the network on disk. */
 #include <math.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -189,17 +190,23 @@ static void a_cost_takes_microseconds(void **state)
 
 /* ---- trials -------------------------------------------------------------------------------------------------------- */
 
+static double between(struct timespec a, struct timespec b)
+{
+  return (double)(b.tv_sec - a.tv_sec) + 1e-9 * (double)(b.tv_nsec - a.tv_nsec);
+}
+
 static void a_trial_goes_epoch_by_epoch_and_learns(void **state)
 {
   (void)state;
   double values[SPACE_MAX], seconds = 0;
   struct trial_event event;
   struct error e = {0};
-  struct timespec before, after;
+  struct timespec before, added, after;
   struct place *p = open_place();
   defaults(values);
   clock_gettime(CLOCK_THREAD_CPUTIME_ID, &before);
   add(p, 42, 7, values);
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &added);
   for (double *v = values; v < values + x.space.n; v++) *v = NAN; /* add has copied them */
   for (int epoch = 1; epoch <= 3; epoch++) {
     event = advance(p);
@@ -213,9 +220,9 @@ static void a_trial_goes_epoch_by_epoch_and_learns(void **state)
     seconds += event.seconds;
   }
   clock_gettime(CLOCK_THREAD_CPUTIME_ID, &after);
-  double whole = (double)(after.tv_sec - before.tv_sec) + 1e-9 * (double)(after.tv_nsec - before.tv_nsec);
-  assert_true(seconds <= whole && seconds > 0.9 * whole);
-  assert_true(event.value > 0.9);
+  double whole = between(before, after);
+  assert_true(seconds <= whole && seconds > whole - 0.5 * between(before, added)); /* what add takes is in it */
+  assert_true(event.value > 0.75); /* of 0.906 that can be had: 7/8 + 1/8 · 1/4 */
   int n = -1;
   assert_int_equal(objective->advance(p, &event, 1, &n, NULL, &e), 0); /* it has ended: nothing more comes */
   assert_int_equal(n, 0);
@@ -242,6 +249,45 @@ static void the_same_key_gives_the_same_bits(void **state)
     assert_true(events[0][epoch].training_loss == events[1][epoch].training_loss);
     assert_true(events[0][epoch].training_loss != events[2][epoch].training_loss);
   }
+}
+
+/* A thread with a place of its own, as the study's workers are. */
+static void *worker(void *context)
+{
+  struct trial_event *events = context;
+  struct objective_cost cost;
+  double values[SPACE_MAX];
+  struct error e = {0};
+  int n;
+  struct place *p = NULL;
+  defaults(values);
+  struct trial_spec spec = {0, 11, values};
+  events[2].kind = TRIAL_FAILED;
+  if (objective->open(objective, &p, 0, 1, &e) != 0 || objective->add(p, &spec, &e) != 0) return NULL;
+  for (int i = 0; i < 3; i++) {
+    if (objective->advance(p, &events[i], 1, &n, NULL, &e) != 0) break;
+    for (int k = 0; k < 100; k++) objective->cost(objective, values, &cost, &e);
+  }
+  objective->close(p);
+  return NULL;
+}
+
+static void trials_side_by_side_give_the_bits_of_one_alone(void **state)
+{
+  (void)state;
+  enum { WORKERS = 4 };
+  struct trial_event alone[3] = {0}, beside[WORKERS][3] = {0};
+  pthread_t threads[WORKERS];
+  worker(alone);
+  assert_int_equal(alone[2].kind, TRIAL_DONE);
+  for (int t = 0; t < WORKERS; t++) assert_int_equal(pthread_create(&threads[t], NULL, worker, beside[t]), 0);
+  for (int t = 0; t < WORKERS; t++) pthread_join(threads[t], NULL);
+  for (int t = 0; t < WORKERS; t++)
+    for (int i = 0; i < 3; i++) {
+      assert_int_equal(beside[t][i].kind, alone[i].kind);
+      assert_true(beside[t][i].value == alone[i].value && beside[t][i].loss == alone[i].loss);
+      assert_true(beside[t][i].training_loss == alone[i].training_loss);
+    }
 }
 
 static void a_restored_checkpoint_goes_on_with_the_same_bits(void **state)
@@ -352,6 +398,9 @@ static void a_saved_network_is_the_one_that_was_trained(void **state)
   (void)state;
   double values[SPACE_MAX], again[SPACE_MAX];
   struct objective_test test;
+  struct trial_event last;
+  struct evaluation evaluation;
+  struct dataset d;
   struct error e = {0};
   struct network_file f;
   defaults(values);
@@ -359,7 +408,7 @@ static void a_saved_network_is_the_one_that_was_trained(void **state)
   *value_of(values, "batch_size") = 2; /* 128: more than it is evaluated with later */
   struct place *p = open_place();
   add(p, 1, 5, values);
-  for (int i = 0; i < 3; i++) advance(p);
+  for (int i = 0; i < 3; i++) last = advance(p);
   if (objective->save(p, 1, network_path, ini_path, &e) != 0) fail_msg("%s", e.message);
 
   if (network_file_load(&f, network_path, &e) != 0) fail_msg("%s", e.message);
@@ -373,7 +422,15 @@ static void a_saved_network_is_the_one_that_was_trained(void **state)
   assert_int_equal(f.shape.n_classes, 4);
   assert_string_equal(f.shape.class_names[3], "3");
 
-  /* The same images, classified one by one by hand, and by the objective's test. */
+  /* The trial's value is of the validation images. */
+  if (dataset_open(&d, &x.dataset, x.seed, NULL, NULL, &e) != 0) fail_msg("%s", e.message);
+  assert_int_equal(f.data_set, d.fingerprint);
+  assert_int_equal(network_evaluate(f.network, &d, &d.validation, &evaluation, NULL, &e), 0);
+  assert_true(fabs(evaluation.accuracy - last.value) < 0.011); /* batches of another size: one tie may fall otherwise */
+  assert_true(fabs(evaluation.loss - last.loss) < 1e-5);
+  dataset_close(&d);
+
+  /* The test images, classified one by one by hand, and by the objective's test. */
   int correct = 0;
   double loss = 0;
   for (int i = 0; i < 100; i++) {
@@ -393,9 +450,9 @@ static void a_saved_network_is_the_one_that_was_trained(void **state)
   if (objective->test(objective, network_path, &test, NULL, &e) != 0) fail_msg("%s", e.message);
   assert_true(test.available);
   assert_int_equal(test.n, 100);
-  assert_int_equal(test.correct, correct);
-  assert_true(test.correct > 85);
-  assert_true(test.value == correct / 100.0);
+  assert_true(abs(test.correct - correct) <= 1);
+  assert_true(test.correct > 70 && test.correct < 100);
+  assert_true(test.value == test.correct / 100.0);
   assert_true(fabs(test.loss - loss) < 1e-5);
 
   struct experiment best;
@@ -476,6 +533,7 @@ int main(void)
       cmocka_unit_test(a_cost_takes_microseconds),
       cmocka_unit_test(a_trial_goes_epoch_by_epoch_and_learns),
       cmocka_unit_test(the_same_key_gives_the_same_bits),
+      cmocka_unit_test(trials_side_by_side_give_the_bits_of_one_alone),
       cmocka_unit_test(a_restored_checkpoint_goes_on_with_the_same_bits),
       cmocka_unit_test(a_place_holds_one_trial),
       cmocka_unit_test(a_training_that_diverges_fails_with_the_epoch),
