@@ -139,7 +139,7 @@ void groups_split(const struct groups *g, int trials, int *count)
   int left = trials;
   for (int i = 0; i < g->n; i++) {
     double share = sum > 0 ? trials * g->ratio[i] / sum : 0;
-    count[i] = (int)floor(share + 1e-9); /* 10 * 0.3 must be 3, not a hair below */
+    count[i] = (int)floor(share); /* a hair below a whole number is made good by the largest remainder */
     if (count[i] > left) count[i] = left;
     remainder[i] = share - count[i];
     left -= count[i];

@@ -519,6 +519,7 @@ static void wrong_values_say_what_is_right(void **state)
       {"[experiment]\ntrials = 1.5\n", "not a whole number"},
       {"[experiment]\ntrials = 1e3\n", "not a whole number"},
       {"[experiment]\ntrials = 99999999999999999999999\n", "not a whole number"},
+      {"[experiment]\ntrials = -18446744073709551615\n", "not a whole number"},
       {"[experiment]\ntrials = 4294967297\n", "not a whole number"},
       {"[experiment]\ntrials = ten\n", "not a whole number"},
       {"[experiment]\ntrials =\n", "no value; give one (the default is 100), or delete the line"},

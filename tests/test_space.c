@@ -255,6 +255,9 @@ static void unit_coordinates_draw_every_value_alike_and_come_back(void **state)
     assert_true(param_from_unit(&p, 0x1.fffffffffffffp-1) == p.high);
     param_destroy(&p);
   }
+  struct param units = parsed("int 1 .. 1000 log default 1"); /* a value's share is its cell's in the logarithm */
+  double share = log(1.5 / 0.5) / log(1000.5 / 0.5);
+  assert_true(param_from_unit(&units, share * 0.999) == 1 && param_from_unit(&units, share * 1.001) == 2);
   struct param lr = parsed("float 1e-5 .. 1 log default 0.01");
   assert_true(fabs(param_to_unit(&lr, 1e-3) - 0.4) < 1e-12);
   assert_true(fabs(param_from_unit(&lr, 0.4) / 1e-3 - 1) < 1e-12);
@@ -372,7 +375,7 @@ static void a_near_miss_finds_its_neighbour(void **state)
   static const char *const names[] = {"trials", "rounds", "sampler", NULL, "strategies", "lr"};
   static const char *const near[][2] = {
       {"trails", "trials"},    {"TRIAL", "trials"},        {"round", "rounds"}, {"smapler", "sampler"},
-      {"strat", "strategies"}, {"strategy", "strategies"}, {"lt", "lr"}};
+      {"strat", "strategies"}, {"strategy", "strategies"}, {"lt", "lr"},        {"rl", "lr"}};
   for (size_t i = 0; i < sizeof near / sizeof near[0]; i++) {
     const char *found = nearest_word(near[i][0], names, 6);
     if (!found || strcmp(found, near[i][1]) != 0) fail_msg("%s: %s", near[i][0], found ? found : "none");
