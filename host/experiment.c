@@ -168,9 +168,9 @@ static int load(struct experiment *x, const struct ini *ini, struct error *e)
   if (!rc) rc = apply_values(x, ini, e);
   if (rc) return rc;
   derive_names(x);
-  if (!strcmp(x->objective, "function") && !x->function[0])
-    return error_set(e, ERROR_CONFIG, "%s%s[experiment] objective = function needs [function] name = NAME, as ackley",
-                     x->path, x->path[0] ? ": " : "");
+  const struct ini_entry *objective = entry_of(ini, "experiment", "objective");
+  if (!strcmp(x->objective, "function") && !x->function[0] && objective)
+    return ini_error(e, ini, objective, "needs to know which one: [function] name = NAME, as ackley");
   rc = check_together(x, ini, e);
   struct groups *standard = calloc(1, sizeof *standard);
   if (!rc && !standard) rc = error_set(e, ERROR_MACHINE, "no memory for the configuration");

@@ -341,8 +341,11 @@ static int parse_number(const struct key_spec *k, const char *text, double *valu
     return 0;
   }
   if (isinf(k->low)) return error_set(e, ERROR_CONFIG, "not a finite number");
-  return error_set(e, ERROR_CONFIG, "not a number %s %g %s %g", open_low ? "above" : "from", k->low,
-                   open_high ? "and below" : "to", k->high);
+  char low[32], high[32];
+  number_format(k->low, low, sizeof low);
+  number_format(k->high, high, sizeof high);
+  return error_set(e, ERROR_CONFIG, "not a number %s %s and %s %s", open_low ? "above" : "from", low,
+                   open_high ? "below" : "up to", high);
 }
 
 int key_parse(struct experiment *x, const struct key_spec *k, const char *text, const char *folder, struct error *e)

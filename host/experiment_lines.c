@@ -268,26 +268,36 @@ static int list_groups(const struct ini *ini, const struct groups *standard, str
   return 0;
 }
 
-/* Hyperparameters in no group, named, with what would be right. */
-static int check_all_grouped(const struct experiment *x, const struct ini *ini, struct error *e)
+/* Hyperparameters in no group, named, with a line that would be right.  `standard`: no group is the user's. */
+static int check_all_grouped(const struct experiment *x, const struct ini *ini, bool standard, struct error *e)
 {
-  char message[1000];
+  char names[500] = "", message[1400], *line;
+  const char *last = NULL;
   size_t used = 0;
-  int missing = 0;
+  int missing = 0, rc;
   for (int i = 0; i < x->space.n; i++) {
     if (x->groups.of[i] >= 0) continue;
-    if (used < 500)
-      used += (size_t)snprintf(message + used, sizeof message - used, "%s'%s'", missing ? ", " : "",
-                               x->space.params[i].name);
+    last = x->space.params[i].name;
+    if (used + 2 * SPACE_NAME_MAX < sizeof names)
+      used += (size_t)snprintf(names + used, sizeof names - used, "%s'%s'", missing ? ", " : "", last);
     missing++;
   }
   if (!missing) return 0;
-  snprintf(message + used, sizeof message - used,
-           "%s: %s in no group, and every hyperparameter belongs to one; add %s to a line, as: %s = %s ratio %g",
-           used >= 500 ? " and others" : "", missing > 1 ? "are" : "is", missing > 1 ? "them" : "it",
-           x->groups.n ? x->groups.names[x->groups.n - 1] : "first", "..., NAME",
-           x->groups.n ? x->groups.ratio[x->groups.n - 1] : 1);
-  return section_error(e, ini, "groups", message);
+  line = malloc(GROUP_TEXT_MAX);
+  if (!line) return error_set(e, ERROR_MACHINE, "no memory for the configuration");
+  int g = x->groups.n - 1;
+  strcpy(line, " ratio 1");
+  if (g >= 0) group_format(&x->groups, g, &x->space, line, GROUP_TEXT_MAX);
+  char *ratio = strstr(line, " ratio ");
+  snprintf(message, sizeof message,
+           "%d hyperparameter%s %s in no group (%s%s), and each belongs to one; a right line: %s = %.*s%s%s%s%s",
+           missing, missing > 1 ? "s" : "", missing > 1 ? "are" : "is", names,
+           used + 2 * SPACE_NAME_MAX < sizeof names ? "" : ", ...", g >= 0 ? x->groups.names[g] : "first",
+           (int)(ratio - line), line, ratio > line ? ", " : "", last, ratio,
+           standard && g > 0 ? ", and the other groups beside it, as they are in configs/reference.ini" : "");
+  rc = section_error(e, ini, "groups", message);
+  free(line);
+  return rc;
 }
 
 int experiment_groups(struct experiment *x, const struct ini *ini, const struct groups *standard, struct error *e)
@@ -320,7 +330,9 @@ int experiment_groups(struct experiment *x, const struct ini *ini, const struct 
   for (int g = 0; g < n && !rc; g++) {
     if (lines[g].entry) rc = parse_group(x, ini, lines[g].entry, g, e);
   }
-  return rc ? rc : check_all_grouped(x, ini, e);
+  bool all_standard = true;
+  for (int g = 0; g < n; g++) all_standard &= !lines[g].entry;
+  return rc ? rc : check_all_grouped(x, ini, all_standard, e);
 }
 
 /* ------------------------------------------------------------- [enqueue] ---- */

@@ -460,7 +460,7 @@ static void wrong_settings_are_refused(void **state)
       {"experiment.trials=-4", "--set experiment.trials=-4: not a whole number from 1 to 1000000"},
       {"space.lr=float 1 .. 0 default 0", "--set space.lr=float 1 .. 0 default 0: the range 1 .. 0 is empty"},
       {"space.lrr=", "no hyperparameter 'lrr' to take away; did you mean 'lr'"},
-      {"groups.first=", "'num_conv_layers', 'lr', 'dropout_rate': are in no group"},
+      {"groups.first=", "3 hyperparameters are in no group ('num_conv_layers', 'lr', 'dropout_rate')"},
       {"experiment.name=a\x1b[31m", "control character 0x1b"},
       {"dataset.dpath=x", "did you mean 'path'"},
   };
@@ -496,7 +496,8 @@ static void unknown_names_get_their_neighbour(void **state)
       {"[experiment]\nstrategies = ,\n", "strategies = ,"},
       {"[experiment]\nobjective = cn\n", "did you mean 'cnn'"},
       {"[experiment]\ndirection = maximise\n", "did you mean 'maximize'"},
-      {"[experiment]\nobjective = function\n", "needs [function] name"},
+      {"[experiment]\nobjective = function\n",
+       "study.ini:2: [experiment] objective = function: needs to know which one: [function] name"},
       {"[experiment]\nobjective = function\n[function]\nname = ackly\n", "study.ini:4: [function] name = ackly|ackley"},
       {"[dataset]\nformat = cifar-10\n", "did you mean 'cifar10'"},
       {"[dataset]\nchannels = 2\n", "'2' is none of: 1, 3"},
@@ -552,7 +553,7 @@ static void wrong_values_say_what_is_right(void **state)
       {"[model]\nmomentum = 1\n", "from 0 and below 1"},
       {"[model]\nfilters = 0\n", "from 1 to 4096"},
       {"[tpe]\nquantile = 1\n", "above 0 and below 1"},
-      {"[tpe]\nprior_weight = 0\n", "above 0 to 1e+06"},
+      {"[tpe]\nprior_weight = 0\n", "above 0 and up to 1000000"},
   };
   check_refused(wrong, COUNT(wrong));
 }
@@ -570,8 +571,11 @@ static void wrong_spaces_groups_and_configurations_are_refused(void **state)
       {"[space]\nlr =\n", "an empty line"},
       {"[space]\nLR = float 0 .. 1 default 1\n", "there is 'lr' already; capitals alone"},
       {"[space]\nx:y = float 0 .. 1 default 1\n", "cannot be a name"},
-      {"[space]\nx = float 0 .. 1 default 1\n", "study.ini: [groups]: 'x': is in no group"},
-      {"[groups]\na = num_conv_layers, lr ratio 1\n", "'dropout_rate', 'optimizer'|are in no group"},
+      {"[space]\nx = float 0 .. 1 default 1\n", "study.ini: [groups]: 1 hyperparameter is in no group ('x')|third = "
+                                                "padding, kernel, num_fc_units, batch_size, x ratio 3|other groups"},
+      {"[groups]\na = num_conv_layers, lr ratio 1\n", "8 hyperparameters are in no group ('dropout_rate', "
+                                                      "'optimizer'|a right line: a = num_conv_layers, lr, batch_size "
+                                                      "ratio 1"},
       {"[groups]\na = num_conv_layers, lr, dropout_rate ratio 1\n" REST,
        "study.ini:3: [groups] b =|'dropout_rate' is in the group 'a' already"},
       {"[groups]\na = num_conv_layers, lr, lr ratio 1\n" REST, "'lr' is there twice"},
