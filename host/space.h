@@ -16,9 +16,9 @@
 #include "error.h"
 
 enum {
-  SPACE_MAX = 64,         /* hyperparameters in a space */
-  SPACE_NAME_MAX = 64,    /* bytes of a name or a label, the final 0 included */
-  SPACE_CHOICES_MAX = 256, /* choices of an ordinal or categorical */
+  SPACE_MAX = 64,                                                 /* hyperparameters in a space */
+  SPACE_NAME_MAX = 64,                                            /* bytes of a name or a label, the final 0 included */
+  SPACE_CHOICES_MAX = 256,                                        /* choices of an ordinal or categorical */
   PARAM_TEXT_MAX = SPACE_CHOICES_MAX * (SPACE_NAME_MAX + 2) + 256 /* bytes that hold any param_format */
 };
 
@@ -85,7 +85,7 @@ double param_from_unit(const struct param *p, double unit);
 void space_defaults(const struct space *s, double *values);
 bool space_equal(const struct space *s, const double *a, const double *b);
 
-/* Optuna's distribution_json of a param (METHODS: FloatDistribution, IntDistribution, CategoricalDistribution; an ordinal
+/* Optuna's distribution_json of a param (FloatDistribution, IntDistribution, CategoricalDistribution; an ordinal
  * is a CategoricalDistribution whose choices are its numbers). Returns malloc'ed text, NULL without memory. */
 char *param_distribution_json(const struct param *p);
 
