@@ -36,6 +36,7 @@ struct options {
   const char *network;
   int top;
   bool csv;
+  int64_t pixel_limit;
   char **images;
   int n_images;
 };
@@ -114,19 +115,16 @@ static int flush_batch(const struct options *o, struct network_file *f, struct b
 
 static int predict(const struct options *o, struct network_file *f, int *failed, struct error *e)
 {
-  struct dataset_options defaults;
   const struct dataset *d = &f->shape;
   size_t image_bytes = (size_t)d->height * (size_t)d->width * (size_t)d->channels;
   struct batch b = {malloc(BATCH * image_bytes), malloc(BATCH * (size_t)d->n_classes * sizeof(float)), {0}, 0};
   int code = 0;
-  dataset_options_default(&defaults);
   if (!b.images || !b.probabilities) code = error_set(e, ERROR_MACHINE, "no memory for a batch of images");
   if (!code && o->csv) puts("path,rank,class,probability");
   for (int i = 0; i < o->n_images && !code && !signals_stop; i++) {
     struct error bad = {0};
     uint8_t *out = b.images + (size_t)b.n * image_bytes;
-    code =
-        image_decode_file(o->images[i], d->width, d->height, d->channels, f->resize, defaults.pixel_limit, out, &bad);
+    code = image_decode_file(o->images[i], d->width, d->height, d->channels, f->resize, o->pixel_limit, out, &bad);
     if (code) {
       fflush(stdout);
       fprintf(stderr, "gsos: %s\n", bad.message);
@@ -165,26 +163,42 @@ static int usage_error(const char *message)
   return 2;
 }
 
+/* A whole number from 1 to `high`. */
+static bool parse_number(const char *text, int64_t high, int64_t *value)
+{
+  char *end;
+  errno = 0;
+  long long number = strtoll(text, &end, 10);
+  *value = number;
+  return end != text && *end == 0 && errno == 0 && number >= 1 && number <= high;
+}
+
 /* 0: go on; else *status is the exit status. */
 static int parse(int argc, char **argv, struct options *o, int *status)
 {
   static const struct option options[] = {{"top", required_argument, NULL, 't'},
                                           {"csv", no_argument, NULL, 'c'},
+                                          {"pixel-limit", required_argument, NULL, 'p'},
                                           {"help", no_argument, NULL, 'h'},
                                           {NULL, 0, NULL, 0}};
+  struct dataset_options defaults;
+  int64_t number;
   int c;
-  char *end;
+  dataset_options_default(&defaults);
+  o->pixel_limit = defaults.pixel_limit;
   argv[0] = (char *)"gsos predict"; /* as getopt's messages begin */
   optind = 0;                       /* main has used it before */
   *status = 2;
   while ((c = getopt_long(argc, argv, "t:h", options, NULL)) != -1) {
     switch (c) {
     case 't':
-      errno = 0;
-      long top = strtol(optarg, &end, 10);
-      if (end == optarg || *end || top < 1 || top > 1000 || errno)
+      if (!parse_number(optarg, 1000, &number))
         return *status = usage_error("--top takes a number of classes from 1 to 1000"), 1;
-      o->top = (int)top;
+      o->top = (int)number;
+      break;
+    case 'p':
+      if (!parse_number(optarg, (int64_t)1e12, &o->pixel_limit))
+        return *status = usage_error("--pixel-limit takes a number of pixels from 1 to 10^12"), 1;
       break;
     case 'c':
       o->csv = true;

@@ -82,13 +82,10 @@ static bool same_file(const char *a, const char *b)
 }
 
 /* Names of what will be written, held against what would go wrong only after the training. */
-static int prepare_output(struct output *to, const struct options *o, const struct objective *objective,
-                          struct error *e)
+static int prepare_output(struct output *to, const struct options *o, struct error *e)
 {
   static const char ending[] = ".safetensors";
   if (!o->output) return 0;
-  if (!objective->has_network)
-    return error_set(e, ERROR_CONFIG, "--output: objective = %s has no network that could be written", objective->name);
   size_t length = strlen(o->output), tail = strlen(ending);
   to->network = strdup(o->output);
   to->ini = malloc(length + sizeof ".ini");
@@ -232,8 +229,12 @@ static int train_experiment(const struct options *o, const struct experiment *x,
   struct trial_spec spec = {0, philox_trial_key(x->seed, 0, 0), values};
 
   space_defaults(&x->space, values);
+  if (prepare_output(&to, o, e)) goto done;
   if (objective_create(&objective, x, on_progress, (void *)o, e)) goto done;
-  if (prepare_output(&to, o, objective, e)) goto done;
+  if (o->output && !objective->has_network) {
+    error_set(e, ERROR_CONFIG, "--output: objective = %s has no network that could be written", objective->name);
+    goto done;
+  }
   if (objective->cost(objective, values, &cost, e)) goto done;
   if (!cost.feasible) {
     error_set(e, ERROR_CONFIG, "%s: the default configuration is infeasible: %s", x->path, cost.reason);

@@ -197,6 +197,10 @@ run predict "$work/net.safetensors"
 check predict_without_images_is_wrong_usage all 'exits 2' 'complained "which images"'
 run predict --top 0 "$work/net.safetensors" "$data/0.png"
 check predict_refuses_a_top_of_zero all 'exits 2' 'complained "top"'
+run predict --pixel-limit 200 "$work/net.safetensors" "$data/0.png"
+check predict_refuses_images_above_the_pixel_limit all 'exits 1' 'complained "0.png: is too large: 14 x 16 = 224 pixels"'
+run predict --pixel-limit 224x "$work/net.safetensors" "$data/0.png"
+check predict_refuses_a_pixel_limit_that_is_none all 'exits 2' 'complained "pixel-limit"'
 run predict --help
 check predict_help_goes_to_standard_output all 'exits 0' 'said "^Usage: gsos predict"'
 
