@@ -31,7 +31,7 @@ void LOOP(bias_relu)(int rows, int columns, const float *bias, bool relu, float 
   for (int r = 0; r < rows; r++, y += columns)
     for (int j = 0; j < columns; j += LANES) {
       vf x = vf_load(y + j) + vf_load(bias + j);
-      if (relu) x = vf_select(x <= vf_set(0), vf_set(0), x); /* what is not a number stays so */
+      if (relu) x = vf_select(vf_at_most(x, vf_set(0)), vf_set(0), x); /* what is not a number stays so */
       vf_store(y + j, x);
     }
 }
@@ -39,7 +39,7 @@ void LOOP(bias_relu)(int rows, int columns, const float *bias, bool relu, float 
 void LOOP(masked_scale)(size_t n, const float *y, const float *dy, float scale, float *out)
 {
   for (size_t i = 0; i < n; i += LANES)
-    vf_store(out + i, vf_keep(vf_load(y + i) > vf_set(0), vf_load(dy + i) * vf_set(scale)));
+    vf_store(out + i, vf_keep(vf_greater(vf_load(y + i), vf_set(0)), vf_load(dy + i) * vf_set(scale)));
 }
 
 void LOOP(column_sums)(int rows, int columns, const float *a, float *sum)
@@ -94,7 +94,7 @@ void LOOP(dropout)(uint64_t key, uint64_t subsequence, uint64_t first, int featu
  * Ours, so that no bit depends on the C library.  Below -87 it is 0. */
 ALWAYS_INLINE vf exp_negative(vf x)
 {
-  vf bounded = vf_select(x < vf_set(-87), vf_set(-87), x);
+  vf bounded = vf_select(vf_greater(vf_set(-87), x), vf_set(-87), x);
   const vf magic = vf_set(12582912.0f); /* 1.5 · 2^23: adding it rounds to a whole number */
   vf shifted = bounded * vf_set(1.44269504f) + magic;
   vf whole = shifted - magic;
@@ -110,8 +110,8 @@ ALWAYS_INLINE vf exp_negative(vf x)
   p = p * r + vf_set(1);
   vi exponent = ((vi)shifted - (vi)magic + vi_set(127)) << 23;
   vf y = p * (vf)exponent;
-  y = vf_select(x < vf_set(-87), vf_set(0), y);
-  return vf_select(x == x, y, x);
+  y = vf_select(vf_greater(vf_set(-87), x), vf_set(0), y);
+  return vf_select(vf_is_number(x), y, x);
 }
 
 void LOOP(softmax)(int rows, int classes, int stride, const uint16_t *labels, float *logits, int32_t *best, float *sum,
@@ -131,7 +131,7 @@ void LOOP(softmax)(int rows, int classes, int stride, const uint16_t *labels, fl
     below[r] = labels ? logits[labels[r]] - largest : 0;
     vf sums = vf_set(0);
     for (int j = 0; j < stride; j += LANES) {
-      vf e = vf_keep(index + vi_set(j) < vi_set(classes), exp_negative(vf_load(logits + j) - vf_set(largest)));
+      vf e = vf_keep(vi_less(index + vi_set(j), vi_set(classes)), exp_negative(vf_load(logits + j) - vf_set(largest)));
       vf_store(logits + j, e);
       sums += e;
     }
@@ -196,8 +196,9 @@ void LOOP(gather)(int height, int width, int channels, int pad, int row, const f
 /* Twelve chains: more than the latency times the throughput of any processor's multiply-add, and they fit 16 registers. */
 double LOOP(peak)(int rounds, float *sink)
 {
-  vf a0 = vf_set(1), a1 = a0, a2 = a0, a3 = a0, a4 = a0, a5 = a0, a6 = a0, a7 = a0, a8 = a0, a9 = a0, a10 = a0,
-     a11 = a0;
+  /* different starts, or the compiler finds that the chains are one */
+  vf a0 = vf_set(1), a1 = vf_set(2), a2 = vf_set(3), a3 = vf_set(4), a4 = vf_set(5), a5 = vf_set(6), a6 = vf_set(7),
+     a7 = vf_set(8), a8 = vf_set(9), a9 = vf_set(10), a10 = vf_set(11), a11 = vf_set(12);
   vf x = vf_set(sink[0]), y = vf_set(sink[1]);
   for (int i = 0; i < rounds; i++) {
     a0 = a0 * x + y, a1 = a1 * x + y, a2 = a2 * x + y, a3 = a3 * x + y, a4 = a4 * x + y, a5 = a5 * x + y;

@@ -64,15 +64,14 @@ ALWAYS_INLINE void first_tile(int tile, int blocks, int kernel, int stride, cons
       const vf others[3] = {sum[b][0][2 * t + 1], sum[b][1][2 * t], sum[b][1][2 * t + 1]};
 #pragma GCC unroll 3
       for (int q = 0; q < 3; q++) {
-        vi better = others[q] > best;
+        vm better = vf_greater(others[q], best);
         best = vf_select(better, others[q], best);
         which = vi_select(better, vi_set(q + 1), which);
       }
-      vi passes = best > vf_set(0);
-      /* not "best or 0": a sum that is not a number must stay one, so that the loss shows it */
-      vi masked = best <= vf_set(0);
+      /* a sum that is not a number passes, so that the loss shows it */
+      vm masked = vf_at_most(best, vf_set(0));
       vf_store(y + b * y_block + (size_t)t * LANES, vf_select(masked, vf_set(0), best));
-      vi_store_bytes(argmax + b * y_block + (size_t)t * LANES, vi_select(passes, which, vi_set(POOL_MASKED)));
+      vi_store_bytes(argmax + b * y_block + (size_t)t * LANES, vi_select(masked, vi_set(POOL_MASKED), which));
     }
   }
 }
@@ -146,9 +145,9 @@ static void first_backward_any(const struct loop_conv *c, const float *x, const 
         size_t o = map + (size_t)(py * c->pool_width + px) * LANES;
         vf g = vf_load(dy + o);
         vi which = vi_load_bytes(argmax + o);
-        vf_store(db + b * LANES, vf_load(db + b * LANES) + vf_keep(which != vi_set(POOL_MASKED), g));
+        vf_store(db + b * LANES, vf_load(db + b * LANES) + vf_keep(vi_less(which, vi_set(POOL_MASKED)), g));
         for (int q = 0; q < 4; q++) {
-          vf gq = vf_keep(which == vi_set(q), g);
+          vf gq = vf_keep(vi_equal(which, vi_set(q)), g);
           const float *at = x + (size_t)((2 * py + q / 2) * s) * (size_t)c->row + (2 * px + q % 2) * s;
           for (int ch = 0; ch < c->in_channels; ch++)
             for (int kh = 0; kh < k; kh++)
@@ -182,7 +181,7 @@ ALWAYS_INLINE struct row_pair pair_load(const float *first, const float *second)
 #endif
   return p;
 }
-/* place: 0 ... 7 in each lane, plus 8 where `second`. */
+/* place: 0 ... 7 in each lane, plus 8 where `second`, whose sign bit says the same. */
 ALWAYS_INLINE vf pair_pick(struct row_pair p, vi place, vi second)
 {
 #if LANES == 16
@@ -210,9 +209,9 @@ ALWAYS_INLINE void first_backward_rows(int kernel, int stride, int rows, const s
     for (int px = 0; px < c->pool_width; px++) {
       size_t o = (size_t)(py * c->pool_width + px) * LANES;
       vi which = vi_load_bytes(argmax + o);
-      vf g = vf_keep(which < vi_set(POOL_MASKED), vf_load(dy + o));
+      vf g = vf_keep(vi_less(which, vi_set(POOL_MASKED)), vf_load(dy + o));
       bias += g;
-      vi second = (which & vi_set(2)) != vi_set(0);
+      vi second = which << 30; /* its sign: the lower row of the window */
       vi place = (which & vi_set(1)) * vi_set(stride) + ((which & vi_set(2)) << 2);
 #pragma GCC unroll 5
       for (int r = 0; r < rows; r++) {

@@ -23,13 +23,14 @@ void LOOP(pool_forward)(const struct loop_conv *c, const float *x, float *y, uin
       size_t o = (size_t)(map * c->pool_height + py) * (size_t)c->pool_width * LANES;
       for (int px = 0; px < c->pool_width; px++, row += 2 * LANES, o += LANES) {
         vf a = vf_load(row), b = vf_load(row + LANES), d = vf_load(row + line), e = vf_load(row + line + LANES);
-        vi right_top = b > a, right_bottom = e > d;
+        vm right_top = vf_greater(b, a), right_bottom = vf_greater(e, d);
         vf top = vf_select(right_top, b, a), bottom = vf_select(right_bottom, e, d);
-        vi lower = bottom > top;
+        vi which_top = vi_select(right_top, vi_set(1), vi_set(0)),
+           which_bottom = vi_select(right_bottom, vi_set(3), vi_set(2));
+        vm lower = vf_greater(bottom, top);
         vf best = vf_select(lower, bottom, top);
-        /* places as arithmetic on masks (−1 or 0): 0 or 1 above, 2 or 3 below */
-        vi which = vi_select(lower, vi_set(2) - right_bottom, -right_top);
-        vi masked = best <= vf_set(0); /* a sum that is not a number passes, so that the loss shows it */
+        vi which = vi_select(lower, which_bottom, which_top);
+        vm masked = vf_at_most(best, vf_set(0)); /* a sum that is not a number passes, so that the loss shows it */
         vf_store(y + o, vf_select(masked, vf_set(0), best));
         vi_store_bytes(argmax + o, vi_select(masked, vi_set(POOL_MASKED), which));
       }
@@ -48,10 +49,10 @@ void LOOP(pool_backward)(const struct loop_conv *c, const float *dy, const uint8
       for (int px = 0; px < c->pool_width; px++, row += 2 * LANES, o += LANES) {
         vf g = vf_load(dy + o);
         vi which = vi_load_bytes(argmax + o);
-        vf_store(row, vf_keep(which == vi_set(0), g));
-        vf_store(row + LANES, vf_keep(which == vi_set(1), g));
-        vf_store(row + line, vf_keep(which == vi_set(2), g));
-        vf_store(row + line + LANES, vf_keep(which == vi_set(3), g));
+        vf_store(row, vf_keep(vi_equal(which, vi_set(0)), g));
+        vf_store(row + LANES, vf_keep(vi_equal(which, vi_set(1)), g));
+        vf_store(row + line, vf_keep(vi_equal(which, vi_set(2)), g));
+        vf_store(row + line + LANES, vf_keep(vi_equal(which, vi_set(3)), g));
       }
       if (c->out_width & 1) { /* a column that no window covers */
         vf_store(row, zero);

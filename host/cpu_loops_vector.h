@@ -1,7 +1,7 @@
 /* One vector type for all of the trainer's loops: LANES floats, the widest that the instruction set compiled for has.
  *
  * Arithmetic is the compilers' own (GCC and Clang vector extensions): a·b + c becomes a fused multiply-add where there is
- * one.  Comparisons give all-ones or zero lanes.  The few things that the extensions have no good code for are intrinsics. */
+ * one.  The few things that the extensions have no good code for are intrinsics. */
 #ifndef GSOS_CPU_LOOPS_VECTOR_H
 #define GSOS_CPU_LOOPS_VECTOR_H
 
@@ -29,7 +29,6 @@
 
 typedef float vf __attribute__((vector_size(4 * LANES)));
 typedef int32_t vi __attribute__((vector_size(4 * LANES)));
-typedef int8_t vb __attribute__((vector_size(LANES)));
 typedef float vf_loose __attribute__((vector_size(4 * LANES), aligned(4)));
 
 /* The baseline's vectors are longer than its registers, and their passing by value is a matter of ABI that compilers warn of;
@@ -58,38 +57,107 @@ ALWAYS_INLINE vi vi_set(int32_t x)
 {
   return x - (vi){0};
 }
+/* LANES bytes to and from 32-bit lanes of small values. */
 ALWAYS_INLINE vi vi_load_bytes(const uint8_t *p)
 {
-  vb b;
-  memcpy(&b, p, sizeof b);
-  return __builtin_convertvector(b, vi);
+#if LANES == 16
+  return (vi)_mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)p));
+#elif defined __AVX2__
+  return (vi)_mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)p));
+#else
+  vi x;
+  for (int i = 0; i < LANES; i++) x[i] = p[i];
+  return x;
+#endif
 }
 ALWAYS_INLINE void vi_store_bytes(uint8_t *p, vi x)
 {
-  vb b = __builtin_convertvector(x, vb);
-  memcpy(p, &b, sizeof b);
+#if LANES == 16
+  _mm_storeu_si128((__m128i *)p, _mm512_cvtepi32_epi8((__m512i)x));
+#elif defined __AVX2__
+  __m128i words = _mm_packs_epi32(_mm256_castsi256_si128((__m256i)x), _mm256_extracti128_si256((__m256i)x, 1));
+  _mm_storel_epi64((__m128i *)p, _mm_packus_epi16(words, words));
+#else
+  for (int i = 0; i < LANES; i++) p[i] = (uint8_t)x[i];
+#endif
 }
 
-/* mask ? a : b, lane by lane. */
-ALWAYS_INLINE vf vf_select(vi mask, vf a, vf b)
-{
+/* A truth for each lane: a mask register with AVX-512, else all-ones or zero lanes. */
 #if LANES == 16
-  return (vf)_mm512_mask_blend_ps(_mm512_movepi32_mask((__m512i)mask), (__m512)b, (__m512)a);
-#elif defined __AVX2__
+typedef __mmask16 vm;
+ALWAYS_INLINE vm vf_greater(vf a, vf b)
+{
+  return _mm512_cmp_ps_mask((__m512)a, (__m512)b, _CMP_GT_OQ);
+}
+ALWAYS_INLINE vm vf_at_most(vf a, vf b)
+{
+  return _mm512_cmp_ps_mask((__m512)a, (__m512)b, _CMP_LE_OQ);
+}
+ALWAYS_INLINE vm vf_is_number(vf a)
+{
+  return _mm512_cmp_ps_mask((__m512)a, (__m512)a, _CMP_ORD_Q);
+}
+ALWAYS_INLINE vm vi_equal(vi a, vi b)
+{
+  return _mm512_cmpeq_epi32_mask((__m512i)a, (__m512i)b);
+}
+ALWAYS_INLINE vm vi_less(vi a, vi b)
+{
+  return _mm512_cmplt_epi32_mask((__m512i)a, (__m512i)b);
+}
+/* mask ? a : b, lane by lane. */
+ALWAYS_INLINE vf vf_select(vm mask, vf a, vf b)
+{
+  return (vf)_mm512_mask_blend_ps(mask, (__m512)b, (__m512)a);
+}
+ALWAYS_INLINE vi vi_select(vm mask, vi a, vi b)
+{
+  return (vi)_mm512_mask_blend_epi32(mask, (__m512i)b, (__m512i)a);
+}
+/* mask ? a : 0. */
+ALWAYS_INLINE vf vf_keep(vm mask, vf a)
+{
+  return (vf)_mm512_maskz_mov_ps(mask, (__m512)a);
+}
+#else
+typedef vi vm;
+ALWAYS_INLINE vm vf_greater(vf a, vf b)
+{
+  return a > b;
+}
+ALWAYS_INLINE vm vf_at_most(vf a, vf b)
+{
+  return a <= b;
+}
+ALWAYS_INLINE vm vf_is_number(vf a)
+{
+  return a == a;
+}
+ALWAYS_INLINE vm vi_equal(vi a, vi b)
+{
+  return a == b;
+}
+ALWAYS_INLINE vm vi_less(vi a, vi b)
+{
+  return a < b;
+}
+ALWAYS_INLINE vf vf_select(vm mask, vf a, vf b)
+{
+#if defined __AVX2__
   return (vf)_mm256_blendv_ps((__m256)b, (__m256)a, (__m256)mask);
 #else
   return (vf)((mask & (vi)a) | (~mask & (vi)b));
 #endif
 }
-ALWAYS_INLINE vi vi_select(vi mask, vi a, vi b)
+ALWAYS_INLINE vi vi_select(vm mask, vi a, vi b)
 {
   return (vi)vf_select(mask, (vf)a, (vf)b);
 }
-/* mask ? a : 0. */
-ALWAYS_INLINE vf vf_keep(vi mask, vf a)
+ALWAYS_INLINE vf vf_keep(vm mask, vf a)
 {
   return (vf)(mask & (vi)a);
 }
+#endif
 
 ALWAYS_INLINE vf vf_sqrt(vf x)
 {
