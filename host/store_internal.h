@@ -30,7 +30,7 @@ enum {
   STORE_HEARTBEAT_S = 10,     /* how often a run is heard of */
   STORE_SILENCE_S = 120,      /* another host's run not heard of for that long is dead */
   STORE_STOP_GRACE_MS = 2000, /* a lock is waited for that much longer after the request to stop */
-  STORE_SWITCH_MS = 5000,     /* patience with a lock that keeps the journal mode from being changed */
+  STORE_SWITCH_MS = 3000,     /* patience with a lock that keeps the journal mode from being changed */
   STORE_EPOCHS_MS = 1000,     /* epoch values are committed at most that often */
 };
 

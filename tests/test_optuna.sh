@@ -4,7 +4,8 @@
 #   OPTUNA   what pip installs (default optuna>=4.9)
 #   PYTHON   the interpreter (default python3)
 #   BUILD    the build folder (default build)
-# Run from the project's root after the tests are built.
+# Run from the project's root after the tests are built.  Prints a line "ok NAME" or "not ok NAME" for each test, and ends with
+# "N passed, N failed".
 set -u
 
 build=${BUILD:-build}
@@ -14,7 +15,8 @@ venv=$build/venv-optuna
 writer=$build/tests/test_store
 
 skip() {
-  echo "skipped: Optuna reads the study database ($1)"
+  echo "skip optuna_reads_every_trial: $1"
+  echo "0 passed, 0 failed"
   exit 0
 }
 
@@ -31,7 +33,8 @@ prepare() {
 }
 
 if [ ! -x "$writer" ]; then
-  echo "not ok optuna_reads_every_trial: $writer is not built"
+  echo "not ok optuna_reads_every_trial ($writer is not built)"
+  echo "0 passed, 1 failed"
   exit 1
 fi
 prepare
