@@ -14,7 +14,7 @@ static void on_signal(int number)
     raise(SIGINT);
     return;
   }
-  if (!signals_stop) signals_stop = number;
+  if (!signals_stop) __atomic_store_n(&signals_stop, number, __ATOMIC_RELAXED); /* other threads read it */
 }
 
 void signals_install(void)
