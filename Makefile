@@ -115,7 +115,7 @@ bench: $(BENCH)## builds and runs the benchmarks; in detail with V=--verbose
 	@for b in $(BENCH); do echo "== $${b##*/}"; $$b $(V) || exit 1; done
 
 lint:## layout, static analysis of C and shell, the man page
-	sh tools/lint.sh
+	CLANG_FORMAT='$(CLANG_FORMAT)' sh tools/lint.sh
 
 ASAN := -O1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined
 TSAN := -O1 -fno-omit-frame-pointer -fsanitize=thread

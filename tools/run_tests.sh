@@ -73,7 +73,7 @@ fi
 
 build=${1:-build}
 kind=${2:-all}
-[ $# -ge 2 ] && shift 2 || shift $#
+if [ $# -ge 2 ]; then shift 2; else shift $#; fi
 
 # ----------------------------------------------------------------------------------------- which, and in what order
 
@@ -131,7 +131,7 @@ export LSAN_OPTIONS="${LSAN_OPTIONS:-suppressions=$supp/leaks:print_suppressions
 # Libraries without instrumentation (libgomp above all, whose locks ThreadSanitizer cannot see) are left out.
 export TSAN_OPTIONS="${TSAN_OPTIONS:-ignore_noninstrumented_modules=1:halt_on_error=0:second_deadlock_stack=1}"
 
-printf '%s\n' $ordered | xargs -P "${JOBS:-$(nproc)}" -n 1 sh tools/run_tests.sh --one "$build" "$logs"
+echo "$ordered" | xargs -P "${JOBS:-$(nproc)}" -n 1 sh tools/run_tests.sh --one "$build" "$logs"
 
 # -------------------------------------------------------------------------------------------------------- sum
 
