@@ -137,16 +137,17 @@ ci:## what is run before a change is taken: everything above, under two compiler
 bin  := $(DESTDIR)$(PREFIX)/bin
 man1 := $(DESTDIR)$(PREFIX)/share/man/man1
 data := $(DESTDIR)$(PREFIX)/share/gsos
+put   = $(if $(1),install -m 644 $(1) '$(2)/')
 
 .PHONY: install uninstall clean help
 install: gsos## installs under PREFIX (/usr/local), with DESTDIR before it
 	install -d '$(bin)' '$(man1)' '$(data)/configs/bench' '$(data)/configs/data'
 	install -m 755 gsos '$(bin)/gsos'
-	install -m 644 man/gsos.1 '$(man1)/gsos.1'
-	install -m 644 $(wildcard configs/*.ini) '$(data)/configs/'
-	install -m 644 $(wildcard configs/bench/*.ini) '$(data)/configs/bench/'
-	install -m 644 $(wildcard configs/data/*) '$(data)/configs/data/'
-	install -m 644 LICENSE '$(data)/LICENSE'
+	$(call put,$(wildcard man/*.1),$(man1))
+	$(call put,$(wildcard configs/*.ini),$(data)/configs)
+	$(call put,$(wildcard configs/bench/*.ini),$(data)/configs/bench)
+	$(call put,$(wildcard configs/data/*),$(data)/configs/data)
+	$(call put,LICENSE,$(data))
 
 uninstall:## removes what install put there
 	rm -f '$(bin)/gsos' '$(man1)/gsos.1'
