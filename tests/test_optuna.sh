@@ -3,7 +3,7 @@
 # where there is no network or no python3-venv the test is skipped, and says so.
 #   OPTUNA   what pip installs (default optuna>=4.9)
 #   PYTHON   the interpreter (default python3)
-#   BUILD    the build folder (default build)
+#   BUILD    where the tests were built (default build)
 # Run from the project's root after the tests are built.  Prints a line "ok NAME" or "not ok NAME" for each test, and ends with
 # "N passed, N failed".
 set -u
@@ -11,7 +11,7 @@ set -u
 build=${BUILD:-build}
 python=${PYTHON:-python3}
 optuna=${OPTUNA:-optuna>=4.9}
-venv=$build/venv-optuna
+venv=build/venv-optuna # one for all builds
 writer=$build/tests/test_store
 
 skip() {
@@ -25,10 +25,10 @@ prepare() {
   [ "$(cat "$venv/stamp" 2>/dev/null)" = "$optuna" ] && "$venv/bin/python" -c 'import optuna' 2>/dev/null && return
   rm -rf "$venv"
   command -v "$python" >/dev/null || skip "there is no $python"
-  mkdir -p "$build"
-  "$python" -m venv "$venv" >"$build/venv-optuna.log" 2>&1 || skip "python3-venv is not installed"
+  mkdir -p build
+  "$python" -m venv "$venv" >build/venv-optuna.log 2>&1 || skip "python3-venv is not installed"
   timeout 300 "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-input --timeout 10 --retries 1 \
-    "$optuna" >>"$build/venv-optuna.log" 2>&1 || skip "pip cannot install $optuna: no network? See $build/venv-optuna.log"
+    "$optuna" >>build/venv-optuna.log 2>&1 || skip "pip cannot install $optuna: no network? See build/venv-optuna.log"
   echo "$optuna" >"$venv/stamp"
 }
 
