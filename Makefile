@@ -154,7 +154,7 @@ uninstall:## removes what install put there
 	rm -rf '$(data)'
 
 clean:## removes what was built; results stay
-	rm -rf build build-asan build-tsan gsos
+	rm -rf build build-asan build-tsan build-clang gsos
 
 help:## this list
 	@echo 'gsos: make TARGET'
