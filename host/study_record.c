@@ -85,7 +85,7 @@ static int read_seconds(struct store *s, int study, const char *key, double *sec
   cJSON *json;
   int code = read_json(s, study, key, &json, e);
   double value = cJSON_GetNumberValue(json); /* NaN where it is none */
-  *seconds = isfinite(value) && value > 0 ? value : 0;
+  *seconds = value > 0 && value < 1e12 ? value : 0;
   cJSON_Delete(json);
   return code;
 }
