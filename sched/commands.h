@@ -4,5 +4,6 @@
 
 int command_train(int argc, char **argv);
 int command_predict(int argc, char **argv);
+int command_show(int argc, char **argv);
 
 #endif

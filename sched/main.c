@@ -18,6 +18,7 @@ struct command {
 
 static const struct command commands[] = {
     {"train", "FILE.ini", "train one configuration, epoch by epoch", command_train},
+    {"show", "DIR | study.db", "trials, tables, best configuration of a run", command_show},
     {"predict", "FILE.safetensors IMAGE...", "class of each image by a saved network", command_predict},
 };
 enum { COMMANDS = sizeof commands / sizeof *commands };
