@@ -109,7 +109,10 @@ void text_table_column(struct text_table *t, const char *heading, bool right)
     t->failed = true;
     return;
   }
-  t->columns[t->n_columns++] = (struct column){copy, right, heading_width(heading)};
+  struct column *c = &t->columns[t->n_columns++];
+  c->heading = copy;
+  c->right = right;
+  c->width = heading_width(heading);
 }
 
 /* Copies the text, cut to TEXT_TABLE_CELL_MAX columns. */

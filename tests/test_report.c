@@ -757,7 +757,6 @@ static void trials_are_one_line_each_or_fit_the_screen(void **state)
   assert_ok(study_record_write(s, study, &w, &err));
   struct stored_trial t = trial_of(0, 0.5, 0.9, 12.25);
   t.group = 0;
-  t.values[0] = 1e-5 / 3;
   t.values[0] = 3.3333333333e-05;
   add_trial(s, study, t);
   t = trial_of(1, 0.75, 0.5, 5000);
