@@ -17,6 +17,7 @@ struct command {
 };
 
 static const struct command commands[] = {
+    {"run", "FILE.ini", "search; goes on where it stopped", command_run},
     {"check", "FILE.ini", "show what is searched, and what it takes", command_check},
     {"train", "FILE.ini", "train one configuration, epoch by epoch", command_train},
     {"show", "DIR | study.db", "trials, tables, best configuration of a run", command_show},
