@@ -92,9 +92,10 @@ static int duplicate(const char *from, const char *to, struct error *e)
 static int write_best(const struct experiment *x, const struct report *r, bool *network, struct error *e)
 {
   char from[1300], to[1100];
-  const struct report_study *s = report_best(r);
+  int index = report_best(r);
   *network = false;
-  if (!s) return 0;
+  if (index < 0) return 0;
+  const struct report_study *s = &r->studies[index];
   const struct stored_trial *t = &s->trials[s->best];
   char *text = experiment_best_ini(x, t->values);
   if (!text) return error_set(e, ERROR_MACHINE, "no memory for best.ini");
@@ -141,7 +142,7 @@ int results_write(const struct experiment *x, struct store *store, FILE *out, st
   if (!code) {
     print_report(out, &report);
     fprintf(out, "\nWritten to %s:\n", text_escape(shown, sizeof shown, x->output));
-    if (report_best(&report))
+    if (report_best(&report) >= 0)
       fprintf(out, "  %s\n",
               network ? "best.safetensors, best.ini   the best network and its configuration"
                       : "best.ini                     the best configuration");
