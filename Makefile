@@ -24,7 +24,7 @@ WARN              = -Wall -Wextra $(if $(WERROR),-Werror)
 override CFLAGS   = -std=gnu11 $(OPT) $(WARN) -pthread -fno-strict-aliasing $(VARIANT) $(USER_CFLAGS)
 override LDFLAGS  = -pthread $(VARIANT) $(USER_LDFLAGS)
 # libgomp is oneDNN's OpenMP, which the trainer tells to use one thread.
-LIBS             := -ldnnl -lgomp -liniparser -lsqlite3 -lcjson -ljpeg -lpng -lz -lm
+LIBS             := -ldnnl -lgomp -llapacke -lopenblas -lnlopt -liniparser -lsqlite3 -lcjson -ljpeg -lpng -lz -lm
 
 HOST   := $(patsubst %.c,$(BUILD)/%.o,$(wildcard host/*.c))
 SCHED  := $(patsubst %.c,$(BUILD)/%.o,$(filter-out sched/main.c,$(wildcard sched/*.c)))
@@ -38,6 +38,7 @@ all: gsos## builds ./gsos (this is what plain `make` does)
 
 # ISA variants of the CPU trainer's own loops (see host/cpu_loops.c) are added here.
 -include host/cpu_loops.mk
+-include host/gp_loops.mk
 
 # CUDA, where there is a compiler for it and something to compile.  sm_90 also as PTX, for what comes after it.
 ifndef NVCC
