@@ -124,7 +124,7 @@ const struct key_spec key_table[] = {
          "those trials: sobol (evenly spread) or random"),
   INT("gp", "candidates", "search", "4096", 16, 1000000, sampler_settings.gp_candidates,
       "configurations that are ranked for a proposal, the best of which are refined"),
-  INT("gp", "evaluations", "search", "100", 8, 100000, sampler_settings.gp_evaluations,
+  INT("gp", "evaluations", "search", "200", 8, 100000, sampler_settings.gp_evaluations,
       "likelihoods that a fit may cost, at most"),
   CHOICE("gp", "history", "search", "all", KEY_ENUM, gp_history_names, gp_history,
          "which trials a proposal learns from: all of the study, or those of its group"),

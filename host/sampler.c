@@ -34,7 +34,7 @@ struct sampler_settings sampler_settings_default(void)
                                    .gp_startup = 10,
                                    .gp_design = GP_DESIGN_SOBOL,
                                    .gp_candidates = 4096,
-                                   .gp_evaluations = 100,
+                                   .gp_evaluations = 200,
                                    .grid_points = 5};
 }
 

@@ -40,7 +40,7 @@ struct sampler_settings {
   int gp_startup;          /* trials before the Gaussian process proposes (10) */
   int gp_design;           /* which ones: enum gp_design (Sobol) */
   int gp_candidates;       /* configurations ranked for a proposal (4096) */
-  int gp_evaluations;      /* likelihoods that a fit may cost, at most (100) */
+  int gp_evaluations;      /* likelihoods that a fit may cost, at most (200) */
   int grid_points;         /* values a float (and an int with more) takes on the grid (5) */
 };
 
