@@ -103,7 +103,7 @@ $(BUILD)/have-%: tools/setup.sh $(BUILD)/flags
 
 # ----------------------------------------------------------------------------------------- run and check
 
-.PHONY: quickstart tests test bench lint asan tsan ci
+.PHONY: quickstart tests test bench bench-search lint asan tsan ci
 quickstart: gsos## builds, and runs configs/quickstart.ini
 	./gsos run configs/quickstart.ini
 
@@ -113,7 +113,11 @@ test: tests## builds and runs all tests
 	sh tools/run_tests.sh $(BUILD)
 
 bench: $(BENCH)## builds and runs the benchmarks; in detail with V=--verbose
-	@for b in $(BENCH); do echo "== $${b##*/}"; $$b $(V) || exit 1; done
+	@for b in $(filter-out %/bench_search,$(BENCH)); do echo "== $${b##*/}"; $$b $(V) || exit 1; done
+
+# With --form dev for work on the samplers (tests/bench_search.c).
+bench-search: $(BUILD)/tests/bench_search## how well samplers search, beside Optuna's; some minutes
+	$< --compare tests/search_optuna.csv --output $(BUILD) $(V)
 
 lint:## layout, static analysis of C and shell, the man page
 	CLANG_FORMAT='$(CLANG_FORMAT)' sh tools/lint.sh
@@ -159,6 +163,6 @@ clean:## removes what was built; results stay
 
 help:## this list
 	@echo 'gsos: make TARGET'
-	@sed -n 's/^\([a-z]*\):[^#=]*## *\(.*\)/  \1|\2/p' Makefile | \
+	@sed -n 's/^\([a-z-]*\):[^#=]*## *\(.*\)/  \1|\2/p' Makefile | \
 	  while IFS='|' read -r target text; do printf '%-13s %s\n' "$$target" "$$text"; done
 	@echo 'Variables: CC CFLAGS LDFLAGS PREFIX DESTDIR, WERROR=1 (a warning is an error), BUILD (folder, build)'

@@ -6,8 +6,8 @@
  *
  *   t = -log(c + g)
  *
- * which is monotone, about linear where g is well below c and logarithmic above.  For an accuracy a whose best is near 1 it is
- * about -log(1 - a + c'), so that 0.98 to 0.99 is as far as 0.8 to 0.9.  c is chosen from a grid, linear (c = ∞) included, by
+ * which is monotone, about linear where g is well below c and logarithmic above: with c = 1 and accuracies whose best is 0.99 and
+ * whose median 0.90, a step near 0.99 counts ten times what it does near 0.10.  c is chosen from a grid, linear (c = ∞) included, by
  * the likelihood of a normal distribution, as Box and Cox (1964) choose their exponent, but not below 1: what is nearest to the
  * best would be told apart so well that a search stays there (bench_search: on `dev` functions worse than no transform).
  *

@@ -5,7 +5,9 @@
 BENCH_SEARCH is build/tests/bench_search: it says what the spaces are and evaluates the functions through a pipe, so that they are
 the same to the last bit.  FORM is dev or bench, SAMPLER tpe (multivariate off) or gp, with Optuna's defaults; seeds are
 0 ... SEEDS - 1.  An ordinal is an int over its places, since Optuna has no other way to be told its order.  A line a run: the
-regret of the best after every tenth trial.  Needs optuna >= 4.9 and, for gp, scipy and torch.
+regret of the best after every tenth trial.  Needs optuna >= 4.9 and, for gp, scipy and torch, as in
+
+    python3 -m venv build/venv-search && build/venv-search/bin/pip install 'optuna>=4.9' scipy torch
 """
 import json
 import subprocess
