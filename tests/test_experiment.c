@@ -306,6 +306,13 @@ static void durations_sizes_seeds_and_lists_are_read(void **state)
     assert_int_equal(x->trial_memory, sizes[i].bytes);
     experiment_destroy(x);
   }
+  load_text("[experiment]\nsampler = gp\n[gp]\nstartup = 7\ndesign = random\ncandidates = 64\nevaluations = "
+            "50\nhistory = group\n");
+  assert_string_equal(x->sampler, "gp");
+  assert_true(x->sampler_settings.gp_startup == 7 && x->sampler_settings.gp_design == GP_DESIGN_RANDOM);
+  assert_true(x->sampler_settings.gp_candidates == 64 && x->sampler_settings.gp_evaluations == 50);
+  assert_true(x->gp_history == GP_HISTORY_GROUP);
+  experiment_destroy(x);
   load_text("[experiment]\nseed = 18446744073709551615\nstrategies = simultaneous\nrounds = 65535\ntarget = "
             "0.97\n[tpe]\nhistory = all\n"
             "[dataset]\nformat = cifar10\nresize = lanczos\nchannels = 1\n");
@@ -495,6 +502,8 @@ static void unknown_names_get_their_neighbour(void **state)
       {"[xyzzyxyzzy]\n", "there is no such section (there are: [experiment], [dataset]"},
       {"[experiment]\nsampler = tpee\n",
        "[experiment] sampler = tpee: 'tpee' is none of: random, grid, tpe, gp; did you mean 'tpe'"},
+      {"[gp]\ndesign = sobel\n", "[gp] design = sobel: 'sobel' is none of: sobol, random; did you mean 'sobol'"},
+      {"[gp]\ncandidates = 1\n", "[gp] candidates = 1: not a whole number from 16 to 1000000"},
       {"[experiment]\nstrategies = gruoped\n", "did you mean 'grouped'"},
       {"[experiment]\nstrategies = grouped, grouped\n", "'grouped' is there twice"},
       {"[experiment]\nstrategies = ,\n", "strategies = ,"},

@@ -166,6 +166,33 @@ static void the_history_does_not_depend_on_what_ends_first(void **state)
   close_experiment();
 }
 
+/* The Gaussian process believes what is in flight: with 1, 2 and 8 of them, and with four trials before it proposes. */
+static void neither_does_that_of_the_gaussian_process(void **state)
+{
+  static const char *const parallel[] = {"scheduler.parallel=1", "scheduler.parallel=2", "scheduler.parallel=8"};
+  static const char *const strategies_here[] = {"grouped", "simultaneous"};
+  (void)state;
+  for (int p = 0; p < 3; p++) {
+    OPEN("experiment.trials=24", "experiment.sampler=gp", "gp.startup=4", "gp.candidates=256", parallel[p]);
+    for (int k = 0; k < 2; k++) {
+      struct study first;
+      make(&first, strategies_here[k]);
+      run_in_order(&first, 1);
+      assert_int_equal(first.n, 24);
+      for (unsigned seed = 2; seed < 4; seed++) {
+        struct study other;
+        make(&other, strategies_here[k]);
+        run_in_order(&other, seed);
+        for (int i = 0; i < 24; i++)
+          assert_memory_equal(first.trials[i].values, other.trials[i].values, sizeof(double) * 10);
+        study_destroy(&other);
+      }
+      study_destroy(&first);
+    }
+    close_experiment();
+  }
+}
+
 static void a_result_is_used_as_soon_as_it_may_be_seen(void **state)
 {
   struct study a, b;
@@ -263,6 +290,50 @@ static void with_history_all_a_group_sees_all_before_it(void **state)
     assert_int_equal(s.history[i].state, i < 12 ? OBSERVATION_COMPLETE : OBSERVATION_IN_FLIGHT);
   }
   study_destroy(&s);
+  close_experiment();
+}
+
+static void the_gaussian_process_sees_all_unless_told_otherwise(void **state)
+{
+  struct study s;
+  (void)state;
+  OPEN("experiment.trials=12", "scheduler.parallel=1", "experiment.sampler=gp", "tpe.history=group");
+  make(&s, "grouped"); /* 5, 4, 3 */
+  assert_true(s.all);
+  study_destroy(&s);
+  close_experiment();
+  OPEN("experiment.trials=12", "scheduler.parallel=1", "experiment.sampler=gp", "tpe.history=all", "gp.history=group");
+  make(&s, "grouped");
+  assert_false(s.all);
+  study_destroy(&s);
+  close_experiment();
+}
+
+/* All trials of a study share a key, which no trial has, and studies of other rounds have another: the design of the first trials. */
+static void the_first_trials_of_a_study_are_one_design(void **state)
+{
+  struct study a, b;
+  struct error e = {0};
+  (void)state;
+  OPEN("experiment.trials=12", "scheduler.parallel=1", "experiment.sampler=gp");
+  make(&a, "simultaneous");
+  assert_int_equal(study_create(&b, &experiment, objective, "simultaneous", 1, &e), 0);
+  run_in_order(&a, 1);
+  run_in_order(&b, 1);
+  assert_memory_equal(a.trials[0].values, b.trials[0].values, sizeof(double) * 10); /* the defaults */
+  for (int t = 1; t < 10; t++) {
+    assert_memory_not_equal(a.trials[t].values, b.trials[t].values, sizeof(double) * 10);
+  }
+  for (int i = 0; i < 10; i++) { /* points 1 ... 7 with the unused point 0 are one in each eighth of every axis */
+    bool seen[8] = {0};
+    int count = 0;
+    for (int t = 1; t < 8; t++)
+      seen[(int)(8 * param_to_unit(&experiment.space.params[i], a.trials[t].values[i]))] = true;
+    for (int k = 0; k < 8; k++) count += seen[k];
+    assert_int_equal(count, 7);
+  }
+  study_destroy(&a);
+  study_destroy(&b);
   close_experiment();
 }
 
@@ -557,10 +628,13 @@ int main(void)
       cmocka_unit_test(a_proposal_waits_for_the_trial_that_many_places_before),
       cmocka_unit_test(a_group_begins_when_all_before_it_have_ended),
       cmocka_unit_test(the_history_does_not_depend_on_what_ends_first),
+      cmocka_unit_test(neither_does_that_of_the_gaussian_process),
       cmocka_unit_test(a_result_is_used_as_soon_as_it_may_be_seen),
       cmocka_unit_test(every_group_starts_at_random_and_then_learns),
       cmocka_unit_test(a_group_learns_from_the_incumbent_and_itself_alone),
       cmocka_unit_test(with_history_all_a_group_sees_all_before_it),
+      cmocka_unit_test(the_gaussian_process_sees_all_unless_told_otherwise),
+      cmocka_unit_test(the_first_trials_of_a_study_are_one_design),
       cmocka_unit_test(a_group_searches_its_members_around_the_best_so_far),
       cmocka_unit_test(a_group_in_which_all_fail_leaves_the_configuration),
       cmocka_unit_test(the_incumbent_may_be_of_an_earlier_group),
