@@ -47,11 +47,12 @@ run|zlib1g-dev|header zlib.h|zlib-devel|zlib|zlib|reads gzip files
 test|libcmocka-dev|header cmocka.h|libcmocka-devel|cmocka|cmocka|cmocka: the unit tests
 test|python3|command python3|python3|python|python|small programs of the tests
 test|sqlite3|command sqlite3|sqlite|sqlite|sqlite|looks into study databases from outside
-optional|python3-venv|command python3|python3|python|python|lets Optuna and safetensors from PyPI read what gsos wrote
+optional|python3-venv|command python3|python3|python|python|lets Optuna, safetensors and scikit-learn from PyPI check what gsos does
 develop|clang|command clang|clang|clang|llvm|a second compiler
 develop|clang-format|command clang-format|clang-tools-extra|clang|clang-format|checks the layout of the source
 develop|cppcheck|command cppcheck|cppcheck|cppcheck|cppcheck|static analysis
 develop|shellcheck|command shellcheck|ShellCheck|shellcheck|shellcheck|static analysis of the shell scripts
+develop|gnuplot-nox|command gnuplot|gnuplot|gnuplot|gnuplot|plots of make bench-search
 develop|mandoc|command mandoc|mandoc|mandoc|mandoc|checks the man page
 '
 
