@@ -87,11 +87,10 @@ static void matern(int first, int n, int d, const double *const *x, const bool *
                    const double *point, double signal, double *k, double *slope)
 {
   for (int j = 0; j < n; j += BLOCK) {
-    int m = n - j < BLOCK ? n - j : BLOCK;
-    if (m == BLOCK) { /* a constant length, for which the compiler needs no rest */
+    if (n - j >= BLOCK) { /* a constant length, for which the compiler needs no rest */
       block_matern(BLOCK, d, x, first + j, categorical, weight, point, signal, k + j, slope ? slope + j : NULL);
     } else {
-      block_matern(m, d, x, first + j, categorical, weight, point, signal, k + j, slope ? slope + j : NULL);
+      block_matern(n - j, d, x, first + j, categorical, weight, point, signal, k + j, slope ? slope + j : NULL);
     }
   }
 }

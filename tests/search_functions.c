@@ -77,7 +77,7 @@ int search_function_make(struct search_function *f, int index, enum search_form 
   int n = (int)strlen(letters);
   struct rng rng = rng_make(0x5EA2C4, philox_subsequence(PHILOX_TEST, 1 + (int)form, (uint64_t)index));
   for (int i = 0; i < n; i++) {
-    char name[8];
+    char name[16];
     int t = 0;
     while (types[t].letter != letters[i]) t++;
     snprintf(name, sizeof(name), "%c%d", letters[i], i + 1);
