@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "machine.h"
@@ -94,7 +95,7 @@ static int fake_advance(struct place *p, struct trial_event *events, int max, in
   assert_true(max >= 1);
   for (int ms = 0; ms < f->step_ms || p->id == f->hang_id; ms++) {
     if (__atomic_load_n(stop, __ATOMIC_RELAXED)) return error_set(e, ERROR_INTERRUPTED, "stopped");
-    usleep(1000);
+    nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
   }
   p->epoch++;
   *n = 1;
