@@ -117,9 +117,10 @@ check_c() {
 
 # ------------------------------------------------------------------------------- shell, python, man page
 
+# SC2317, a command that is never reached: it does not see the functions that tests hand to `check`.
 check_shell() {
   # shellcheck disable=SC2046
-  shellcheck -f gcc $(files '*.sh' run) >"$work/found" 2>&1 || failed shellcheck $?
+  shellcheck -f gcc -e SC2317 $(files '*.sh' run) >"$work/found" 2>&1 || failed shellcheck $?
   verdict shell shellcheck
 }
 
