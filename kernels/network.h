@@ -80,8 +80,9 @@ struct device_trial {
   float learning_rate, momentum;
   uint32_t dropout_threshold; /* 0: none */
   float dropout_scale;
-  float mean[DEVICE_CHANNELS_MAX], deviation[DEVICE_CHANNELS_MAX];
   /* data, shared by trials */
+  const float
+      *table; /* [channels][256] a byte, normalised: (x/255 - mean)/deviation, each operation rounded on its own */
   const uint8_t *images;
   const uint16_t *labels;
   const int32_t *train_rows, *validation_rows; /* rows of images and labels */
