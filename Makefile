@@ -56,6 +56,9 @@ endif
 PARTS   := $(HOST) $(SCHED) $(KERNELS)
 OBJECTS := $(PARTS) $(MAIN) $(HELPER) $(TESTS:=.o) $(BENCH:=.o)
 
+# Tests that run .cu files on the CPU.
+include tests/cudacpu/cudacpu.mk
+
 # ------------------------------------------------------------------------------------------------- build
 
 # The program stands in $(BUILD) like everything else, so that the builds for checking leave ./gsos alone.
@@ -88,7 +91,7 @@ $(TESTS:=.o) $(BENCH:=.o) $(HELPER): | $(BUILD)/have-test
 remember = @mkdir -p $(BUILD); printf '%s\n' $(1) | cmp -s - $@ || printf '%s\n' $(1) >$@
 .PHONY: always
 $(BUILD)/flags: always
-	$(call remember,'$(CC) $(CPPFLAGS) $(CFLAGS) $(NVCC) $(NVCCFLAGS)')
+	$(call remember,'$(CC) $(CPPFLAGS) $(CFLAGS) $(NVCC) $(NVCCFLAGS) $(CXX) $(CXXFLAGS_ALL)')
 $(BUILD)/link: always
 	$(call remember,'$(CC) $(LDFLAGS) $(LIBS) $(LDLIBS) $(sort $(PARTS) $(HELPER))')
 

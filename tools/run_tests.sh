@@ -4,7 +4,8 @@
 #   tools/run_tests.sh [BUILD] [all | unit] [NAME]...
 #
 # BUILD (build) holds the compiled tests and the program.  `all` are the cmocka programs BUILD/tests/test_* and the scripts
-# tests/test_*.sh, `unit` the programs alone.  NAMEs (test_store, test_store.sh) choose some of them.
+# tests/test_*.sh, `unit` the programs alone.  NAMEs (test_store, test_store.sh) choose some of them.  Those called test_*_checked
+# are not in the builds with a sanitizer (tests/cudacpu/cudacpu.mk).
 #
 # As many run side by side as there are cores (JOBS=N: so many), those that took longest the last time first.  Each has a time
 # limit: TIME_LIMIT seconds, 180 by default, for a program; three times that for a script.  One line tells how each went, the
@@ -83,6 +84,7 @@ for path in tests/test_*.c tests/test_*.sh; do
   if [ $# -gt 0 ]; then
     case " $* " in *" $name "*) ;; *) continue ;; esac
   fi
+  case $build,$path in *-asan,*_checked.c | *-tsan,*_checked.c) continue ;; esac
   case $kind,$path in
     all,*.sh) tests="$tests $path" ;;
     unit,*.c | all,*.c) tests="$tests $build/tests/$name" ;;
