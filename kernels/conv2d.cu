@@ -27,7 +27,7 @@ struct conv_pixels {
   __device__ conv_pixels(const device_conv &c, const float *map, int windows, int first)
       : x(map), channels(c.in_channels), height(c.in_height), width(c.in_width), kernel(c.kernel), depth(c.matrix.rows)
   {
-#pragma unroll
+    UNROLL
     for (int i = 0; i < 2; i++) {
       int m = first + fetch_row<true>(i);
       window_pixel p(c, m / 4, m % 4);
@@ -79,7 +79,7 @@ struct conv_gradients {
       : gradient(c.gradient), argmax(c.argmax), filters(c.matrix.columns), kernel(c.kernel), stride(c.stride),
         pool_height(c.pool_height), pool_width(c.pool_width), depth(c.kernel * c.kernel * c.matrix.columns)
   {
-#pragma unroll
+    UNROLL
     for (int i = 0; i < 2; i++) {
       int m = first + fetch_row<true>(i);
       int area = c.in_height * c.in_width, n = m / area, p = m - n * area;
@@ -129,7 +129,7 @@ struct conv_pixels_by_channel {
   __device__ conv_pixels_by_channel(const device_conv &c_, const float *map_, int begin_, int end_, int first)
       : c(c_), map(map_), begin(begin_), end(end_)
   {
-#pragma unroll
+    UNROLL
     for (int i = 0; i < 2; i++) {
       int m = first + fetch_row<false>(i), tap = m / c.in_channels;
       kind[i] = m < c.matrix.rows ? 0 : m == c.matrix.rows ? 1 : 2;
@@ -157,7 +157,7 @@ __device__ void data_gradient_tile(const device_trial *t, int layer, int first, 
   float *to = t->conv[layer - 1].gradient;
   int channel = column + 4 * tile_column();
   if (channel >= c.in_channels) return;
-#pragma unroll
+  UNROLL
   for (int i = 0; i < 4; i++) {
     int m = first + 4 * tile_row() + i;
     if (m < pixels)

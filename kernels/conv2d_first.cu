@@ -29,7 +29,7 @@ struct byte_pixels {
   __device__ byte_pixels(const device_trial *t_, const device_conv &c, int windows, int first)
       : t(t_), kernel(c.kernel), depth(c.matrix.rows), height(c.in_height), width(c.in_width), channels(c.in_channels)
   {
-#pragma unroll
+    UNROLL
     for (int i = 0; i < 2; i++) {
       int m = first + fetch_row<true>(i);
       window_pixel p(c, m / 4, m % 4);

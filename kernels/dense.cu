@@ -31,12 +31,12 @@ __global__ void __launch_bounds__(TILE_THREADS) dense_forward(const device_trial
   const bool thin = t->dropout_threshold > 0 && t->state->phase == DEVICE_TRAIN;
   const float4 b = load4(w + (int64_t)m.rows * m.columns + unit);
   const float bias[4] = {b.x, b.y, b.z, b.w};
-#pragma unroll
+  UNROLL
   for (int i = 0; i < 4; i++) {
     int n = first + 4 * tile_row() + i;
     if (n >= count) return;
     float y[4];
-#pragma unroll
+    UNROLL
     for (int j = 0; j < 4; j++) {
       y[j] = sum[i][j] + bias[j];
       if (y[j] <= 0) y[j] = 0; /* what is not a number stays so */
@@ -123,7 +123,7 @@ __device__ void store_masked(const device_trial *t, const float *y, float *to, i
   const float scale = t->dropout_threshold > 0 ? t->dropout_scale : 1.0f;
   int c = column + 4 * tile_column();
   if (c >= columns) return;
-#pragma unroll
+  UNROLL
   for (int i = 0; i < 4; i++) {
     int n = first + 4 * tile_row() + i;
     if (n >= count) return;

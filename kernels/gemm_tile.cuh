@@ -19,6 +19,7 @@
 #include <cuda_runtime.h>
 #include <mma.h>
 
+#include "launch.h"
 #include "network.h"
 
 /* A row of 64 or 32 floats, and 4 more: rows begin in other banks, and float4 stays aligned. */
@@ -89,14 +90,12 @@ template <bool tf32, class A, class B>
 __device__ void gemm_tile(const A &a, const B &b, int depth, float sum[4][4], gemm_shared &s)
 {
   using namespace nvcuda;
-#pragma unroll
-  for (int i = 0; i < 4; i++)
-#pragma unroll
-    for (int j = 0; j < 4; j++) sum[i][j] = 0;
+  UNROLL
+  for (int i = 0; i < 4; i++) UNROLL
+  for (int j = 0; j < 4; j++) sum[i][j] = 0;
   wmma::fragment<wmma::accumulator, 16, 16, 8, float> c[2];
-  if constexpr (tf32)
-#pragma unroll
-    for (int i = 0; i < 2; i++) wmma::fill_fragment(c[i], 0.0f);
+  if constexpr (tf32) UNROLL
+  for (int i = 0; i < 2; i++) wmma::fill_fragment(c[i], 0.0f);
 
   const int row0 = fetch_row<A::along_depth>(0), row1 = fetch_row<A::along_depth>(1);
   const int deep0 = fetch_depth_a<A::along_depth>(0), deep1 = fetch_depth_a<A::along_depth>(1);
@@ -124,14 +123,13 @@ __device__ void gemm_tile(const A &a, const B &b, int depth, float sum[4][4], ge
         }
       }
     } else {
-#pragma unroll
+      UNROLL
       for (int kk = 0; kk < TILE_DEPTH; kk++) {
         float4 x = *(const float4 *)&s.in.a[kk][4 * tile_row()], y = *(const float4 *)&s.in.b[kk][4 * tile_column()];
         const float xs[4] = {x.x, x.y, x.z, x.w}, ys[4] = {y.x, y.y, y.z, y.w};
-#pragma unroll
-        for (int i = 0; i < 4; i++)
-#pragma unroll
-          for (int j = 0; j < 4; j++) sum[i][j] = fmaf(xs[i], ys[j], sum[i][j]);
+        UNROLL
+        for (int i = 0; i < 4; i++) UNROLL
+        for (int j = 0; j < 4; j++) sum[i][j] = fmaf(xs[i], ys[j], sum[i][j]);
       }
     }
     __syncthreads();
@@ -140,7 +138,7 @@ __device__ void gemm_tile(const A &a, const B &b, int depth, float sum[4][4], ge
     for (int j = 0; j < 2; j++)
       wmma::store_matrix_sync(&s.out[16 * ((int)threadIdx.x / 32)][16 * j], c[j], TILE_B_STRIDE, wmma::mem_row_major);
     __syncthreads();
-#pragma unroll
+    UNROLL
     for (int i = 0; i < 4; i++) {
       float4 y = *(const float4 *)&s.out[4 * tile_row() + i][4 * tile_column()];
       sum[i][0] = y.x, sum[i][1] = y.y, sum[i][2] = y.z, sum[i][3] = y.w;
@@ -166,7 +164,7 @@ struct matrix_rows {
   int depth;
   __device__ matrix_rows(const float *x, int stride, int rows, int depth_, int first) : depth(depth_)
   {
-#pragma unroll
+    UNROLL
     for (int i = 0; i < 2; i++) {
       int m = first + fetch_row<true>(i);
       row[i] = m < rows ? x + (int64_t)m * stride : nullptr;
@@ -188,7 +186,7 @@ struct matrix_columns_and_ones {
   __device__ matrix_columns_and_ones(const float *x_, int stride_, int rows, int depth_, int first)
       : x(x_), stride(stride_), depth(depth_)
   {
-#pragma unroll
+    UNROLL
     for (int i = 0; i < 2; i++) {
       at[i] = first + fetch_row<false>(i);
       kind[i] = at[i] < rows ? 0 : at[i] == rows ? 1 : 2;
@@ -254,7 +252,7 @@ __device__ __forceinline__ void store_partial(const device_trial *t, const devic
   int column = first_column + 4 * tile_column();
   if (column >= m.columns) return;
   float *to = t->partial + m.partial + (int64_t)split * (m.rows + 1) * m.columns + column;
-#pragma unroll
+  UNROLL
   for (int i = 0; i < 4; i++) {
     int row = first_row + 4 * tile_row() + i;
     if (row <= m.rows)

@@ -20,6 +20,13 @@ static inline cudaError_t launch(void (*kernel)(P...), dim3 grid, dim3 block, si
   return cudaLaunchKernelEx(&config, kernel, static_cast<P>(arguments)...);
 }
 
+/* Before a loop that is to be unrolled; a pragma that the C++ compiler does not know. */
+#ifdef __CUDACC__
+#define UNROLL _Pragma("unroll")
+#else
+#define UNROLL
+#endif
+
 /* Within a kernel: declares `name`, a pointer to the block's dynamic shared memory. */
 #ifdef CUDACPU
 #define DYNAMIC_SHARED(type, name) type *const name = (type *)cudacpu_dynamic_shared()

@@ -40,11 +40,11 @@ __device__ __forceinline__ void store_window(const device_trial *t, int layer, i
   const float bias[4] = {b.x, b.y, b.z, b.w};
   float value[4];
   uint8_t which[4];
-#pragma unroll
+  UNROLL
   for (int j = 0; j < 4; j++) {
     float best = sum[0][j] + bias[j];
     which[j] = 0;
-#pragma unroll
+    UNROLL
     for (int i = 1; i < 4; i++) {
       float other = sum[i][j] + bias[j];
       if (other > best) {
@@ -60,7 +60,7 @@ __device__ __forceinline__ void store_window(const device_trial *t, int layer, i
   }
   if (layer == t->layers - 1 && t->dropout_threshold > 0 && t->state->phase == DEVICE_TRAIN) {
     int area = c.pool_height * c.pool_width, image = window / area, place = window - image * area;
-#pragma unroll
+    UNROLL
     for (int j = 0; j < 4; j++)
       if (filter + j < c.filters)
         value[j] = dropped(t, 0, value[j], image, c.filters * area, (filter + j) * area + place);
