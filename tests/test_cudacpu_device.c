@@ -423,7 +423,7 @@ static void curand_and_philox_h_give_the_same_words(void **state)
 
 /* ------------------------------------------------------------------------------------------------- tests */
 
-#ifdef __SANITIZE_ADDRESS__
+#ifdef CUDACPU_WITH_ASAN
 /* AddressSanitizer ends the program, so this is another one's. */
 static void address_sanitizer_finds(const char *name, const char *says)
 {
@@ -446,11 +446,12 @@ static void address_sanitizer_finds(const char *name, const char *says)
   assert_false(WIFEXITED(status) && WEXITSTATUS(status) == 0);
   if (!strstr(text, says) || !strstr(text, name)) fail_msg("%s", text);
 }
-static void address_sanitizer_finds_overruns_of_allocations(void **state)
+static void address_sanitizer_finds_overruns_of_allocations_and_shared_arrays(void **state)
 {
   (void)state;
   address_sanitizer_finds("behind_an_allocation", "use-after-poison");
   address_sanitizer_finds("before_an_allocation", "use-after-poison");
+  address_sanitizer_finds("behind_static_shared", "global-buffer-overflow");
 }
 #endif
 
@@ -469,8 +470,8 @@ static int device_tests(void)
       cmocka_unit_test_setup(convolutions_are_those_of_plain_loops, one_stream),
       cmocka_unit_test_setup(philox_has_random123s_known_answers, one_stream),
       cmocka_unit_test_setup(curand_and_philox_h_give_the_same_words, one_stream),
-#ifdef __SANITIZE_ADDRESS__
-      cmocka_unit_test_setup(address_sanitizer_finds_overruns_of_allocations, one_stream),
+#ifdef CUDACPU_WITH_ASAN
+      cmocka_unit_test_setup(address_sanitizer_finds_overruns_of_allocations_and_shared_arrays, one_stream),
 #endif
   };
   return cmocka_run_group_tests_name("device", tests, NULL, NULL);

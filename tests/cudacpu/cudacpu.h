@@ -28,6 +28,14 @@
 
 #include "include/cuda_runtime_api.h"
 
+#if defined(__SANITIZE_ADDRESS__)
+#define CUDACPU_WITH_ASAN 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define CUDACPU_WITH_ASAN 1
+#endif
+#endif
+
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -110,11 +118,12 @@ void cudacpu_print_reports(int print);
 /* ----------------------------------------------------------------------------------------------- counts */
 
 struct cudacpu_counts {
-  uint64_t launches;  /* kernels run */
-  uint64_t captures;  /* captures ended well */
-  uint64_t graphs;    /* graphs launched */
-  size_t allocations; /* of device memory, live */
-  size_t bytes;       /* in them */
+  uint64_t launches;       /* kernels run */
+  uint64_t captures;       /* captures ended well */
+  uint64_t graph_launches; /* graphs launched */
+  /* What is live: a program that frees all it made leaves 0. */
+  size_t allocations, bytes; /* of device memory */
+  size_t streams, events, graphs;
 };
 struct cudacpu_counts cudacpu_counts(void);
 

@@ -156,6 +156,9 @@ extern "C" struct cudacpu_counts cudacpu_counts(void)
   std::lock_guard<std::recursive_mutex> lock(mutex);
   start();
   counts.allocations = counts.bytes = 0;
+  counts.streams = streams_count();
+  counts.events = events_count();
+  counts.graphs = graphs_count();
   for (size_t d = 0; d < devices.size(); d++) {
     size_t n;
     counts.bytes += memory_in_use((int)d, &n);

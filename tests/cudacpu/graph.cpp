@@ -23,8 +23,8 @@ namespace cudacpu
 
 static std::vector<std::shared_ptr<struct capture>> captures;
 static std::vector<struct CUstream_st *> capturing;
-static std::set<struct CUgraph_st *> graphs;
-static std::set<struct CUgraphExec_st *> execs;
+static auto &graphs = *new std::set<struct CUgraph_st *>; /* as in stream.cpp */
+static auto &execs = *new std::set<struct CUgraphExec_st *>;
 
 /* --------------------------------------------------------------------------------------------- captures */
 
@@ -156,6 +156,19 @@ extern "C" cudaError_t cudaStreamIsCapturing(cudaStream_t stream, enum cudaStrea
 
 /* ----------------------------------------------------------------------------------------------- graphs */
 
+size_t graphs_count(void)
+{
+  return graphs.size() + execs.size();
+}
+
+void graphs_forget(void)
+{
+  for (struct CUgraph_st *g : graphs) delete g;
+  for (struct CUgraphExec_st *e : execs) delete e;
+  graphs.clear();
+  execs.clear();
+}
+
 /* Only the number of nodes; they have no handles here. */
 extern "C" cudaError_t cudaGraphGetNodes(cudaGraph_t graph, cudaGraphNode_t *nodes, size_t *count)
 {
@@ -244,7 +257,7 @@ extern "C" cudaError_t cudaGraphLaunch(cudaGraphExec_t exec, cudaStream_t stream
   }
   works.insert(works.end(), first.begin(), first.end());
   s->last = exec->last = queue_work(s->device, nullptr, works);
-  counts.graphs++;
+  counts.graph_launches++;
   return cudaSuccess;
 }
 

@@ -222,6 +222,10 @@ cudaError_t capture_join(struct CUstream_st *stream, struct CUevent_st *event);
 void run_device(int device);
 void streams_forget(void);
 void streams_forget_device(int device);
+void graphs_forget(void);
+size_t streams_count(void);
+size_t events_count(void);
+size_t graphs_count(void);
 cudaError_t no_capture(void); /* an error, and the captures are spoilt, where a call does not go with a capture */
 
 } // namespace cudacpu

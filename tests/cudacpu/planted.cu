@@ -325,6 +325,17 @@ KERNEL(behind_dynamic_shared)
   out[g] = a[t + 1];
 }
 
+/* AddressSanitizer sees it; the checked build does not know where one static array ends and the next begins. */
+KERNEL(behind_static_shared)
+{
+  INDICES;
+  __shared__ float a[64];
+  a[t] = in[g];
+  __syncthreads();
+  const float *volatile p = a; /* UBSan would know the array's size */
+  out[g] = p[t + (unsigned)in[1]];
+}
+
 KERNEL(memory_of_the_host)
 {
   INDICES;
@@ -353,7 +364,7 @@ KERNEL(nothing_there)
 }
 
 static __device__ __noinline__ float deep(float *p, int n)
-{
+{ /* FAULT stack_overflow */
   volatile float a[1024];
   a[n & 1023] = *p;                               /* FAULT stack_overflow */
   return n ? deep(p, n - 1) + a[n & 1023] : a[0]; /* FAULT stack_overflow */
@@ -507,6 +518,10 @@ KERNEL(crooked_matrix)
   {                                                                                                                    \
 #name, -1, BY_ALL, cudaSuccess                                                                                     \
   }
+#define FOR_ASAN(name)                                                                                                 \
+  {                                                                                                                    \
+#name, CUDACPU_OUT_OF_BOUNDS, BY_ASAN, cudaSuccess                                                                 \
+  }
 #define SEEN(name, kind)                                                                                               \
   {                                                                                                                    \
 #name, kind, BY_CHECKED, cudaSuccess                                                                               \
@@ -551,6 +566,7 @@ KERNEL(crooked_matrix)
   X(behind_an_allocation, STOPPED(behind_an_allocation, CUDACPU_OUT_OF_BOUNDS))                                        \
   X(before_an_allocation, STOPPED(before_an_allocation, CUDACPU_OUT_OF_BOUNDS))                                        \
   X(behind_dynamic_shared, ALWAYS(behind_dynamic_shared, CUDACPU_OUT_OF_BOUNDS, cudaErrorIllegalAddress))              \
+  X(behind_static_shared, FOR_ASAN(behind_static_shared))                                                              \
   X(memory_of_the_host, STOPPED(memory_of_the_host, CUDACPU_HOST_MEMORY))                                              \
   X(stack_of_another, STOPPED(stack_of_another, CUDACPU_HOST_MEMORY))                                                  \
   X(nothing_there, ALWAYS(nothing_there, CUDACPU_FAULT, cudaErrorIllegalAddress))                                      \

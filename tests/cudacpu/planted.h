@@ -11,7 +11,7 @@
 extern "C" {
 #endif
 
-enum planted_seen { BY_ALL, BY_CHECKED };
+enum planted_seen { BY_ALL, BY_CHECKED, BY_ASAN };
 
 struct planted {
   const char *name;

@@ -103,23 +103,28 @@ static void planted_fault(void **state)
   fresh_machine(NULL);
 }
 
-/* One test for each row. */
+/* One test for each row, but for those that AddressSanitizer would end the program for. */
 static int planted_run(void)
 {
   struct CMUnitTest tests[128];
   static char names[128][96];
   static int index[128];
+  int n = 0;
   memset(tests, 0, sizeof tests);
   for (int i = 0; i < n_planted; i++) {
     const struct planted *p = &planted[i];
+    if (p->seen == BY_ASAN) continue;
+#ifdef CUDACPU_WITH_ASAN
+    if (p->seen == BY_CHECKED && p->error) continue;
+#endif
     int seen = p->kind >= 0 && (p->seen == BY_ALL || cudacpu_is_checked());
     snprintf(names[i], sizeof names[i], "%s_gives_%s", p->name, seen ? "its_report" : "no_report");
     index[i] = i;
-    tests[i].name = names[i];
-    tests[i].test_func = planted_fault;
-    tests[i].initial_state = &index[i];
+    tests[n].name = names[i];
+    tests[n].test_func = planted_fault;
+    tests[n++].initial_state = &index[i];
   }
-  return _cmocka_run_group_tests("planted", tests, (size_t)n_planted, NULL, NULL);
+  return _cmocka_run_group_tests("planted", tests, (size_t)n, NULL, NULL);
 }
 
 #endif

@@ -16,9 +16,10 @@ namespace cudacpu
 
 static std::deque<work_ptr> ready;
 static std::vector<unsigned> unfinished; /* pieces of each device */
-static std::set<struct CUstream_st *> streams;
-static std::set<struct CUevent_st *> events;
-static std::vector<struct CUstream_st *> default_streams;
+/* Never destroyed: what a program leaves is no leak of memory to LeakSanitizer; a test asks cudacpu_counts. */
+static auto &streams = *new std::set<struct CUstream_st *>;
+static auto &events = *new std::set<struct CUevent_st *>;
+static auto &default_streams = *new std::vector<struct CUstream_st *>;
 
 /* ------------------------------------------------------------------------------------------------- work */
 
@@ -157,11 +158,21 @@ void streams_forget_device(int device)
   }
 }
 
+size_t streams_count(void)
+{
+  return streams.size();
+}
+size_t events_count(void)
+{
+  return events.size();
+}
+
 void streams_forget(void)
 {
   for (size_t d = 0; d < devices.size(); d++) streams_forget_device((int)d);
   for (struct CUstream_st *s : default_streams) delete s;
   default_streams.clear();
+  graphs_forget();
   ready.clear();
   unfinished.clear();
 }
