@@ -124,13 +124,13 @@ ASAN := -O1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-r
 TSAN := -O1 -fno-omit-frame-pointer -fsanitize=thread
 # Leaks are looked for, too: LeakSanitizer is part of the first.  Nothing is suppressed: what a library does wrong is to be
 # known.  oneDNN and libgomp are not instrumented; what only they do, ThreadSanitizer does not see (tools/run_tests.sh).
-asan:## runs all tests under AddressSanitizer and UndefinedBehaviorSanitizer
+asan:## runs the tests under AddressSanitizer and UndefinedBehaviorSanitizer
 	$(MAKE) BUILD=build-asan VARIANT='$(ASAN)' tests
-	sh tools/run_tests.sh build-asan
+	KILLS=5 sh tools/run_tests.sh build-asan sanitized
 
-tsan:## runs all tests under ThreadSanitizer
+tsan:## runs the tests under ThreadSanitizer
 	$(MAKE) BUILD=build-tsan VARIANT='$(TSAN)' tests
-	sh tools/run_tests.sh build-tsan
+	KILLS=5 sh tools/run_tests.sh build-tsan sanitized
 
 ci:## what is run before a change is taken: everything above, under two compilers
 	bash .ci/run

@@ -200,7 +200,7 @@ static int run(struct fixture *f, int slots)
   assert_non_null(r->studies);
   for (int i = 0; i < r->n_studies; i++) {
     struct run_study *s = &r->studies[i];
-    struct stored_trial *trials;
+    struct stored_trial *trials = NULL;
     char name[100];
     int n;
     snprintf(s->title, sizeof s->title, "%s %d", f->x.strategies[i % f->x.n_strategies], i / f->x.n_strategies);
@@ -260,7 +260,7 @@ static void stored_as_in_memory(struct fixture *f)
 {
   for (int i = 0; i < f->runner.n_studies; i++) {
     const struct run_study *s = &f->runner.studies[i];
-    struct stored_trial *trials;
+    struct stored_trial *trials = NULL;
     int n;
     if (store_trials(f->store, s->store_id, &f->x.space, NULL, &trials, &n, &f->e)) fail_msg("%s", f->e.message);
     /* one may have been proposed when the stop came, and not been started */
