@@ -82,7 +82,7 @@ $(BUILD)/%.o: %.cu
 	$(NVCC) $(CPPFLAGS) $(NVCCFLAGS) -MMD -MP -c -o $@ $<
 
 $(BUILD)/tests/%: $(BUILD)/tests/%.o $(HELPER) $(BUILD)/libgsos.a $(BUILD)/link
-	$(CC) $(LDFLAGS) -o $@ $(filter %.o %.a,$^) $(LIBS) $(LDLIBS) -lcmocka
+	$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) $(filter %.a,$^) $(LIBS) $(LDLIBS) -lcmocka
 
 $(OBJECTS): $(BUILD)/flags | $(BUILD)/have-run
 $(TESTS:=.o) $(BENCH:=.o) $(HELPER): | $(BUILD)/have-test
