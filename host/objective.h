@@ -71,6 +71,8 @@ struct objective {
   bool maximize;
   const char *value_name; /* "validation accuracy", "value" */
   bool has_epochs, has_network, has_test;
+  /* What makes use of this machine: so many places (0: one a core) of `capacity` trials (0: 1), the i-th on device i % n_devices. */
+  int places, capacity, n_devices;
   void *state;
 
   int (*cost)(struct objective *o, const double *values, struct objective_cost *cost, struct error *e);

@@ -65,3 +65,9 @@ $(CUDACPU_PROGRAMS): private LDLIBS += -lstdc++
 $(CUDACPU_TESTS:%=$(BUILD)/tests/%): $(CUDACPU_HOST) $(CUDACPU_RUN) $(CUDACPU_PLAIN) $(BUILD)/tests/cudacpu/unchecked.o
 $(CUDACPU_CHECKED:%=$(BUILD)/tests/%): $(CUDACPU_HOST) $(CUDACPU_RUN) $(CUDACPU_CHECK) \
   $(addprefix $(BUILD)/tests/cudacpu/,checked.o shadow.o)
+
+# The whole program on the harness's devices, for tests from outside.
+$(BUILD)/gsos-cudacpu: $(MAIN) $(CUDACPU_HOST) $(CUDACPU_RUN) $(CUDACPU_PLAIN) $(BUILD)/tests/cudacpu/unchecked.o \
+  $(BUILD)/libgsos.a $(BUILD)/link
+	$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) $(filter %.a,$^) $(LIBS) $(LDLIBS) -lstdc++
+tests: $(BUILD)/gsos-cudacpu
