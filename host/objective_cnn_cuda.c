@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "file_replace.h"
 #include "network_file.h"
@@ -186,6 +187,47 @@ static int cuda_save(struct place *p, int id, const char *path, const char *ini_
   return code;
 }
 
+/* ---- how fast this machine is ---------------------------------------------------------------------------------------------- */
+
+static double wall_seconds(void)
+{
+  struct timespec t;
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+/* Epochs of a batch of training images and one of validation images, in a cohort of one.  Side by side trials are faster. */
+static int cuda_measure(struct objective *o, const double *values, double piece_s, const volatile int *stop,
+                        double *trial_s, struct error *e)
+{
+  struct cnn *c = cnn_of(o);
+  struct cohort *cohort;
+  struct cohort_event event;
+  struct plan whole, piece;
+  double start = 0, elapsed = 0;
+  int n, epochs = -1; /* the first one warms up */
+  cnn_make_plan(c, values, &whole);
+  struct network_config config = whole.config;
+  config.learning_rate = 1e-9;
+  config.epochs = 1000000;
+  int batch = config.batch_size;
+  plan_make(&piece, &config, whole.height, whole.width, whole.channels, whole.classes,
+            batch < c->data.train.n ? batch : c->data.train.n,
+            batch < c->data.validation.n ? batch : c->data.validation.n);
+  int code = cohort_open(&cohort, c->on_device[0], 1, c->x->precision, e);
+  if (code) return code;
+  code = cohort_add(cohort, 0, &piece, 0, e);
+  while (!code && (epochs < 1 || elapsed < piece_s)) {
+    code = cohort_advance(cohort, &event, 1, &n, stop, e);
+    if (++epochs == 0) start = wall_seconds();
+    elapsed = wall_seconds() - start;
+  }
+  double flops = piece.train_images * piece.flops_image_training + piece.validation_images * piece.flops_image_forward;
+  if (!code) *trial_s = whole.flops_total * elapsed / (epochs * flops);
+  cohort_close(cohort);
+  return code;
+}
+
 /* ---- devices -------------------------------------------------------------------------------------------------------------- */
 
 void cnn_cuda_description(const struct cnn *c, char *text, size_t size)
@@ -222,7 +264,7 @@ int cnn_use_cuda(struct cnn *c, struct error *e)
   o->places = slots > 0 && slots < STREAMS * c->n_devices ? slots : STREAMS * c->n_devices;
   o->capacity = slots > 0 ? (slots + o->places - 1) / o->places : CAPACITY;
   if (o->capacity > 32) o->capacity = 32;
-  o->measure = NULL;
+  o->measure = cuda_measure;
   o->open = cuda_open;
   o->add = cuda_add;
   o->advance = cuda_advance;
