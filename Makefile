@@ -118,19 +118,19 @@ bench: $(BENCH)## builds and runs the benchmarks; in detail with V=--verbose
 	@for b in $(BENCH); do echo "== $${b##*/}"; $$b $(V) || exit 1; done
 
 lint:## layout, static analysis of C and shell, the man page
-	sh tools/lint.sh
+	CLANG_FORMAT='$(CLANG_FORMAT)' sh tools/lint.sh
 
 ASAN := -O1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined
 TSAN := -O1 -fno-omit-frame-pointer -fsanitize=thread
-# Leaks are looked for, too: LeakSanitizer is part of the first.  oneDNN and libgomp are not instrumented; what only they do is
-# left out (tests/sanitizers.supp says what and why).
-asan:## runs the unit tests under AddressSanitizer and UndefinedBehaviorSanitizer
+# Leaks are looked for, too: LeakSanitizer is part of the first.  Nothing is suppressed: what a library does wrong is to be
+# known.  oneDNN and libgomp are not instrumented; what only they do, ThreadSanitizer does not see (tools/run_tests.sh).
+asan:## runs the tests under AddressSanitizer and UndefinedBehaviorSanitizer
 	$(MAKE) BUILD=build-asan VARIANT='$(ASAN)' tests
-	sh tools/run_tests.sh build-asan unit
+	KILLS=5 sh tools/run_tests.sh build-asan sanitized
 
-tsan:## runs the unit tests of what has threads under ThreadSanitizer
+tsan:## runs the tests under ThreadSanitizer
 	$(MAKE) BUILD=build-tsan VARIANT='$(TSAN)' tests
-	sh tools/run_tests.sh build-tsan threads
+	KILLS=5 sh tools/run_tests.sh build-tsan sanitized
 
 ci:## what is run before a change is taken: everything above, under two compilers
 	bash .ci/run
@@ -140,23 +140,24 @@ ci:## what is run before a change is taken: everything above, under two compiler
 bin  := $(DESTDIR)$(PREFIX)/bin
 man1 := $(DESTDIR)$(PREFIX)/share/man/man1
 data := $(DESTDIR)$(PREFIX)/share/gsos
+put   = $(if $(1),install -m 644 $(1) '$(2)/')
 
 .PHONY: install uninstall clean help
 install: gsos## installs under PREFIX (/usr/local), with DESTDIR before it
 	install -d '$(bin)' '$(man1)' '$(data)/configs/bench' '$(data)/configs/data'
 	install -m 755 gsos '$(bin)/gsos'
-	install -m 644 man/gsos.1 '$(man1)/gsos.1'
-	install -m 644 $(wildcard configs/*.ini) '$(data)/configs/'
-	install -m 644 $(wildcard configs/bench/*.ini) '$(data)/configs/bench/'
-	install -m 644 $(wildcard configs/data/*) '$(data)/configs/data/'
-	install -m 644 LICENSE '$(data)/LICENSE'
+	$(call put,$(wildcard man/*.1),$(man1))
+	$(call put,$(wildcard configs/*.ini),$(data)/configs)
+	$(call put,$(wildcard configs/bench/*.ini),$(data)/configs/bench)
+	$(call put,$(wildcard configs/data/*),$(data)/configs/data)
+	$(call put,LICENSE,$(data))
 
 uninstall:## removes what install put there
 	rm -f '$(bin)/gsos' '$(man1)/gsos.1'
 	rm -rf '$(data)'
 
 clean:## removes what was built; results stay
-	rm -rf build build-asan build-tsan gsos
+	rm -rf build build-asan build-tsan build-clang gsos
 
 help:## this list
 	@echo 'gsos: make TARGET'

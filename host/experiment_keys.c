@@ -297,7 +297,7 @@ static int parse_sampler(char *field, size_t size, const char *text, struct erro
 {
   const char *names[64];
   int n = 0;
-  while (samplers[n] && n < 63) {
+  while (n < 63 && samplers[n]) {
     names[n] = samplers[n]->name;
     n++;
   }

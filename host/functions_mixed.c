@@ -265,7 +265,7 @@ static void curve_value(struct function_call *c)
   static const double schedule[3] = {1.0, 0.0, 0.5};
   uint64_t state = c->state;
   for (uint64_t i = 0; i < CURVE_BLOCKS; i++) {
-    if (i % CURVE_LOOK == 0 && c->stop && *c->stop) return;
+    if (i % CURVE_LOOK == 0 && c->stop && __atomic_load_n(c->stop, __ATOMIC_RELAXED)) return;
     struct philox_block b = philox4x32(c->key ^ state, philox_subsequence(PHILOX_NOISE, 0, (uint64_t)c->epoch), i);
     state = (state ^ b.word[0]) * 0x9E3779B97F4A7C15ull + b.word[3];
   }

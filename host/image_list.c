@@ -254,9 +254,9 @@ static int order(struct image_list *l, bool hold_out, double test_fraction, stru
     const struct folder_image *first = &l->images[start];
     for (end = start; end < l->n_images && l->images[end].part == first->part && l->images[end].class == first->class;)
       end++;
-    int class = first->class, n = end - start, held = first->part == PART_TRAIN ? share[class] : 0;
+    int label = first->class, n = end - start, held = first->part == PART_TRAIN ? share[label] : 0;
     struct philox_permutation p =
-        philox_permutation_make(0, philox_subsequence(PHILOX_SPLIT, 1, (uint64_t) class), (uint32_t)n);
+        philox_permutation_make(0, philox_subsequence(PHILOX_SPLIT, 1, (uint64_t)label), (uint32_t)n);
     for (int i = 0; i < n; i++) {
       struct placed *to = &placed[start + i];
       to->image = l->images[start + (int)philox_permutation_at(&p, (uint32_t)i)];

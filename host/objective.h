@@ -15,6 +15,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include "error.h"
 #include "space.h"
@@ -92,6 +93,17 @@ struct objective {
               struct error *e);
   /* What a result depends on beyond the search keys: trainer, precision, device model or instruction set, library versions. */
   void (*description)(struct objective *o, char *text, size_t size);
+
+  /* For people, lines of at most 80 columns that begin with two spaces; NULL where there is nothing to tell.
+   *   describe        what all trials share: the data set
+   *   describe_trial  a feasible configuration: shapes of its layers, parameters, FLOPs of a step, memory */
+  void (*describe)(struct objective *o, FILE *out);
+  void (*describe_trial)(struct objective *o, const double *values, FILE *out);
+  /* How long a trial of a feasible configuration takes in a thread of this machine, as busy as it is now: runs a piece of it for
+   * about `piece_s` seconds and extends that to the whole.  *trial_s: seconds of wall time.  For a thread made for it (it may be
+   * left in another floating-point mode); many may measure side by side.  ERROR_INTERRUPTED where `stop` is set. */
+  int (*measure)(struct objective *o, const double *values, double piece_s, const volatile int *stop, double *trial_s,
+                 struct error *e);
   void (*destroy)(struct objective *o);
 };
 

@@ -209,6 +209,11 @@ static void run_epoch(const struct function_state *s, struct member *m, struct t
   event->seconds = thread_seconds() - start;
 }
 
+static bool asked_to_stop(const volatile int *stop)
+{
+  return stop && __atomic_load_n(stop, __ATOMIC_RELAXED);
+}
+
 static int function_advance(struct place *p, struct trial_event *events, int max, int *n_events,
                             const volatile int *stop, struct error *e)
 {
@@ -217,8 +222,8 @@ static int function_advance(struct place *p, struct trial_event *events, int max
     struct member *m = &p->members[p->turn];
     p->turn = (p->turn + 1) % p->capacity;
     if (!m->used || m->ended) continue;
-    if (!stop || !*stop) run_epoch(p->owner, m, &events[*n_events], stop);
-    if (stop && *stop) return error_set(e, ERROR_INTERRUPTED, "interrupted");
+    if (!asked_to_stop(stop)) run_epoch(p->owner, m, &events[*n_events], stop);
+    if (asked_to_stop(stop)) return error_set(e, ERROR_INTERRUPTED, "interrupted");
     ++*n_events;
   }
   return 0;
@@ -259,6 +264,25 @@ static int function_restore(struct place *p, const struct trial_spec *spec, cons
   m->epoch = saved.epoch;
   m->state = saved.state;
   m->ended = m->epoch == m->epochs;
+  return 0;
+}
+
+/* Epoch after epoch of one trial until the time is up. */
+static int function_measure(struct objective *o, const double *values, double piece_s, const volatile int *stop,
+                            double *trial_s, struct error *e)
+{
+  const struct function_state *s = (const struct function_state *)o;
+  struct member m = {.epochs = 1};
+  struct trial_event event;
+  double seconds = 0;
+  numbers_of(s, values, m.x);
+  if (s->function->epochs) m.epochs = s->function->epochs(m.x);
+  while (!m.ended && seconds < piece_s) {
+    run_epoch(s, &m, &event, stop);
+    if (asked_to_stop(stop)) return error_set(e, ERROR_INTERRUPTED, "interrupted");
+    seconds += event.seconds;
+  }
+  *trial_s = seconds / m.epoch * m.epochs;
   return 0;
 }
 
@@ -303,6 +327,7 @@ int objective_function_create(struct objective **o, const struct experiment *x, 
                                     .remove = function_remove,
                                     .close = function_close,
                                     .description = function_description,
+                                    .measure = function_measure,
                                     .destroy = function_destroy};
   int code;
   s->function = function_find(x->function);

@@ -166,7 +166,6 @@ static int copy_once(struct store *s, sqlite3_file *file, struct error *e)
 /* Opens a repaired copy.  The original is not in use where this is needed; should it be, an unchanged one is waited for. */
 static int connect_copy(struct store *s, struct error *e)
 {
-  int code = 0;
   for (int i = 0; i < 5; i++) {
     struct stat before[2], after[2];
     sqlite3_file *file = NULL;
@@ -177,7 +176,7 @@ static int connect_copy(struct store *s, struct error *e)
     if (!wal) return no_memory(s, e);
     stat(s->path, &before[0]);
     stat(wal, &before[1]);
-    code = store_connect(s, s->path, SQLITE_OPEN_READONLY, e);
+    int code = store_connect(s, s->path, SQLITE_OPEN_READONLY, e);
     if (!code) sqlite3_file_control(s->db, "main", SQLITE_FCNTL_FILE_POINTER, &file);
     if (!code) code = copy_once(s, file, e);
     stat(s->path, &after[0]);

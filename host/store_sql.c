@@ -388,9 +388,8 @@ int store_write(struct store *s, store_work work, void *context, struct error *e
 
 int store_read(struct store *s, store_work work, void *context, struct error *e)
 {
-  int code = 0;
   for (int i = 0; i < 5; i++) {
-    code = transaction(s, false, work, context, e);
+    int code = transaction(s, false, work, context, e);
     if (!store_overtaken(s)) return code;
     /* A run began to write beside us: what was read may be half of each. */
     store_disconnect(s);

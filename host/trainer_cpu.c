@@ -521,7 +521,7 @@ int network_train_epoch(struct network *n, double *loss, const volatile int *sto
     optimise(n);
     n->step++;
     sum += batch;
-    if (stop && *stop) return error_set(e, ERROR_INTERRUPTED, "stopped");
+    if (stop && __atomic_load_n(stop, __ATOMIC_RELAXED)) return error_set(e, ERROR_INTERRUPTED, "stopped");
   }
   n->epoch++;
   *loss = sum / (n->train.n ? n->train.n : 1);
@@ -545,7 +545,7 @@ int network_evaluate(struct network *n, const struct dataset *d, const struct da
     if (rc) return rc;
     sum += loss_sum(n, count);
     for (int j = 0; j < count; j++) out->correct += n->best[j] == n->labels[j];
-    if (stop && *stop) return error_set(e, ERROR_INTERRUPTED, "stopped");
+    if (stop && __atomic_load_n(stop, __ATOMIC_RELAXED)) return error_set(e, ERROR_INTERRUPTED, "stopped");
   }
   out->accuracy = s->n ? (double)out->correct / s->n : 0;
   out->loss = s->n ? sum / s->n : 0;

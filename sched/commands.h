@@ -2,7 +2,10 @@
 #ifndef GSOS_COMMANDS_H
 #define GSOS_COMMANDS_H
 
+int command_check(int argc, char **argv);
+int command_run(int argc, char **argv);
 int command_train(int argc, char **argv);
 int command_predict(int argc, char **argv);
+int command_show(int argc, char **argv);
 
 #endif

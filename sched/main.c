@@ -17,7 +17,10 @@ struct command {
 };
 
 static const struct command commands[] = {
+    {"run", "FILE.ini", "search; goes on where it stopped", command_run},
+    {"check", "FILE.ini", "show what is searched, and what it takes", command_check},
     {"train", "FILE.ini", "train one configuration, epoch by epoch", command_train},
+    {"show", "DIR | study.db", "trials, tables, best configuration of a run", command_show},
     {"predict", "FILE.safetensors IMAGE...", "class of each image by a saved network", command_predict},
 };
 enum { COMMANDS = sizeof commands / sizeof *commands };

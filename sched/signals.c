@@ -1,5 +1,10 @@
 /* SIGINT and SIGTERM.  The handler only sets a number that long loops look at; the second Ctrl-C restores the default action and
- * raises it again, so that nothing that hangs can keep the user. */
+ * raises it again, so that nothing that hangs can keep the user.
+ *
+ * The handler has a stack of its own.  Some of oneDNN's matrix products use the stack pointer for a buffer on the heap while
+ * they run (`mov rsp, ws` in its jit_avx_gemm_f32.cpp); a signal's frame that the kernel puts there overwrites whatever lies
+ * below that buffer.  Such a stack belongs to one thread, the one that calls signals_install: the main one, which the kernel
+ * prefers for signals to the process.  Other threads that train have signals blocked. */
 #include "signals.h"
 
 #include <signal.h>
@@ -14,12 +19,15 @@ static void on_signal(int number)
     raise(SIGINT);
     return;
   }
-  if (!signals_stop) signals_stop = number;
+  if (!signals_stop) __atomic_store_n(&signals_stop, number, __ATOMIC_RELAXED); /* other threads read it */
 }
 
 void signals_install(void)
 {
-  struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
+  static char stack[65536] __attribute__((aligned(64))); /* AVX-512 and AMX state alone take 11 KB of it */
+  stack_t own = {.ss_sp = stack, .ss_size = sizeof stack};
+  struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART | SA_ONSTACK};
+  sigaltstack(&own, NULL);
   sigemptyset(&action.sa_mask);
   sigaction(SIGINT, &action, NULL);
   sigaction(SIGTERM, &action, NULL);

@@ -17,7 +17,7 @@ struct phase {
   int index;                 /* 0, 1, ... within the study */
   int first;                 /* its first trial's number */
   int count;                 /* its trials */
-  int incumbent;             /* trial whose values are the current configuration; -1: the defaults.  Where there is one it is the
+  int incumbent; /* trial whose values are the current configuration; -1: the defaults.  Where there is one it is the
                                 first observation of the phase, neither trained again nor counted */
   bool free[SPACE_MAX];
   double current[SPACE_MAX]; /* the current configuration: the values of what is not free */
@@ -31,6 +31,8 @@ struct strategy {
    * Returns 0, and 1 where the study is at its end. */
   int (*next_phase)(const struct experiment *x, const struct phase *last, const struct observation *history, int n,
                     struct phase *next);
+  /* Names of the phases that a study may have, by index; returns how many. */
+  int (*phase_names)(const struct experiment *x, char names[SPACE_MAX][SPACE_NAME_MAX]);
   bool more_trials_extend; /* a larger `trials` continues the same history (no shares of groups that would shift) */
 };
 

@@ -52,8 +52,15 @@ static int next_phase(const struct experiment *x, const struct phase *last, cons
   return 0;
 }
 
+static int phase_names(const struct experiment *x, char names[SPACE_MAX][SPACE_NAME_MAX])
+{
+  memcpy(names, x->groups.names, (size_t)x->groups.n * sizeof names[0]);
+  return x->groups.n;
+}
+
 const struct strategy strategy_grouped = {
     .name = "grouped",
     .summary = "one importance group at a time, the most important first",
     .next_phase = next_phase,
+    .phase_names = phase_names,
 };

@@ -15,9 +15,17 @@ static int next_phase(const struct experiment *x, const struct phase *last, cons
   return 0;
 }
 
+static int phase_names(const struct experiment *x, char names[SPACE_MAX][SPACE_NAME_MAX])
+{
+  (void)x;
+  snprintf(names[0], sizeof names[0], "all");
+  return 1;
+}
+
 const struct strategy strategy_simultaneous = {
     .name = "simultaneous",
     .summary = "all hyperparameters at once",
     .next_phase = next_phase,
+    .phase_names = phase_names,
     .more_trials_extend = true,
 };

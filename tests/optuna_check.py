@@ -1,11 +1,13 @@
 """Reads a study database with the real Optuna.
 
     optuna_check.py STUDY.DB EXPECTED.JSON   every trial against what was written (by `test_store --write`)
-    optuna_check.py STUDY.DB                 that a run's own output loads whole: numbers, params, attributes, best trial
+    optuna_check.py STUDY.DB TRIALS.CSV      a run's own output: every trial against the table that the run wrote beside it
+    optuna_check.py STUDY.DB                 that it loads whole: numbers, params, attributes, best trial
 
 Prints one line a study; exits 1 at the first difference.  Needs Optuna 4.9 or later; nothing else.
 """
 
+import csv
 import json
 import math
 import shutil
@@ -99,6 +101,29 @@ def check_studies(storage, expected):
         print(f"{e['name']}: {len(e['trials'])} trials are what was written")
 
 
+def check_table(storage, path):
+    """Every trial of a run, as Optuna reads it, against trials.csv."""
+    with open(path, newline="", encoding="utf-8") as f:
+        rows = list(csv.DictReader(f))
+    studies = sorted({row["study"] for row in rows})
+    same(sorted(s.study_name for s in optuna.get_all_study_summaries(storage)), studies, "studies")
+    for name in studies:
+        study = optuna.load_study(study_name=name, storage=storage)
+        mine = [row for row in rows if row["study"] == name]
+        same([str(t.number) for t in study.trials], [row["trial"] for row in mine], f"{name}, numbers")
+        for trial, row in zip(study.trials, mine):
+            what = f"{name}, trial {trial.number}"
+            same(trial.state.name.lower(), row["state"].lower(), f"{what}, state")
+            if trial.state.name == "COMPLETE":
+                same(trial.value, float(row["value"]), f"{what}, value")
+                same(max(trial.intermediate_values), int(row["epochs"]), f"{what}, epochs")
+            for param, value in trial.params.items():
+                same(value, row[param] if isinstance(value, str) else type(value)(float(row[param])), f"{what}, {param}")
+        best = [row["trial"] for row in mine if row["best"] == "1"]
+        same(study.best_value, float(mine[int(best[0])]["value"]), f"{name}, best value")
+        print(f"{name}: {len(mine)} trials are those of the table")
+
+
 def check_output(storage):
     """A database of which nothing is known."""
     for summary in optuna.get_all_study_summaries(storage):
@@ -155,7 +180,9 @@ def main():
     storage = f"sqlite:///{path}"
     folder = Path(tempfile.mkdtemp(prefix="gsos-optuna-"))
     try:
-        if len(sys.argv) > 2:
+        if len(sys.argv) > 2 and sys.argv[2].endswith(".csv"):
+            check_table(storage, sys.argv[2])
+        elif len(sys.argv) > 2:
             check_studies(storage, json.loads(Path(sys.argv[2]).read_text(encoding="utf-8")))
             check_schema(path, folder)
         else:

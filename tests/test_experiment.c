@@ -711,7 +711,7 @@ static void a_sixty_fifth_of_anything_is_refused(void **state)
   load_text(text);
   assert_true(x->space.n == SPACE_MAX && x->groups.n == 55);
   experiment_destroy(x);
-  n = sprintf(text, "[space]\n%sp54 = int 1 .. 2 default 1\n", lines);
+  sprintf(text, "[space]\n%sp54 = int 1 .. 2 default 1\n", lines);
   refused("65 hyperparameters", load_bytes(text, strlen(text)), "p54|one hyperparameter more than the 64");
   n = sprintf(text, "[enqueue]\n");
   for (int i = 0; i < 65; i++) n += sprintf(text + n, "c%d = lr 0.1\n", i);

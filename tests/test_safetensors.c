@@ -42,7 +42,8 @@ static int remove_folder(void **state)
 
 static void write_bytes(const void *bytes, size_t size)
 {
-  unlink(path); /* ext4 brings a file that is cut and written again to the disk at once, which would take most of the time */
+  /* Not written over: ext4 brings such a file to the disk at once, which would take most of the time. */
+  unlink(path);
   FILE *out = fopen(path, "wb");
   assert_non_null(out);
   assert_int_equal(fwrite(bytes, 1, size, out), size);

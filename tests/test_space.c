@@ -76,7 +76,7 @@ static void a_formatted_line_parses_to_an_equal_param(void **state)
   struct rng r = rng_make(7, philox_subsequence(PHILOX_TEST, 0, 1));
   char text[PARAM_TEXT_MAX], again[PARAM_TEXT_MAX], value[64];
   for (int trial = 0; trial < 2000; trial++) {
-    int kind = (int)rng_below(&r, 4), n = 0;
+    int kind = (int)rng_below(&r, 4);
     double low = (rng_uniform(&r) - 0.3) * pow(10, rng_uniform(&r) * 20 - 10),
            high = low + rng_uniform(&r) * pow(10, rng_uniform(&r) * 8);
     if (kind == 0) {
@@ -86,11 +86,11 @@ static void a_formatted_line_parses_to_an_equal_param(void **state)
       number_format(low + (high - low) * 0.5, c, sizeof c);
       snprintf(text, sizeof text, "float %s .. %s%s default %s", a, b, low > 0 ? " log" : "", c);
     } else if (kind == 1) {
-      n = (int)rng_below(&r, 1000) + 1;
+      int n = (int)rng_below(&r, 1000) + 1;
       snprintf(text, sizeof text, "int %d .. %d%s default %d", n, n + trial, trial % 2 ? " log" : "", n + trial / 2);
     } else {
       int count = (int)rng_below(&r, SPACE_CHOICES_MAX) + 1;
-      n = snprintf(text, sizeof text, "%s ", kind == 2 ? "ordinal" : "categorical");
+      int n = snprintf(text, sizeof text, "%s ", kind == 2 ? "ordinal" : "categorical");
       for (int i = 0; i < count; i++)
         n += snprintf(text + n, sizeof text - (size_t)n, kind == 2 ? "%s%d.25" : "%sc%d", i ? ", " : "", i * 3);
       snprintf(text + n, sizeof text - (size_t)n, kind == 2 ? " default %d.25" : " default c%d", (count - 1) * 3);

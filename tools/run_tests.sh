@@ -1,11 +1,12 @@
 #!/bin/sh
 # Runs the tests and counts them.
 #
-#   tools/run_tests.sh [BUILD] [all | unit | threads] [NAME]...
+#   tools/run_tests.sh [BUILD] [all | unit | sanitized] [NAME]...
 #
 # BUILD (build) holds the compiled tests and the program.  `all` are the cmocka programs BUILD/tests/test_* and the scripts
-# tests/test_*.sh, `unit` the programs alone, `threads` those programs that start threads.  NAMEs (test_store, test_store.sh)
-# choose some of them.  Those called test_*_checked are not in the builds with a sanitizer (tests/cudacpu/cudacpu.mk).
+# tests/test_*.sh, `unit` the programs alone, `sanitized` all but the scripts that say "Not under a sanitizer" and the programs
+# test_*_checked, which a build with a sanitizer has not (tests/cudacpu/cudacpu.mk).  NAMEs (test_store, test_store.sh) choose
+# some of them.
 #
 # As many run side by side as there are cores (JOBS=N: so many), those that took longest the last time first.  Each has a time
 # limit: TIME_LIMIT seconds, 180 by default, for a program; three times that for a script.  One line tells how each went, the
@@ -73,7 +74,7 @@ fi
 
 build=${1:-build}
 kind=${2:-all}
-[ $# -ge 2 ] && shift 2 || shift $#
+if [ $# -ge 2 ]; then shift 2; else shift $#; fi
 
 # ----------------------------------------------------------------------------------------- which, and in what order
 
@@ -84,18 +85,14 @@ for path in tests/test_*.c tests/test_*.sh; do
   if [ $# -gt 0 ]; then
     case " $* " in *" $name "*) ;; *) continue ;; esac
   fi
-  case $build,$path in *-asan,*_checked.c | *-tsan,*_checked.c) continue ;; esac
   case $kind,$path in
     all,*.sh) tests="$tests $path" ;;
-    unit,*.c | all,*.c) tests="$tests $build/tests/$name" ;;
-    threads,*.c)
-      # Threads are started by the scheduler, the decoding of images, the data base and the tests themselves.
-      if grep -qE 'pthread_create|image_folder|objective_(cnn|open)|scheduler|study_|queue' "$path"; then
-        tests="$tests $build/tests/$name"
-      fi ;;
-    *,*.sh) ;;
+    sanitized,*.sh) grep -q '^# Not under a sanitizer: ' "$path" || tests="$tests $path" ;;
+    unit,*.sh) ;;
+    sanitized,*_checked.c) ;;
+    all,*.c | unit,*.c | sanitized,*.c) tests="$tests $build/tests/$name" ;;
     *)
-      echo "run_tests.sh: '$kind' is none of all, unit, threads" >&2
+      echo "run_tests.sh: '$kind' is none of all, unit, sanitized" >&2
       exit 2 ;;
   esac
 done
@@ -119,20 +116,19 @@ done | sort -rn | cut -d ' ' -f 2)
 
 # -------------------------------------------------------------------------------------------------------- run
 
-# The scripts run the program that was built together with the tests.
+# The scripts run the program that was built together with the tests, and find those in BUILD.
 case $build in
   /*) GSOS=$build/gsos ;;
   *) GSOS=$PWD/$build/gsos ;;
 esac
-export GSOS
-supp=$PWD/tests/sanitizers.supp
-export ASAN_OPTIONS="${ASAN_OPTIONS:-detect_stack_use_after_return=1:strict_string_checks=1}"
-export UBSAN_OPTIONS="${UBSAN_OPTIONS:-print_stacktrace=1}"
-export LSAN_OPTIONS="${LSAN_OPTIONS:-suppressions=$supp/leaks:print_suppressions=0}"
+export GSOS BUILD="$build"
+# What a sanitizer finds ends in an exit status that no test expects of gsos: no refusal can be mistaken for it.
+export ASAN_OPTIONS="${ASAN_OPTIONS:-exitcode=99:detect_stack_use_after_return=1:strict_string_checks=1}"
+export UBSAN_OPTIONS="${UBSAN_OPTIONS:-exitcode=99:print_stacktrace=1}"
 # Libraries without instrumentation (libgomp above all, whose locks ThreadSanitizer cannot see) are left out.
-export TSAN_OPTIONS="${TSAN_OPTIONS:-ignore_noninstrumented_modules=1:halt_on_error=0:second_deadlock_stack=1}"
+export TSAN_OPTIONS="${TSAN_OPTIONS:-exitcode=99:ignore_noninstrumented_modules=1:halt_on_error=0:second_deadlock_stack=1}"
 
-printf '%s\n' $ordered | xargs -P "${JOBS:-$(nproc)}" -n 1 sh tools/run_tests.sh --one "$build" "$logs"
+echo "$ordered" | xargs -P "${JOBS:-$(nproc)}" -n 1 sh tools/run_tests.sh --one "$build" "$logs"
 
 # -------------------------------------------------------------------------------------------------------- sum
 

@@ -1,0 +1,460 @@
+/* Tables 3 and 4 of the paper for an experiment's own studies.
+ *
+ * A strategy's row is the mean over its finished rounds.  While none is finished it shows what there is so far, with an asterisk,
+ * and is compared with nothing: half a study always looks fast. */
+#include "report.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "report_internal.h"
+#include "text_escape.h"
+#include "text_table.h"
+#include "text_wrap.h"
+
+enum { STRATEGIES_SHOWN = 16, LABEL = 30, KINDS_SHOWN = 6 };
+
+struct strategy {
+  const char *name;
+  int rounds, finished; /* studies */
+};
+
+struct tables {
+  const struct report *r;
+  const struct report_study *first; /* of ours: all have its objective */
+  struct strategy strategies[STRATEGIES_SHOWN];
+  int n, left_out, control;
+  bool several; /* some row is a mean of more than one round, or not of all */
+  bool unfinished, changed, images;
+};
+
+/* ---- what is measured ------------------------------------------------------------------------------------------------ */
+
+typedef bool (*measure)(const struct report_study *s, double *value); /* false: the study has none */
+
+static bool time_to_best(const struct report_study *s, double *value)
+{
+  *value = s->time_to_best_s;
+  return s->best >= 0;
+}
+
+static bool whole_time(const struct report_study *s, double *value)
+{
+  *value = s->time_s;
+  return true;
+}
+
+static bool trials_to_best(const struct report_study *s, double *value)
+{
+  *value = s->best + 1;
+  return s->best >= 0;
+}
+
+static bool images_trained(const struct report_study *s, double *value)
+{
+  *value = (double)s->images;
+  return true;
+}
+
+static bool wall_time(const struct report_study *s, double *value)
+{
+  *value = s->record.wall_s;
+  return s->record.ran_alone && s->record.wall_s > 0;
+}
+
+static bool best_value(const struct report_study *s, double *value)
+{
+  if (s->best >= 0) *value = s->trials[s->best].value;
+  return s->best >= 0;
+}
+
+/* Does the study count for its strategy's row? */
+static bool counts(const struct strategy *g, const struct report_study *s)
+{
+  return s->record.ours && !strcmp(s->record.strategy, g->name) && (s->finished || g->finished == 0);
+}
+
+struct mean {
+  int n;           /* studies; 0: there is none, or not of each */
+  double mean, sd; /* sd: of a sample, n - 1 */
+};
+
+static struct mean mean_of(const struct tables *t, const struct strategy *g, measure f)
+{
+  struct mean m = {0};
+  double value, sum = 0, squares = 0;
+  for (int i = 0; i < t->r->n; i++) {
+    if (!counts(g, &t->r->studies[i])) continue;
+    if (!f(&t->r->studies[i], &value)) return (struct mean){0};
+    sum += value;
+    m.n++;
+  }
+  m.mean = m.n ? sum / m.n : 0;
+  for (int i = 0; i < t->r->n; i++) {
+    if (counts(g, &t->r->studies[i]) && f(&t->r->studies[i], &value)) squares += (value - m.mean) * (value - m.mean);
+  }
+  m.sd = m.n > 1 ? sqrt(squares / (m.n - 1)) : 0;
+  return m;
+}
+
+static bool any_has(const struct tables *t, measure f)
+{
+  for (int i = 0; i < t->n; i++)
+    if (mean_of(t, &t->strategies[i], f).n) return true;
+  return false;
+}
+
+static void collect(struct tables *t, const struct report *r)
+{
+  memset(t, 0, sizeof *t);
+  t->r = r;
+  for (int i = 0; i < r->n; i++) {
+    const struct report_study *s = &r->studies[i];
+    if (!s->record.ours) continue;
+    if (!t->first) t->first = s;
+    int k = 0;
+    while (k < t->n && strcmp(t->strategies[k].name, s->record.strategy) != 0) k++;
+    if (k == STRATEGIES_SHOWN) {
+      t->left_out++;
+      continue;
+    }
+    if (k == t->n) t->strategies[t->n++].name = s->record.strategy;
+    t->strategies[k].rounds++;
+    t->strategies[k].finished += s->finished;
+    t->unfinished = t->unfinished || !s->finished;
+    t->changed = t->changed || s->record.n_changes > 0;
+    t->images = t->images || s->images > 0;
+  }
+  t->control = t->n - 1;
+  for (int k = 0; k < t->n; k++) {
+    if (!strcmp(t->strategies[k].name, "simultaneous")) t->control = k;
+    t->several = t->several || t->strategies[k].rounds > 1;
+  }
+}
+
+/* ---- cells ----------------------------------------------------------------------------------------------------------- */
+
+/* How a column's numbers are shown. */
+enum unit { UNIT_TIME, UNIT_COUNT, UNIT_VALUE };
+
+struct figure_column {
+  const char *heading;
+  measure f;
+  enum unit unit;
+};
+
+struct figures {
+  struct figure_column columns[8];
+  int n;
+  double longest_s; /* decides the unit of all times */
+};
+
+static void add_column(struct figures *f, const char *heading, measure measure, enum unit unit)
+{
+  f->columns[f->n++] = (struct figure_column){heading, measure, unit};
+}
+
+/* h:mm:ss; seconds where all times of the table are short. */
+static void time_text(double seconds, double longest, char text[REPORT_TEXT])
+{
+  if (longest < 1)
+    snprintf(text, REPORT_TEXT, "%.3g s", seconds);
+  else if (longest < 100)
+    snprintf(text, REPORT_TEXT, "%.1f s", seconds);
+  else if (seconds < 3.6e7) {
+    long long s = llround(seconds);
+    snprintf(text, REPORT_TEXT, "%lld:%02lld:%02lld", s / 3600, s / 60 % 60, s % 60);
+  } else {
+    snprintf(text, REPORT_TEXT, "%.3g h", seconds / 3600);
+  }
+}
+
+/* Whole numbers with a comma after each thousand; means of small ones with a decimal. */
+static void count_text(double count, char text[REPORT_TEXT])
+{
+  char digits[REPORT_TEXT];
+  if (count < 1000 && count != floor(count)) {
+    snprintf(text, REPORT_TEXT, "%.1f", count);
+    return;
+  }
+  if (count >= 1e12) {
+    snprintf(text, REPORT_TEXT, "%.3e", count);
+    return;
+  }
+  int n = snprintf(digits, sizeof digits, "%.0f", count);
+  char *to = text;
+  for (int i = 0; i < n; i++) {
+    if (i && (n - i) % 3 == 0) *to++ = ',';
+    *to++ = digits[i];
+  }
+  *to = 0;
+}
+
+static void figure_cell(struct text_table *table, const struct tables *t, const struct figures *f, enum unit unit,
+                        double number)
+{
+  char text[REPORT_TEXT];
+  if (unit == UNIT_TIME)
+    time_text(number, f->longest_s, text);
+  else if (unit == UNIT_COUNT)
+    count_text(number, text);
+  else
+    report_value_text(t->first, number, text);
+  text_table_cell(table, text);
+}
+
+/* What strategy g differs by from the control: a share saved, points won, or a plain difference. */
+static void difference_cell(struct text_table *table, const struct tables *t, const struct figure_column *c,
+                            const struct strategy *g)
+{
+  struct mean a = mean_of(t, g, c->f), b = mean_of(t, &t->strategies[t->control], c->f);
+  if (!a.n || !b.n)
+    text_table_cell(table, "-");
+  else if (c->unit != UNIT_VALUE ? !(b.mean > 0) : !isfinite(a.mean - b.mean))
+    text_table_cell(table, "-");
+  else if (c->unit != UNIT_VALUE)
+    text_table_cellf(table, "%.1f %%", 100 * (b.mean - a.mean) / b.mean);
+  else if (report_accuracy(t->first))
+    text_table_cellf(table, "%+.2f points", 100 * (a.mean - b.mean));
+  else
+    text_table_cellf(table, "%+.6g", a.mean - b.mean);
+}
+
+/* The strategy's name in at most so many bytes, for a first cell. */
+static void strategy_text(const char *name, char *text, size_t size)
+{
+  text_escape(text, size, name);
+}
+
+static void strategy_rows(struct text_table *table, const struct tables *t, const struct figures *f,
+                          const struct strategy *g)
+{
+  char name[20];
+  strategy_text(g->name, name, sizeof name);
+  text_table_cellf(table, "%s%s", name, g->finished ? "" : " *");
+  if (t->several && g->finished && g->finished < g->rounds)
+    text_table_cellf(table, "%d of %d", g->finished, g->rounds);
+  else if (t->several)
+    text_table_cellf(table, "%d", g->rounds);
+  for (int i = 0; i < f->n; i++) {
+    struct mean m = mean_of(t, g, f->columns[i].f);
+    if (m.n)
+      figure_cell(table, t, f, f->columns[i].unit, m.mean);
+    else
+      text_table_cell(table, "-");
+  }
+  if ((g->finished ? g->finished : g->rounds) < 2) return;
+  text_table_cell(table, "  std. deviation");
+  text_table_cell(table, "");
+  for (int i = 0; i < f->n; i++) {
+    struct mean m = mean_of(t, g, f->columns[i].f);
+    if (m.n)
+      figure_cell(table, t, f, f->columns[i].unit, m.sd);
+    else
+      text_table_cell(table, "");
+  }
+}
+
+static void print_figures(FILE *out, const struct tables *t, const struct figures *f, const char *title,
+                          const char *difference)
+{
+  struct text_table *table = text_table_create();
+  fprintf(out, "%s%s\n", title, t->several ? ", means over rounds" : "");
+  if (t->unfinished || t->changed)
+    fprintf(out, "[%s%s%s; see the notes below]\n", t->unfinished ? "unfinished" : "",
+            t->unfinished && t->changed ? ", " : "", t->changed ? "changed on the way" : "");
+  text_table_column(table, "strategy", false);
+  if (t->several) text_table_column(table, "rounds", true);
+  for (int i = 0; i < f->n; i++) text_table_column(table, f->columns[i].heading, true);
+  for (int k = 0; k < t->n; k++) strategy_rows(table, t, f, &t->strategies[k]);
+  for (int k = 0; k < t->n; k++) {
+    char name[20];
+    if (k == t->control || !t->strategies[k].finished || !t->strategies[t->control].finished) continue;
+    strategy_text(t->strategies[k].name, name, sizeof name);
+    text_table_cellf(table, difference, name);
+    if (t->several) text_table_cell(table, "");
+    for (int i = 0; i < f->n; i++) difference_cell(table, t, &f->columns[i], &t->strategies[k]);
+  }
+  text_table_print(out, table, TEXT_COLUMNS);
+  text_table_destroy(table);
+  fputc('\n', out);
+}
+
+static void print_times(FILE *out, const struct tables *t)
+{
+  struct figures f = {0};
+  for (int k = 0; k < t->n; k++) {
+    struct mean m = mean_of(t, &t->strategies[k], whole_time), w = mean_of(t, &t->strategies[k], wall_time);
+    f.longest_s = fmax(f.longest_s, fmax(m.mean, w.mean));
+  }
+  add_column(&f, "time to best", time_to_best, UNIT_TIME);
+  add_column(&f, "whole time", whole_time, UNIT_TIME);
+  if (t->images)
+    add_column(&f, "images trained", images_trained, UNIT_COUNT);
+  else
+    add_column(&f, "trials to best", trials_to_best, UNIT_COUNT);
+  if (any_has(t, wall_time)) add_column(&f, "wall time", wall_time, UNIT_TIME);
+  print_figures(out, t, &f, "Table 3: time", "%s saves");
+}
+
+static void print_values(FILE *out, const struct tables *t)
+{
+  struct figures f = {0};
+  char name[LABEL], title[LABEL + 60];
+  report_value_name(t->first, name, sizeof name);
+  add_column(&f, name, best_value, UNIT_VALUE);
+  if (any_has(t, report_test_value)) add_column(&f, "test accuracy", report_test_value, UNIT_VALUE);
+  if (report_accuracy(t->first) && t->first->maximize)
+    snprintf(title, sizeof title, "Table 4: accuracy");
+  else
+    snprintf(title, sizeof title, "Table 4: %s (%s is better)", name, t->first->maximize ? "higher" : "lower");
+  print_figures(out, t, &f, title, "%s differs by");
+}
+
+/* ---- notes ----------------------------------------------------------------------------------------------------------- */
+
+/* The kinds of failure of a strategy's trials: "3 diverged, 1 infeasible". */
+static void failure_kinds(const struct tables *t, const char *strategy, char *text, size_t size)
+{
+  struct {
+    char name[48];
+    int n;
+  } kinds[KINDS_SHOWN] = {0};
+  int n = 0, others = 0;
+  for (int i = 0; i < t->r->n; i++) {
+    const struct report_study *s = &t->r->studies[i];
+    for (int j = 0; s->record.ours && !strcmp(s->record.strategy, strategy) && j < s->n; j++) {
+      char name[48];
+      int k = 0;
+      if (s->trials[j].state != STORED_FAIL) continue;
+      report_failure_kind(s->trials[j].reason, name, sizeof name);
+      while (k < n && strcmp(kinds[k].name, name) != 0) k++;
+      if (k == KINDS_SHOWN) {
+        others++;
+        continue;
+      }
+      if (k == n) strcpy(kinds[n++].name, name);
+      kinds[k].n++;
+    }
+  }
+  size_t used = 0;
+  text[0] = 0;
+  for (int k = 0; k < n; k++)
+    used += (size_t)snprintf(text + used, size - used, "%s%d %s", k ? ", " : "", kinds[k].n, kinds[k].name);
+  if (others) snprintf(text + used, size - used, ", %d other", others);
+}
+
+static void note_failures(FILE *out, const struct tables *t)
+{
+  int timeouts = 0;
+  for (int k = 0; k < t->n; k++) {
+    char kinds[KINDS_SHOWN * 64 + 40], name[LABEL];
+    int failed = 0, all = 0;
+    for (int i = 0; i < t->r->n; i++) {
+      const struct report_study *s = &t->r->studies[i];
+      if (!s->record.ours || strcmp(s->record.strategy, t->strategies[k].name) != 0) continue;
+      failed += s->failed;
+      all += s->n;
+      for (int j = 0; j < s->n; j++)
+        timeouts += s->trials[j].state == STORED_FAIL && !strncmp(s->trials[j].reason, "timeout", 7);
+    }
+    if (!failed) continue;
+    failure_kinds(t, t->strategies[k].name, kinds, sizeof kinds);
+    strategy_text(t->strategies[k].name, name, sizeof name);
+    text_wrapf(out, "  ", "failed trials: %s %d of %d (%s)", name, failed, all, kinds);
+  }
+  if (timeouts)
+    text_wrapf(out, "  ", "timeout: %d trial%s ended by a clock; the history depends on how fast the machine was",
+               timeouts, timeouts == 1 ? " was" : "s were");
+}
+
+static void note_study(FILE *out, const struct report_study *s)
+{
+  char name[600];
+  text_escape(name, sizeof name, s->name);
+  if (!s->finished) {
+    char open[40] = "";
+    if (s->running) snprintf(open, sizeof open, ", %d running", s->running);
+    text_wrapf(out, "  ", "unfinished: %s, %d of %d trials have ended%s", name, report_ended(s), s->record.trials,
+               open);
+  }
+  if (s->record.target_reached)
+    text_wrapf(out, "  ", "target reached: %s, after %d of %d trials", name, report_ended(s), s->record.trials);
+  if (s->finished && s->best < 0) text_wrapf(out, "  ", "no complete trial: %s", name);
+  report_print_changes(out, s);
+}
+
+/* Do the rows of two strategies stand for the same rounds? */
+static bool same_rounds(const struct tables *t, const struct strategy *a, const struct strategy *b)
+{
+  int in_a = 0, in_b = 0, in_both = 0;
+  for (int i = 0; i < t->r->n; i++) {
+    const struct report_study *s = &t->r->studies[i];
+    in_b += counts(b, s);
+    if (!counts(a, s)) continue;
+    in_a++;
+    for (int j = 0; j < t->r->n; j++)
+      in_both += counts(b, &t->r->studies[j]) && t->r->studies[j].record.round == s->record.round;
+  }
+  return in_a == in_b && in_a == in_both;
+}
+
+static void note_dependencies(FILE *out, const struct tables *t)
+{
+  const char *last = NULL;
+  for (int i = 0; i < t->r->n; i++) {
+    const struct study_record *record = &t->r->studies[i].record;
+    if (!record->ours || !record->depends_on[0] || (last && !strcmp(last, record->depends_on))) continue;
+    char text[2500];
+    last = record->depends_on;
+    text_wrapf(out, "  ", "results depend on: %s", text_escape(text, sizeof text, last));
+  }
+}
+
+static void print_notes(FILE *out, const struct tables *t)
+{
+  const struct strategy *control = &t->strategies[t->control];
+  fputs("Notes\n", out);
+  text_wrap(out, "  ", "time: what the trials took of the CPU or the device; wall time only where a study ran alone");
+  for (int k = 0; k < t->n; k++) {
+    if (t->strategies[k].finished) continue;
+    text_wrap(out, "  ", "*: no round is finished; the row is what there is so far, and is compared with nothing");
+    break;
+  }
+  for (int k = 0; k < t->n; k++) {
+    const struct strategy *g = &t->strategies[k];
+    char names[2][LABEL];
+    if (k == t->control || !g->finished || !control->finished || same_rounds(t, g, control)) continue;
+    strategy_text(g->name, names[0], LABEL);
+    strategy_text(control->name, names[1], LABEL);
+    text_wrapf(out, "  ", "different rounds: %s and %s are compared by rounds that are not the same", names[0],
+               names[1]);
+  }
+  for (int i = 0; i < t->r->n; i++)
+    if (t->r->studies[i].record.ours) note_study(out, &t->r->studies[i]);
+  note_failures(out, t);
+  if (t->left_out) text_wrapf(out, "  ", "left out: %d studies of further strategies", t->left_out);
+  note_dependencies(out, t);
+}
+
+/* ---- all --------------------------------------------------------------------------------------------------------------- */
+
+void report_print_tables(FILE *out, const struct report *r)
+{
+  struct tables t;
+  int others = 0;
+  collect(&t, r);
+  for (int i = 0; i < r->n; i++) others += !r->studies[i].record.ours;
+  if (t.n) {
+    print_times(out, &t);
+    print_values(out, &t);
+    print_notes(out, &t);
+    fputc('\n', out);
+  }
+  if (others) {
+    report_print_others(out, r);
+    fputc('\n', out);
+  }
+}

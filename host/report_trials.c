@@ -1,0 +1,279 @@
+/* A study's trials, as a table for people and as CSV for machines. */
+#include "report.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "report_internal.h"
+#include "text_escape.h"
+#include "text_table.h"
+#include "text_wrap.h"
+
+/* Bytes of a hyperparameter's name or value, escaped. */
+enum { PARAM_SHOWN = 4 * SPACE_NAME_MAX };
+
+/* ---- the table ------------------------------------------------------------------------------------------------------- */
+
+/* Which columns say anything of this study. */
+struct trial_columns {
+  bool group, loss, epochs, seconds;
+};
+
+static struct trial_columns find_columns(const struct report_study *s)
+{
+  struct trial_columns c = {0};
+  for (int i = 0; i < s->n; i++) {
+    const struct stored_trial *t = &s->trials[i];
+    c.group = c.group || t->group >= 0;
+    c.loss = c.loss || (t->loss != 0 && !isnan(t->loss));
+    c.epochs = c.epochs || t->epochs > 0;
+    c.seconds = c.seconds || t->seconds > 0;
+  }
+  return c;
+}
+
+static void print_heading(FILE *out, const struct report_study *s)
+{
+  char name[600], text[300];
+  int used = snprintf(text, sizeof text, "%d complete", s->complete);
+  const struct {
+    int n;
+    const char *state;
+  } others[] = {
+      {s->failed, "failed"}, {s->pruned, "pruned"}, {s->running, "running"}, {s->waiting, "waiting to run again"}};
+  for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+    if (others[i].n) used += snprintf(text + used, sizeof text - (size_t)used, ", %d %s", others[i].n, others[i].state);
+  if (s->record.target_reached) used += snprintf(text + used, sizeof text - (size_t)used, ", target reached");
+  if (s->record.ours && !s->finished)
+    snprintf(text + used, sizeof text - (size_t)used, "; unfinished, %d of %d trials have ended", report_ended(s),
+             s->record.trials);
+  text_wrapf(out, "", "%s: %d trial%s, %s", text_escape(name, sizeof name, s->name), s->n, s->n == 1 ? "" : "s", text);
+  report_print_changes(out, s);
+}
+
+static void add_columns(struct text_table *table, const struct report_study *s, const struct trial_columns *c)
+{
+  char name[PARAM_SHOWN];
+  text_table_column(table, "trial", true);
+  if (c->group) text_table_column(table, "group", false);
+  text_table_column(table, "state", false);
+  report_value_name(s, name, sizeof name);
+  text_table_column(table, name, true);
+  if (c->loss) text_table_column(table, "loss", true);
+  if (c->epochs) text_table_column(table, "epochs", true);
+  if (c->seconds) text_table_column(table, "seconds", true);
+  for (int i = 0; i < s->space.n; i++) {
+    const struct param *p = &s->space.params[i];
+    text_table_column(table, text_escape(name, sizeof name, p->name), p->type != PARAM_CATEGORICAL);
+  }
+}
+
+/* A number that a trial has when it ends. */
+static void ended_cell(struct text_table *table, const struct stored_trial *t, const char *format, double number)
+{
+  if (t->state == STORED_RUNNING || t->state == STORED_WAITING || isnan(number))
+    text_table_cell(table, "-");
+  else {
+    char text[400];
+    snprintf(text, sizeof text, format, number);
+    text_table_cell(table, text);
+  }
+}
+
+static void add_trial(struct text_table *table, const struct report_study *s, const struct trial_columns *c, int i)
+{
+  const struct stored_trial *t = &s->trials[i];
+  char text[PARAM_SHOWN], name[PARAM_SHOWN];
+  text_table_cellf(table, "%s%d", i == s->best ? "*" : "", t->number);
+  if (c->group) {
+    report_group_name(s, t->group, name, sizeof name);
+    text_table_cell(table, text_escape(text, sizeof text, name));
+  }
+  text_table_cell(table, report_state_name(t->state));
+  report_value_text(s, t->value, text);
+  text_table_cell(table, text);
+  if (c->loss) ended_cell(table, t, fabs(t->loss) < 1e4 ? "%.4f" : "%.4g", t->loss);
+  if (c->epochs) ended_cell(table, t, "%.0f", t->epochs);
+  if (c->seconds) ended_cell(table, t, t->seconds < 0.1 ? "%.2g" : t->seconds < 1e7 ? "%.1f" : "%.4g", t->seconds);
+  for (int k = 0; k < s->space.n; k++) {
+    report_param_text(&s->space.params[k], t->values[k], false, text, sizeof text);
+    text_table_cell(table, text);
+  }
+}
+
+void report_print_trials_within(FILE *out, const struct report_study *s, int width)
+{
+  struct trial_columns c = find_columns(s);
+  print_heading(out, s);
+  if (!s->n) return;
+  struct text_table *table = text_table_create();
+  add_columns(table, s, &c);
+  for (int i = 0; i < s->n; i++) add_trial(table, s, &c, i);
+  fputc('\n', out);
+  text_table_print(out, table, width);
+  text_table_destroy(table);
+  if (s->best >= 0 || s->failed) fputc('\n', out);
+  if (s->best >= 0) fputs("* the best of this study\n", out);
+  for (int i = 0; i < s->n; i++) {
+    char reason[900];
+    const struct stored_trial *t = &s->trials[i];
+    if (t->state != STORED_FAIL) continue;
+    text_escape(reason, sizeof reason, t->reason[0] ? t->reason : "no reason stored");
+    text_wrapf(out, "  ", "trial %d failed: %s", t->number, reason);
+  }
+}
+
+void report_print_trials(FILE *out, const struct report_study *s)
+{
+  report_print_trials_within(out, s, 0);
+}
+
+/* ---- CSV ------------------------------------------------------------------------------------------------------------- */
+
+static const char *const csv_columns[] = {"study",  "strategy", "round",  "trial", "state",  "group",  "value", "loss",
+                                          "epochs", "seconds",  "wall_s", "flops", "images", "reason", "free",  "best"};
+enum { CSV_COLUMNS = sizeof csv_columns / sizeof *csv_columns };
+
+/* A field of RFC 4180: in quotes where it holds what would end it. */
+static void csv_text(FILE *out, const char *text)
+{
+  if (!strpbrk(text, ",\"\r\n")) {
+    fputs(text, out);
+    return;
+  }
+  fputc('"', out);
+  for (; *text; text++) {
+    if (*text == '"') fputc('"', out);
+    fputc(*text, out);
+  }
+  fputc('"', out);
+}
+
+/* ",NUMBER", or "," where it is none. */
+static void csv_number(FILE *out, double number)
+{
+  char text[40] = "";
+  if (!isnan(number)) number_format(number, text, sizeof text);
+  fprintf(out, ",%s", text);
+}
+
+/* The names of all studies' hyperparameters, in the order in which they are met. */
+struct csv_names {
+  const char **names; /* [n] */
+  int n;
+};
+
+static int find_name(const struct csv_names *all, const char *name)
+{
+  for (int i = 0; i < all->n; i++)
+    if (!strcmp(all->names[i], name)) return i;
+  return -1;
+}
+
+/* False without memory. */
+static bool collect_names(struct csv_names *all, const struct report *r)
+{
+  for (int i = 0; i < r->n; i++) {
+    for (int k = 0; k < r->studies[i].space.n; k++) {
+      const char *name = r->studies[i].space.params[k].name;
+      if (find_name(all, name) >= 0) continue;
+      const char **names = realloc(all->names, ((size_t)all->n + 1) * sizeof *names);
+      if (!names) return false;
+      all->names = names;
+      all->names[all->n++] = name;
+    }
+  }
+  return true;
+}
+
+static void csv_header(FILE *out, const struct csv_names *all)
+{
+  for (int i = 0; i < CSV_COLUMNS; i++) fprintf(out, "%s%s", i ? "," : "", csv_columns[i]);
+  for (int i = 0; i < all->n; i++) {
+    char name[SPACE_NAME_MAX + 16];
+    bool taken = false;
+    for (int k = 0; k < CSV_COLUMNS; k++) taken = taken || !strcmp(csv_columns[k], all->names[i]);
+    snprintf(name, sizeof name, "%s%s", taken ? "params_" : "", all->names[i]);
+    fputc(',', out);
+    csv_text(out, name);
+  }
+  fputc('\n', out);
+}
+
+/* loss ... images: of trials of ours that have ended. */
+static void csv_figures(FILE *out, const struct report_study *s, const struct stored_trial *t)
+{
+  if (!s->record.ours || t->state == STORED_RUNNING || t->state == STORED_WAITING) {
+    fputs(",,,,,,", out);
+    return;
+  }
+  csv_number(out, t->loss);
+  fprintf(out, ",%d", t->epochs);
+  csv_number(out, t->seconds);
+  csv_number(out, t->wall_s);
+  csv_number(out, t->flops);
+  fprintf(out, ",%lld", (long long)t->images);
+}
+
+static void csv_free(FILE *out, const struct report_study *s, const struct stored_trial *t)
+{
+  char names[SPACE_MAX * (SPACE_NAME_MAX + 1) + 1] = "";
+  size_t used = 0;
+  for (int i = 0; i < s->space.n; i++) {
+    if (!t->free[i]) continue;
+    used += (size_t)snprintf(names + used, sizeof names - used, "%s%s", used ? " " : "", s->space.params[i].name);
+  }
+  csv_text(out, names);
+}
+
+static void csv_trial(FILE *out, const struct report_study *s, int i, const struct csv_names *all, const int *place)
+{
+  const struct stored_trial *t = &s->trials[i];
+  char text[PARAM_SHOWN];
+  csv_text(out, s->name);
+  fputc(',', out);
+  csv_text(out, s->record.strategy);
+  if (s->record.ours)
+    fprintf(out, ",%d", s->record.round);
+  else
+    fputc(',', out);
+  fprintf(out, ",%d,%s,", t->number, report_state_name(t->state));
+  report_group_name(s, t->group, text, sizeof text);
+  csv_text(out, text);
+  csv_number(out, t->value);
+  csv_figures(out, s, t);
+  fputc(',', out);
+  csv_text(out, t->reason);
+  fputc(',', out);
+  csv_free(out, s, t);
+  fprintf(out, ",%d", i == s->best);
+  for (int k = 0; k < all->n; k++) {
+    fputc(',', out);
+    if (place[k] < 0 || isnan(t->values[place[k]])) continue;
+    report_param_text(&s->space.params[place[k]], t->values[place[k]], true, text, sizeof text);
+    csv_text(out, text);
+  }
+  fputc('\n', out);
+}
+
+void report_print_csv(FILE *out, const struct report *r)
+{
+  struct csv_names all = {0};
+  bool good = collect_names(&all, r);
+  int *place = malloc(((size_t)all.n + 1) * sizeof *place); /* [all.n] where a study has the name; -1: nowhere */
+  if (!good || !place) {
+    fputs("(no memory for this table)\n", out);
+    goto done;
+  }
+  csv_header(out, &all);
+  for (int i = 0; i < r->n; i++) {
+    const struct report_study *s = &r->studies[i];
+    for (int k = 0; k < all.n; k++) place[k] = space_index(&s->space, all.names[k]);
+    for (int k = 0; k < s->n; k++) csv_trial(out, s, k, &all, place);
+  }
+done:
+  free(all.names);
+  free(place);
+}

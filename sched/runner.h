@@ -1,0 +1,87 @@
+/* Running studies: worker threads that take the next trial of any study that has one, train it, and commit it.
+ *
+ * Studies run side by side; what each of them does is decided in study.c, so that neither the number of workers nor the order in
+ * which trials end changes a history.  One worker is one place of the objective (a core with the CPU trainer).
+ *
+ *   worker     takes a trial (find_job), proposes it where it is new, starts it in the database, trains it, commits its end
+ *   keeper     heartbeat of the database, every 10 s
+ *   the caller signals, time limits, progress: runner_run calls `tick` ten times a second
+ *
+ * Contract 3: a trial's end is committed before its study hears of it, and a network that will be the best is on disk before that.
+ * Contract 4: what the machine fails at runs again under its number, with fewer at once; alone, it ends the run. */
+#ifndef GSOS_RUNNER_H
+#define GSOS_RUNNER_H
+
+#include <pthread.h>
+
+#include "study.h"
+
+struct run_study {
+  struct study study;
+  char title[64];      /* "grouped 0": for people */
+  char networks[1100]; /* folder of its networks; made when the first one is written */
+  int store_id;
+  double wall_before_s; /* wall time of earlier runs */
+  bool shared_before;   /* other studies ran beside it then */
+  int done_before;      /* trials that earlier runs ended */
+  /* runner's own */
+  bool busy;   /* a worker is proposing or starting a trial */
+  bool *taken; /* [x->trials] a worker has it, or it has ended */
+  int running;
+  bool interrupted;       /* trials were begun that did not end */
+  pthread_mutex_t commit; /* one end at a time: which network is the best is decided in order */
+};
+
+struct worker;
+
+struct runner {
+  const struct experiment *x;
+  struct objective *objective;
+  struct store *store;
+  struct run_study *studies;
+  int n_studies;
+  int slots;                  /* trials at once */
+  const volatile int *signal; /* not 0: stop */
+
+  /* runner's own, under `lock` */
+  pthread_mutex_t lock;
+  pthread_cond_t changed;
+  struct worker *workers;
+  int alive;            /* workers that have not left */
+  int running, at_once; /* trials that run; how many may */
+  int64_t bytes, bytes_limit;
+  int waiting; /* study whose next trial waits for memory, before which no other starts; -1: none */
+  bool stopping, time_is_up;
+  bool keeper_stop;
+  bool over;            /* the last tick: nothing runs any more */
+  double began;         /* monotonic seconds */
+  struct error failure; /* the first one: it ends the run */
+};
+
+/* What a progress line tells. */
+struct run_status {
+  int trials, done, running, failed;
+  int best; /* -1: none */
+  double best_value;
+  char phase[SPACE_NAME_MAX];
+  int phase_done, phase_trials;
+  bool ended, target_reached, waits_for_memory;
+  double elapsed_s; /* of this run */
+  int done_before;  /* by earlier runs */
+};
+
+typedef void (*runner_tick)(void *context, struct runner *r);
+
+/* Runs until every study has ended, or until a signal, the time limit or a failure.  Returns 0 in the first case, ERROR_INTERRUPTED
+ * for a signal or the time limit (r->time_is_up), else what failed.  In all cases what has ended is committed. */
+int runner_run(struct runner *r, runner_tick tick, void *context, struct error *e);
+
+/* Of study i, from `tick`. */
+void runner_status(struct runner *r, int i, struct run_status *status);
+
+/* Path of the network of a trial. */
+void runner_network_path(const struct run_study *s, int trial, char *path, size_t size);
+
+double runner_now(void); /* monotonic seconds */
+
+#endif

@@ -1,0 +1,65 @@
+/* A study: one strategy in one round, as a sequence of trials.  It decides which trial comes next and when it may be proposed.
+ *
+ * With `parallel` = P the proposal for trial t sees exactly the results of trials 0 ... max(t - P, g - 1), where g is the first
+ * trial of its phase, and of the trials after those and before t only the configurations (contract 2).  So the history is the
+ * same whatever finishes first and however many run at once; what has ended but may not be seen yet is not looked at.
+ *
+ * Nothing here knows threads, files or how a trial is run.  The caller keeps two calls on one study from overlapping, except that
+ * study_propose may run beside study_end: it reads only trials that had ended when study_next said STUDY_PROPOSE. */
+#ifndef GSOS_STUDY_H
+#define GSOS_STUDY_H
+
+#include "experiment.h"
+#include "objective.h"
+#include "store.h"
+#include "strategy.h"
+
+struct study {
+  const struct experiment *x;
+  struct objective *objective; /* for its costs: a configuration that is infeasible is never proposed */
+  const struct strategy *strategy;
+  const struct sampler *sampler;
+  int round; /* from 0 */
+  bool all;  /* proposals learn from the whole study, not from their phase alone */
+
+  struct phase phase;
+  bool in_phase;       /* `phase` holds one */
+  bool ended;          /* no trial will be proposed any more */
+  bool target_reached; /* ... because the experiment's target was */
+
+  struct stored_trial *trials; /* [n], room for x->trials; STORED_RUNNING: proposed, its end not yet known */
+  int n;
+  int known;                   /* trials 0 ... known - 1 have ended */
+  struct observation *history; /* [x->trials + 1] scratch of study_propose */
+  int done, complete, failed;  /* trials that have ended, in all and by how */
+  int best;                    /* number of the best complete trial (contract 5); -1: none */
+};
+
+/* x, objective and whatever they point to must outlive the study. */
+int study_create(struct study *s, const struct experiment *x, struct objective *o, const char *strategy, int round,
+                 struct error *e);
+void study_destroy(struct study *s); /* takes a zeroed one */
+
+/* Takes up what an earlier run left: trials [n] by number.  Those that have not ended (STORED_RUNNING, STORED_WAITING) keep their
+ * configuration and are to be run again.  ERROR_FAILED where they cannot be this study's. */
+int study_resume(struct study *s, const struct stored_trial *trials, int n, struct error *e);
+
+enum study_state {
+  STUDY_PROPOSE, /* study_propose may be called */
+  STUDY_WAIT,    /* a trial has to end first */
+  STUDY_ENDED    /* no more trials; some may still be running */
+};
+enum study_state study_next(struct study *s);
+
+/* Proposes trial s->n: everything in *trial that is known before it runs.  The study is unchanged; study_add takes the trial in.
+ * ERROR_CONFIG where no feasible configuration is left. */
+int study_propose(const struct study *s, struct stored_trial *trial, struct error *e);
+void study_add(struct study *s, const struct stored_trial *trial);
+
+/* The end of a trial: COMPLETE, FAIL or PRUNED with all that is known of it. */
+void study_end(struct study *s, const struct stored_trial *trial);
+
+/* Would this complete trial be the best so far (contract 5)? */
+bool study_is_best(const struct study *s, const struct stored_trial *trial);
+
+#endif

@@ -1,0 +1,522 @@
+/* Studies run by threads: the same history with one worker and with eight; what the machine fails at runs again; what is stopped goes
+ * on; what is best is on disk.  The objective is one of the test's own, which fails when it is told to. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <dirent.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "machine.h"
+#include "runner.h"
+
+/* ---- an objective that can be told to fail -------------------------------------------------------------------------------- */
+
+enum { EPOCHS = 3 };
+
+struct fake {
+  struct objective objective;
+  const struct experiment *x;
+  int64_t bytes;           /* of every trial */
+  int step_ms;             /* an epoch takes so long */
+  int hang_id;             /* this trial never ends an epoch; -1: none */
+  int fail_id, diverge_id; /* the machine fails at this trial as often as fails_left; this one diverges */
+  _Atomic int fails_left;
+  _Atomic int running, most; /* at once */
+  _Atomic int64_t began;     /* trials added */
+  int stop_after;            /* sets stop_signal when so many have been added; 0: never */
+  volatile int *stop_signal;
+  bool fail_save;
+};
+
+struct place {
+  struct fake *fake;
+  int id, epoch;
+  bool used;
+  double value;
+};
+
+static double value_of(const struct experiment *x, const double *values)
+{
+  double sum = 0;
+  for (int i = 0; i < x->space.n; i++) sum += (values[i] - i) * (values[i] - i);
+  return sum;
+}
+
+static int fake_cost(struct objective *o, const double *values, struct objective_cost *cost, struct error *e)
+{
+  (void)values, (void)e;
+  *cost = (struct objective_cost){.feasible = true,
+                                  .flops = 300,
+                                  .steps = 30,
+                                  .images = 3000,
+                                  .epochs = EPOCHS,
+                                  .bytes = ((struct fake *)o)->bytes};
+  return 0;
+}
+
+static int fake_open(struct objective *o, struct place **p, int device, int capacity, struct error *e)
+{
+  (void)device, (void)capacity, (void)e;
+  *p = calloc(1, sizeof **p);
+  assert_non_null(*p);
+  (*p)->fake = (struct fake *)o;
+  return 0;
+}
+
+static int fake_add(struct place *p, const struct trial_spec *spec, struct error *e)
+{
+  struct fake *f = p->fake;
+  if (spec->id == f->fail_id && f->fails_left > 0) {
+    f->fails_left--;
+    return error_set(e, ERROR_MACHINE, "no memory for a network");
+  }
+  *p = (struct place){.fake = f, .id = spec->id, .used = true, .value = value_of(f->x, spec->values)};
+  int running = ++f->running;
+  for (int most = f->most; running > most && !atomic_compare_exchange_weak(&f->most, &most, running);) {
+  }
+  if (++f->began == f->stop_after) __atomic_store_n(f->stop_signal, 15, __ATOMIC_RELAXED);
+  return 0;
+}
+
+static int fake_advance(struct place *p, struct trial_event *events, int max, int *n, const volatile int *stop,
+                        struct error *e)
+{
+  struct fake *f = p->fake;
+  assert_true(max >= 1);
+  for (int ms = 0; ms < f->step_ms || p->id == f->hang_id; ms++) {
+    if (__atomic_load_n(stop, __ATOMIC_RELAXED)) return error_set(e, ERROR_INTERRUPTED, "stopped");
+    nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+  }
+  p->epoch++;
+  *n = 1;
+  events[0] = (struct trial_event){.id = p->id,
+                                   .kind = p->epoch == EPOCHS ? TRIAL_DONE : TRIAL_EPOCH,
+                                   .epoch = p->epoch,
+                                   .epochs = EPOCHS,
+                                   .value = p->value + EPOCHS - p->epoch,
+                                   .loss = p->value / 2,
+                                   .seconds = 0.25,
+                                   .images = 1000};
+  if (p->id == f->diverge_id && p->epoch == 2) {
+    events[0].kind = TRIAL_FAILED;
+    snprintf(events[0].reason, sizeof events[0].reason, "diverged: as told");
+  }
+  return 0;
+}
+
+static void fake_remove(struct place *p, int id)
+{
+  if (p->used && p->id == id) p->fake->running--;
+  p->used = false;
+}
+
+static void fake_close(struct place *p)
+{
+  free(p);
+}
+
+static int fake_save(struct place *p, int id, const char *path, const char *ini_path, struct error *e)
+{
+  (void)ini_path;
+  if (p->fake->fail_save) return error_set(e, ERROR_MACHINE, "%s: no space left on device", path);
+  FILE *f = fopen(path, "w");
+  assert_non_null(f);
+  fprintf(f, "network of trial %d\n", id);
+  fclose(f);
+  return 0;
+}
+
+/* ---- fixture -------------------------------------------------------------------------------------------------------------- */
+
+struct fixture {
+  char folder[200];
+  struct experiment x;
+  struct fake fake;
+  struct store *store;
+  struct runner runner;
+  volatile int signal;
+  struct error e;
+};
+
+static void open_fixture(struct fixture *f, const char *const *settings, int n)
+{
+  const char *all[16] = {"experiment.objective=function", "function.name=ackley", "tpe.startup=3",
+                         "experiment.trials=20", "scheduler.parallel=4"};
+  memset(f, 0, sizeof *f);
+  for (int i = 0; i < n; i++) all[5 + i] = settings[i];
+  snprintf(f->folder, sizeof f->folder, "%s/gsos-runner-XXXXXX", getenv("TMPDIR") ? getenv("TMPDIR") : "/tmp");
+  assert_non_null(mkdtemp(f->folder));
+  if (experiment_load(&f->x, NULL, all, n + 5, &f->e)) fail_msg("%s", f->e.message);
+  f->fake = (struct fake){.objective = {.name = "fake",
+                                        .maximize = false,
+                                        .value_name = "value",
+                                        .has_epochs = true,
+                                        .has_network = true,
+                                        .cost = fake_cost,
+                                        .open = fake_open,
+                                        .add = fake_add,
+                                        .advance = fake_advance,
+                                        .remove = fake_remove,
+                                        .close = fake_close,
+                                        .save = fake_save},
+                          .x = &f->x,
+                          .hang_id = -1,
+                          .fail_id = -1,
+                          .diverge_id = -1,
+                          .stop_signal = &f->signal};
+}
+#define OPEN(f, ...)                                                                                                   \
+  open_fixture(f, (const char *const[]){"", __VA_ARGS__} + 1,                                                          \
+               (int)(sizeof((const char *[]){"", __VA_ARGS__}) / sizeof(char *)) - 1)
+
+/* One run: opens the database and its studies, takes up what is there, runs. */
+static int run(struct fixture *f, int slots)
+{
+  char path[300];
+  struct runner *r = &f->runner;
+  f->e = (struct error){0};
+  f->signal = 0;
+  memset(r, 0, sizeof *r);
+  snprintf(path, sizeof path, "%s/study.db", f->folder);
+  if (store_open(&f->store, path, false, NULL, &f->e)) fail_msg("%s", f->e.message);
+  if (store_own(f->store, false, &f->e)) fail_msg("%s", f->e.message);
+  r->x = &f->x;
+  r->objective = &f->fake.objective;
+  r->store = f->store;
+  r->slots = slots;
+  r->signal = &f->signal;
+  r->n_studies = f->x.n_strategies * f->x.rounds;
+  r->studies = calloc((size_t)r->n_studies, sizeof *r->studies);
+  assert_non_null(r->studies);
+  for (int i = 0; i < r->n_studies; i++) {
+    struct run_study *s = &r->studies[i];
+    struct stored_trial *trials = NULL;
+    char name[100];
+    int n;
+    snprintf(s->title, sizeof s->title, "%s %d", f->x.strategies[i % f->x.n_strategies], i / f->x.n_strategies);
+    snprintf(name, sizeof name, "test/%d", i);
+    snprintf(s->networks, sizeof s->networks, "%s/networks/%d", f->folder, i);
+    if (study_create(&s->study, &f->x, r->objective, f->x.strategies[i % f->x.n_strategies], i / f->x.n_strategies,
+                     &f->e) ||
+        store_study(f->store, name, false, &s->store_id, NULL, &f->e) ||
+        store_trials(f->store, s->store_id, &f->x.space, NULL, &trials, &n, &f->e) ||
+        study_resume(&s->study, trials, n, &f->e))
+      fail_msg("%s", f->e.message);
+    free(trials);
+  }
+  return runner_run(r, NULL, NULL, &f->e);
+}
+
+static void end_run(struct fixture *f)
+{
+  struct error e;
+  for (int i = 0; i < f->runner.n_studies; i++) study_destroy(&f->runner.studies[i].study);
+  free(f->runner.studies);
+  f->runner.studies = NULL;
+  f->runner.n_studies = 0;
+  store_disown(f->store, &e);
+  store_close(f->store);
+  f->store = NULL;
+}
+
+static void close_fixture(struct fixture *f)
+{
+  char command[300];
+  experiment_destroy(&f->x);
+  snprintf(command, sizeof command, "rm -rf '%s'", f->folder);
+  assert_int_equal(system(command), 0);
+}
+
+/* The histories of two runs, times aside. */
+static void same_history(const struct runner *a, const struct runner *b)
+{
+  assert_int_equal(a->n_studies, b->n_studies);
+  for (int i = 0; i < a->n_studies; i++) {
+    const struct study *x = &a->studies[i].study, *y = &b->studies[i].study;
+    assert_int_equal(x->n, y->n);
+    assert_int_equal(x->best, y->best);
+    for (int t = 0; t < x->n; t++) {
+      const struct stored_trial *p = &x->trials[t], *q = &y->trials[t];
+      assert_memory_equal(p->values, q->values, sizeof(double) * (size_t)a->x->space.n);
+      assert_int_equal(p->state, q->state);
+      assert_int_equal(p->epochs, q->epochs);
+      if (p->state == STORED_COMPLETE) assert_true(p->value == q->value && p->loss == q->loss);
+    }
+  }
+}
+
+/* The database says the same as the studies in memory. */
+static void stored_as_in_memory(struct fixture *f)
+{
+  for (int i = 0; i < f->runner.n_studies; i++) {
+    const struct run_study *s = &f->runner.studies[i];
+    struct stored_trial *trials = NULL;
+    int n;
+    if (store_trials(f->store, s->store_id, &f->x.space, NULL, &trials, &n, &f->e)) fail_msg("%s", f->e.message);
+    /* one may have been proposed when the stop came, and not been started */
+    bool unstarted = n == s->study.n - 1 && s->study.trials[n].state == STORED_RUNNING;
+    if (!unstarted) assert_int_equal(n, s->study.n);
+    for (int t = 0; t < n; t++) {
+      assert_int_equal(trials[t].state, s->study.trials[t].state);
+      assert_memory_equal(trials[t].values, s->study.trials[t].values, sizeof(double) * (size_t)f->x.space.n);
+      if (trials[t].state != STORED_COMPLETE) continue;
+      double *epochs;
+      int n_epochs;
+      assert_true(trials[t].value == value_of(&f->x, trials[t].values));
+      assert_int_equal(trials[t].images, 1000 * EPOCHS);
+      assert_true(trials[t].seconds == 0.25 * EPOCHS && trials[t].flops == 300);
+      if (store_epochs(f->store, s->store_id, t, &epochs, &n_epochs, &f->e)) fail_msg("%s", f->e.message);
+      assert_int_equal(n_epochs, EPOCHS);
+      for (int k = 0; k < EPOCHS; k++) assert_true(epochs[k] == trials[t].value + EPOCHS - 1 - k);
+      free(epochs);
+    }
+    free(trials);
+  }
+}
+
+static int files_in(const char *folder, char *last, size_t size)
+{
+  int n = 0;
+  DIR *d = opendir(folder);
+  if (!d) return 0;
+  for (struct dirent *entry; (entry = readdir(d));) {
+    if (entry->d_name[0] == '.') continue;
+    snprintf(last, size, "%s", entry->d_name);
+    n++;
+  }
+  closedir(d);
+  return n;
+}
+
+/* ---- tests ---------------------------------------------------------------------------------------------------------------- */
+
+static void one_worker_and_eight_make_the_same_history(void **state)
+{
+  struct fixture one, eight;
+  (void)state;
+  OPEN(&one, "experiment.rounds=2");
+  OPEN(&eight, "experiment.rounds=2");
+  eight.fake.step_ms = 1;
+  one.fake.diverge_id = eight.fake.diverge_id = 5;
+  assert_int_equal(run(&one, 1), 0);
+  assert_int_equal(run(&eight, 8), 0);
+  assert_int_equal(one.fake.most, 1);
+  assert_in_range(eight.fake.most, 3, 8);
+  assert_int_equal(one.runner.n_studies, 4);
+  same_history(&one.runner, &eight.runner);
+  for (int i = 0; i < 4; i++) {
+    assert_int_equal(eight.runner.studies[i].study.n, 20);
+    assert_int_equal(eight.runner.studies[i].study.failed, 1);
+    assert_string_equal(eight.runner.studies[i].study.trials[5].reason, "diverged: as told");
+  }
+  stored_as_in_memory(&one);
+  stored_as_in_memory(&eight);
+  end_run(&one);
+  end_run(&eight);
+  close_fixture(&one);
+  close_fixture(&eight);
+}
+
+static void the_best_network_and_no_other_is_on_disk(void **state)
+{
+  struct fixture f;
+  (void)state;
+  OPEN(&f, );
+  f.fake.step_ms = 1;
+  assert_int_equal(run(&f, 4), 0);
+  for (int i = 0; i < 2; i++) {
+    char name[300] = "", wanted[100];
+    const struct run_study *s = &f.runner.studies[i];
+    assert_int_equal(files_in(s->networks, name, sizeof name), 1);
+    snprintf(wanted, sizeof wanted, "trial-%d.safetensors", s->study.best);
+    assert_string_equal(name, wanted);
+  }
+  end_run(&f);
+  close_fixture(&f);
+}
+
+static void a_network_that_cannot_be_written_ends_the_run_before_its_commit(void **state)
+{
+  struct fixture f;
+  (void)state;
+  OPEN(&f, );
+  f.fake.fail_save = true;
+  assert_int_equal(run(&f, 2), ERROR_MACHINE);
+  assert_non_null(strstr(f.e.message, "no space"));
+  for (int i = 0; i < 2; i++) assert_int_equal(f.runner.studies[i].study.complete, 0);
+  stored_as_in_memory(&f);
+  end_run(&f);
+  f.fake.fail_save = false;
+  assert_int_equal(run(&f, 2), 0);
+  assert_int_equal(f.runner.studies[0].study.complete, 20);
+  end_run(&f);
+  close_fixture(&f);
+}
+
+static void what_was_stopped_goes_on_to_the_same_history(void **state)
+{
+  struct fixture whole, cut;
+  (void)state;
+  OPEN(&whole, );
+  OPEN(&cut, );
+  assert_int_equal(run(&whole, 3), 0);
+  cut.fake.step_ms = 1;
+  for (int stops = 0, trials = 0; trials < 40; stops++) {
+    cut.fake.began = 0;
+    cut.fake.stop_after = 5;
+    int code = run(&cut, 3);
+    trials = cut.runner.studies[0].study.done + cut.runner.studies[1].study.done;
+    assert_int_equal(code, trials == 40 ? 0 : ERROR_INTERRUPTED);
+    stored_as_in_memory(&cut);
+    if (code) end_run(&cut);
+    assert_true(stops < 40);
+  }
+  same_history(&whole.runner, &cut.runner);
+  end_run(&whole);
+  end_run(&cut);
+  close_fixture(&whole);
+  close_fixture(&cut);
+}
+
+static void what_the_machine_fails_at_runs_again(void **state)
+{
+  struct fixture well, ill;
+  (void)state;
+  OPEN(&well, );
+  OPEN(&ill, );
+  ill.fake.fail_id = 7;
+  ill.fake.fails_left = 1;
+  ill.fake.step_ms = 2;
+  assert_int_equal(run(&well, 2), 0);
+  assert_int_equal(run(&ill, 6), 0);
+  assert_int_equal(ill.fake.fails_left, 0);
+  same_history(&well.runner, &ill.runner);
+  stored_as_in_memory(&ill);
+  end_run(&well);
+  end_run(&ill);
+  close_fixture(&well);
+  close_fixture(&ill);
+}
+
+static void what_the_machine_fails_at_alone_ends_the_run_and_can_go_on(void **state)
+{
+  struct fixture f;
+  (void)state;
+  OPEN(&f, );
+  f.fake.fail_id = 7;
+  f.fake.fails_left = 1000000;
+  assert_int_equal(run(&f, 4), ERROR_MACHINE);
+  assert_non_null(strstr(f.e.message, "trial 7"));
+  assert_non_null(strstr(f.e.message, "no memory for a network"));
+  for (int i = 0; i < 2; i++) assert_int_equal(f.runner.studies[i].study.failed, 0);
+  end_run(&f);
+  f.fake.fails_left = 0;
+  assert_int_equal(run(&f, 4), 0);
+  assert_int_equal(f.runner.studies[1].study.complete, 20);
+  end_run(&f);
+  close_fixture(&f);
+}
+
+static void trials_run_beside_one_another_as_memory_allows(void **state)
+{
+  struct fixture f;
+  (void)state;
+  OPEN(&f, );
+  f.fake.step_ms = 1;
+  f.fake.bytes = machine_memory_available() / 10 * 4; /* of nine tenths: two */
+  assert_int_equal(run(&f, 8), 0);
+  assert_int_equal(f.fake.most, 2);
+  end_run(&f);
+  close_fixture(&f);
+}
+
+static void a_trial_larger_than_the_machine_ends_the_run_and_says_so(void **state)
+{
+  struct fixture f;
+  (void)state;
+  OPEN(&f, );
+  f.fake.bytes = INT64_C(1) << 50;
+  assert_int_equal(run(&f, 2), ERROR_MACHINE);
+  assert_non_null(strstr(f.e.message, "1048576.00 GiB"));
+  assert_non_null(strstr(f.e.message, "trial_memory"));
+  assert_int_equal(f.fake.began, 0);
+  end_run(&f);
+  close_fixture(&f);
+}
+
+static void a_trial_that_hangs_fails_when_its_time_is_up(void **state)
+{
+  struct fixture f;
+  (void)state;
+  OPEN(&f, "scheduler.timeout=0.3s", "experiment.strategies=simultaneous");
+  f.fake.hang_id = 6;
+  assert_int_equal(run(&f, 3), 0);
+  const struct study *s = &f.runner.studies[0].study;
+  assert_int_equal(s->failed, 1);
+  assert_int_equal(s->trials[6].state, STORED_FAIL);
+  assert_string_equal(s->trials[6].reason, "timeout: took longer than 0.3 s");
+  assert_int_equal(s->complete, 19);
+  stored_as_in_memory(&f);
+  end_run(&f);
+  close_fixture(&f);
+}
+
+static void the_time_limit_stops_the_run_such_that_it_goes_on(void **state)
+{
+  struct fixture f;
+  (void)state;
+  OPEN(&f, "experiment.time_limit=0.3s");
+  f.fake.hang_id = 6;
+  assert_int_equal(run(&f, 3), ERROR_INTERRUPTED);
+  assert_true(f.runner.time_is_up);
+  assert_int_equal(f.runner.studies[0].study.failed, 0);
+  end_run(&f);
+  f.fake.hang_id = -1;
+  f.x.time_limit_s = 0;
+  assert_int_equal(run(&f, 3), 0);
+  assert_int_equal(f.runner.studies[0].study.complete, 20);
+  end_run(&f);
+  close_fixture(&f);
+}
+
+static void a_target_ends_each_study_by_itself(void **state)
+{
+  struct fixture f;
+  (void)state;
+  OPEN(&f, "experiment.target=1e9"); /* minimised: whatever comes first */
+  assert_int_equal(run(&f, 8), 0);
+  for (int i = 0; i < 2; i++) {
+    assert_true(f.runner.studies[i].study.target_reached);
+    assert_int_equal(f.runner.studies[i].study.n, 4); /* the last one that may not see trial 0 */
+  }
+  end_run(&f);
+  close_fixture(&f);
+}
+
+int main(void)
+{
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(one_worker_and_eight_make_the_same_history),
+      cmocka_unit_test(the_best_network_and_no_other_is_on_disk),
+      cmocka_unit_test(a_network_that_cannot_be_written_ends_the_run_before_its_commit),
+      cmocka_unit_test(what_was_stopped_goes_on_to_the_same_history),
+      cmocka_unit_test(what_the_machine_fails_at_runs_again),
+      cmocka_unit_test(what_the_machine_fails_at_alone_ends_the_run_and_can_go_on),
+      cmocka_unit_test(trials_run_beside_one_another_as_memory_allows),
+      cmocka_unit_test(a_trial_larger_than_the_machine_ends_the_run_and_says_so),
+      cmocka_unit_test(a_trial_that_hangs_fails_when_its_time_is_up),
+      cmocka_unit_test(the_time_limit_stops_the_run_such_that_it_goes_on),
+      cmocka_unit_test(a_target_ends_each_study_by_itself),
+  };
+  return cmocka_run_group_tests_name("runner", tests, NULL, NULL);
+}
