@@ -49,11 +49,11 @@ $(BUILD)/cudacpu/%.checked.o: %.cu
 	$(CXX) -x c++ $(CUDACPU_CPP) -DCUDACPU_CHECKED -include cuda_runtime.h $(CXXFLAGS_ALL) -O2 $(CUDACPU_TSAN) \
 	  -MMD -MP -c -o $@ $<
 
-# Fibers, and what runs on them, are never compiled with a sanitizer.
+# Fibers, and what is called on them or leaves them, are never compiled with a sanitizer.
 $(BUILD)/tests/cudacpu/%.o: tests/cudacpu/%.cpp
 	@mkdir -p $(@D)
 	$(CXX) $(CUDACPU_CPP) $(CXXFLAGS_ALL) -O2 $(CUDACPU_SANITIZER) -MMD -MP -c -o $@ $<
-$(filter-out %/block.o %/fiber.o %/warp.o,$(CUDACPU_RUN)): CUDACPU_SANITIZER = $(VARIANT)
+$(filter-out %/block.o %/fault.o %/fiber.o %/warp.o,$(CUDACPU_RUN)): CUDACPU_SANITIZER = $(VARIANT)
 $(BUILD)/tests/cudacpu/warp.o: CUDACPU_SANITIZER = -O3
 ifneq ($(wildcard $(CUDACPU_TOOLKIT)/curand_kernel.h),)
 $(BUILD)/tests/cudacpu/real_curand.o: CUDACPU_CPP = -DREAL_CURAND -isystem $(CUDACPU_TOOLKIT)
