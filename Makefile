@@ -105,7 +105,7 @@ $(BUILD)/have-%: tools/setup.sh $(BUILD)/flags
 
 # ----------------------------------------------------------------------------------------- run and check
 
-.PHONY: quickstart tests test bench lint asan tsan ci
+.PHONY: quickstart tests test bench roofline lint asan tsan ci
 quickstart: gsos## builds, and runs configs/quickstart.ini
 	./gsos run configs/quickstart.ini
 
@@ -116,6 +116,10 @@ test: tests## builds and runs all tests
 
 bench: $(BENCH)## builds and runs the benchmarks; in detail with V=--verbose
 	@for b in $(BENCH); do echo "== $${b##*/}"; $$b $(V) || exit 1; done
+
+INI      ?= configs/quickstart.ini
+roofline: $(BUILD)/tools/roofline## what a training step costs on a GPU at least (INI=FILE.ini, SETTINGS='--set ...')
+	@$(BUILD)/tools/roofline $(INI) $(SETTINGS)
 
 lint:## layout, static analysis of C and shell, the man page
 	CLANG_FORMAT='$(CLANG_FORMAT)' sh tools/lint.sh
