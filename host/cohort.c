@@ -54,6 +54,12 @@ void cohort_close(struct cohort *c)
   (void)c;
 }
 
+int64_t cohort_trial_bytes(const struct plan *p)
+{
+  (void)p;
+  return 0;
+}
+
 int cohort_add(struct cohort *c, int id, const struct plan *p, uint64_t key, struct error *e)
 {
   (void)c, (void)id, (void)p, (void)key;
@@ -392,6 +398,13 @@ static int provide(struct member *m, int64_t bytes, struct error *e)
   int code = CUDA(cudaMalloc(&m->memory, (size_t)bytes), e);
   if (!code) m->bytes = bytes;
   return code;
+}
+
+int64_t cohort_trial_bytes(const struct plan *p)
+{
+  struct device_trial entry;
+  int64_t bytes = device_network_make(&entry, p, 0);
+  return bytes < 0 ? 0 : bytes;
 }
 
 /* Takes a place and writes its table entry; the state is the caller's. */

@@ -29,6 +29,9 @@ int cohort_open(struct cohort **c, const struct device_data *data, int capacity,
                 struct error *e);
 void cohort_close(struct cohort *c); /* takes NULL */
 
+/* Device memory that cohort_add allocates for a trial; 0 without CUDA in the build. */
+int64_t cohort_trial_bytes(const struct plan *p);
+
 /* Adds a trial; `id` is its name in events.  ERROR_MACHINE where there is no room or no memory. */
 int cohort_add(struct cohort *c, int id, const struct plan *p, uint64_t key, struct error *e);
 void cohort_remove(struct cohort *c, int id);

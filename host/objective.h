@@ -28,7 +28,8 @@ struct objective_cost {
   double flops;     /* of the whole trial; an analytic function: 0 */
   int64_t steps, images;
   int epochs;
-  int64_t bytes; /* host memory while it runs */
+  int64_t bytes;        /* host memory while it runs */
+  int64_t device_bytes; /* a device's; 0: it runs on the CPU */
 };
 
 struct trial_spec {

@@ -61,6 +61,7 @@ int cnn_cost(struct objective *o, const double *values, struct objective_cost *c
   cost->steps = p.steps;
   cost->images = p.images;
   cost->epochs = p.config.epochs;
+  cost->device_bytes = c->n_devices > 0 ? cnn_cuda_bytes(&p) : 0;
   cost->bytes = c->n_devices > 0 ? 1 << 20 : p.bytes; /* of the host: a network on a device hardly needs any */
   if (!p.feasible)
     memcpy(cost->reason, p.reason, sizeof cost->reason);
@@ -317,6 +318,9 @@ static void cnn_describe_trial(struct objective *o, const double *values, FILE *
   struct plan p;
   cnn_make_plan(cnn_of(o), values, &p);
   describe_plan(out, &p);
+  char memory[TEXT_UNITS_MAX];
+  if (cnn_of(o)->n_devices > 0)
+    fprintf(out, "    %s of a GPU's memory\n", text_bytes(memory, sizeof memory, (double)cnn_cuda_bytes(&p)));
 }
 
 /* ---- how long a trial takes ---------------------------------------------------------------------------------------- */

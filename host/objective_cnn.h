@@ -30,6 +30,9 @@ int cnn_cost(struct objective *o, const double *values, struct objective_cost *c
 int cnn_use_cuda(struct cnn *c, struct error *e);
 void cnn_leave_cuda(struct cnn *c);
 
+/* Device memory that a trial allocates; the data set, and some kilobytes of tables, are shared. */
+int64_t cnn_cuda_bytes(const struct plan *p);
+
 /* "NVIDIA H100 ..., ..., fp32", of the devices that are used. */
 void cnn_cuda_description(const struct cnn *c, char *text, size_t size);
 

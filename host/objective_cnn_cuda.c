@@ -230,6 +230,11 @@ static int cuda_measure(struct objective *o, const double *values, double piece_
 
 /* ---- devices -------------------------------------------------------------------------------------------------------------- */
 
+int64_t cnn_cuda_bytes(const struct plan *p)
+{
+  return cohort_trial_bytes(p);
+}
+
 void cnn_cuda_description(const struct cnn *c, char *text, size_t size)
 {
   cohort_device_name(c->devices[0], text, size);

@@ -369,6 +369,31 @@ static void memory_that_runs_out_is_the_machines_failure(void **state)
   assert_int_equal(cudacpu_counts().allocations, 0);
 }
 
+static void memory_is_what_was_foretold(void **state)
+{
+  struct error e = {0};
+  struct device_data *on_device;
+  struct cohort *c;
+  (void)state;
+  make_data(1);
+  check(device_data_open(&on_device, &data, 0, &e), &e);
+  check(cohort_open(&c, on_device, 5, COHORT_FP32, &e), &e);
+  for (int i = 0; i < 5; i++) {
+    struct plan p = some_plan(i);
+    size_t before = cudacpu_counts().bytes;
+    check(cohort_add(c, i, &p, 5, &e), &e);
+    double told = (double)cohort_trial_bytes(&p), taken = (double)(cudacpu_counts().bytes - before);
+    assert_true(told > 0 && fabs(taken - told) <= 0.01 * told); /* an allocation is rounded up */
+  }
+  struct plan p = some_plan(2);
+  size_t before = cudacpu_counts().bytes;
+  cohort_remove(c, 2);
+  check(cohort_add(c, 9, &p, 6, &e), &e); /* into the memory of the one before */
+  assert_int_equal(cudacpu_counts().bytes, before);
+  cohort_close(c);
+  device_data_close(on_device);
+}
+
 static void a_stop_is_heard(void **state)
 {
   struct error e = {0};
@@ -417,6 +442,7 @@ int main(void)
       cmocka_unit_test(a_checkpoint_goes_on_with_the_same_bits),
       cmocka_unit_test(a_loss_that_is_not_finite_ends_a_trial_and_no_other),
       cmocka_unit_test(memory_that_runs_out_is_the_machines_failure),
+      cmocka_unit_test(memory_is_what_was_foretold),
       cmocka_unit_test(a_stop_is_heard),
       cmocka_unit_test(a_lost_device_is_the_machines_failure),
   };
