@@ -91,7 +91,7 @@ $(TESTS:=.o) $(BENCH:=.o) $(HELPER): | $(BUILD)/have-test
 remember = @mkdir -p $(BUILD); printf '%s\n' $(1) | cmp -s - $@ || printf '%s\n' $(1) >$@
 .PHONY: always
 $(BUILD)/flags: always
-	$(call remember,'$(CC) $(CPPFLAGS) $(CFLAGS) $(NVCC) $(NVCCFLAGS) $(CXX) $(CXXFLAGS_ALL)')
+	$(call remember,'$(CC) $(CPPFLAGS) $(CFLAGS) $(NVCC) $(NVCCFLAGS) $(CXX) $(CXXFLAGS_ALL) $(CUDACPU_TSAN)')
 $(BUILD)/link: always
 	$(call remember,'$(CC) $(LDFLAGS) $(LIBS) $(LDLIBS) $(sort $(PARTS) $(HELPER))')
 

@@ -330,7 +330,7 @@ static void elsewhere(uintptr_t a, size_t bytes, enum access kind, const void *p
     abort_launch(cudaErrorIllegalAddress);
   }
   if (kind == READ) {
-    if (a - (uintptr_t)running->arguments < running->arguments_bytes) return;
+    if (a - (uintptr_t)running->arguments < running->arguments_bytes || is_index((void *)a)) return;
     for (const struct extent &e : constants)
       if (a - e.base < e.bytes) return;
     if (__start_cudacpu_constant && a >= (uintptr_t)__start_cudacpu_constant && a < (uintptr_t)__stop_cudacpu_constant)

@@ -26,7 +26,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "include/cuda_runtime_api.h"
+#include <cuda_runtime_api.h>
 
 #if defined(__SANITIZE_ADDRESS__)
 #define CUDACPU_WITH_ASAN 1

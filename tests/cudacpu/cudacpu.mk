@@ -29,14 +29,21 @@ CUDACPU_TOOLKIT := $(firstword $(wildcard $(patsubst %/bin/nvcc,%/include,$(real
 CUDACPU_ALL   := $(CUDACPU_HOST) $(CUDACPU_RUN) $(CUDACPU_PLAIN) $(CUDACPU_CHECK) \
                    $(addprefix $(BUILD)/tests/cudacpu/,checked.o shadow.o unchecked.o)
 OBJECTS       += $(CUDACPU_ALL)
+# nvcc must take the same sources, where there is one.
+ifeq ($(VARIANT),)
+CUDACPU_NVCC  := $(if $(NVCC),$(patsubst %.cu,$(BUILD)/%.o,$(filter tests/%,$(CUDACPU_CU))))
+OBJECTS       += $(CUDACPU_NVCC)
+tests: $(CUDACPU_NVCC)
+endif
 ifneq ($(VARIANT),)
 TESTS := $(filter-out $(CUDACPU_CHECKED:%=$(BUILD)/tests/%),$(TESTS))
 BENCH := $(filter-out $(CUDACPU_CHECKED:%=$(BUILD)/tests/%),$(BENCH))
 endif
 
-# gcc and clang name the switches differently that leave out what the harness does not use.
+# gcc and clang name the switches differently that leave out what the harness does not use.  clang does not look at accesses
+# of more than 16 bytes, so it must not make any.
 CUDACPU_TSAN := -fsanitize=thread $(if $(findstring clang,$(CXX)),-mllvm -tsan-instrument-func-entry-exit=0 \
-  -mllvm -tsan-instrument-read-before-write=1,--param=tsan-instrument-func-entry-exit=0 -ftls-model=local-exec)
+  -mllvm -tsan-instrument-read-before-write=1 -fno-vectorize -fno-slp-vectorize,--param=tsan-instrument-func-entry-exit=0 -ftls-model=local-exec)
 
 $(BUILD)/cudacpu/%.o: %.c
 	@mkdir -p $(@D)

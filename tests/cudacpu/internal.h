@@ -72,6 +72,7 @@ extern thread_local bool kernel_runs_here; /* in this thread of the host */
 extern unsigned block_threads;
 extern uint3 block_index;
 extern struct thread threads[MAX_THREADS];
+bool is_index(const void *p); /* one of threadIdx ... */
 
 /* fiber.cpp: switches from the running fiber, whose place is left in *save, to another. */
 extern "C" void cudacpu_switch(void **save, void *to);

@@ -38,7 +38,8 @@
 #endif
 
 #ifndef CUDACPU_RUNTIME /* which sets them */
-/* Without constructors, all four: for a constant that a constructor could make, g++ adds a check to each access. */
+/* Without constructors, all four: an access to a constant that a constructor could make is one that g++ lets
+ * the checked build look at. */
 extern const uint3 threadIdx, blockIdx, blockDim, gridDim;
 #endif
 static constexpr int warpSize = 32;
