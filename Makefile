@@ -49,6 +49,7 @@ CUDA     := $(and $(NVCC),$(wildcard kernels/*.cu))
 KERNELS  := $(if $(CUDA),$(patsubst %.cu,$(BUILD)/%.o,$(wildcard kernels/*.cu)))
 ifdef CUDA
 override CPPFLAGS += -DGSOS_CUDA
+CUDA_HEADERS := $(addprefix -isystem ,$(filter-out /usr/include,$(wildcard $(patsubst %/bin/nvcc,%/include,$(realpath $(NVCC))))))
 CUDA_LIB := $(firstword $(wildcard $(patsubst %/bin/nvcc,%,$(realpath $(NVCC)))/lib64 /usr/lib/x86_64-linux-gnu))
 LIBS     += -L$(CUDA_LIB) -lcudart_static -lstdc++ -ldl -lrt
 endif
@@ -56,8 +57,9 @@ endif
 PARTS   := $(HOST) $(SCHED) $(KERNELS)
 OBJECTS := $(PARTS) $(MAIN) $(HELPER) $(TESTS:=.o) $(BENCH:=.o)
 
-# Tests that run .cu files on the CPU.
+# Tests that run .cu files on the CPU, and the same on a GPU.
 include tests/cudacpu/cudacpu.mk
+include tests/gpu.mk
 
 # ------------------------------------------------------------------------------------------------- build
 
@@ -76,6 +78,11 @@ $(BUILD)/libgsos.a: $(PARTS) $(BUILD)/link
 $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+
+ifdef CUDA
+$(patsubst %.c,$(BUILD)/%.o,$(shell grep -lsE 'include (<cuda_runtime|"ranges.h")' host/*.c sched/*.c)): \
+  private override CPPFLAGS += $(CUDA_HEADERS)
+endif
 
 $(BUILD)/%.o: %.cu
 	@mkdir -p $(@D)
@@ -165,6 +172,6 @@ clean:## removes what was built; results stay
 
 help:## this list
 	@echo 'gsos: make TARGET'
-	@sed -n 's/^\([a-z]*\):[^#=]*## *\(.*\)/  \1|\2/p' Makefile | \
+	@sed -n 's/^\([a-z-]*\):[^#=]*## *\(.*\)/  \1|\2/p' Makefile tests/gpu.mk | \
 	  while IFS='|' read -r target text; do printf '%-13s %s\n' "$$target" "$$text"; done
 	@echo 'Variables: CC CFLAGS LDFLAGS PREFIX DESTDIR, WERROR=1 (a warning is an error), BUILD (folder, build)'

@@ -1,5 +1,5 @@
-/* The CUDA trainer, run by the harness on the CPU: against the CPU trainer, and against itself alone, in company, on another device,
- * after a checkpoint. */
+/* The CUDA trainer: against the CPU trainer, and against itself alone, in company, on other streams, on another device, after a
+ * checkpoint.  Run by the harness on the CPU, and, without the tests of faults that only the harness can make, on a GPU. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include <math.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -145,14 +146,12 @@ static void train_cpu(const struct plan *p, uint64_t key, struct outcome *o)
 }
 
 /* Trains trials first ... first + n - 1 (plan some_plan(i), key 100 + i) in one cohort, as many at once as there is room for. */
-static void train_cohort(int device, int capacity, int first, int n, enum cohort_precision precision,
-                         struct outcome *out, struct cohort_counts *counts)
+static void train_on(const struct device_data *on_device, int capacity, int first, int n,
+                     enum cohort_precision precision, struct outcome *out, struct cohort_counts *counts)
 {
   struct error e = {0};
-  struct device_data *on_device;
   struct cohort *c;
   int added = 0, running = 0;
-  check(device_data_open(&on_device, &data, device, &e), &e);
   check(cohort_open(&c, on_device, capacity, precision, &e), &e);
   while (added < n || running > 0) {
     while (added < n && running < capacity) {
@@ -181,7 +180,28 @@ static void train_cohort(int device, int capacity, int first, int n, enum cohort
   }
   if (counts) *counts = cohort_counts(c);
   cohort_close(c);
+}
+
+static void train_cohort(int device, int capacity, int first, int n, enum cohort_precision precision,
+                         struct outcome *out, struct cohort_counts *counts)
+{
+  struct error e = {0};
+  struct device_data *on_device;
+  check(device_data_open(&on_device, &data, device, &e), &e);
+  train_on(on_device, capacity, first, n, precision, out, counts);
   device_data_close(on_device);
+}
+
+/* Another device of the same model, where there is one. */
+static int other_device(void)
+{
+  char first[400], other[400], why[300];
+  cohort_device_name(0, first, sizeof first);
+  for (int i = cohort_device_count(why, sizeof why) - 1; i > 0; i--) {
+    cohort_device_name(i, other, sizeof other);
+    if (!strcmp(first, other)) return i;
+  }
+  return 0;
 }
 
 static void same(const struct outcome *a, const struct outcome *b)
@@ -247,7 +267,7 @@ static void the_same_bits_alone_in_company_and_elsewhere(void **state)
     struct outcome *alone = outcomes(7), *two = outcomes(7), *seven = outcomes(7);
     struct cohort_counts counts;
     for (int i = 0; i < 7; i++) train_cohort(0, 1, i, 1, (enum cohort_precision)precision, alone + i, NULL);
-    train_cohort(1, 2, 0, 7, (enum cohort_precision)precision, two, NULL);
+    train_cohort(other_device(), 2, 0, 7, (enum cohort_precision)precision, two, NULL);
     cudacpu_set_order(CUDACPU_SHUFFLED, CUDACPU_SHUFFLED, 5);
     train_cohort(0, 7, 0, 7, (enum cohort_precision)precision, seven, &counts);
     cudacpu_set_order(CUDACPU_FORWARD, CUDACPU_FORWARD, 0);
@@ -261,6 +281,44 @@ static void the_same_bits_alone_in_company_and_elsewhere(void **state)
     free(two);
     free(seven);
   }
+}
+
+struct side {
+  const struct device_data *on_device;
+  int capacity, first, n;
+  struct outcome *out;
+};
+
+static void *train_side(void *context)
+{
+  const struct side *s = context;
+  train_on(s->on_device, s->capacity, s->first, s->n, COHORT_FP32, s->out, NULL);
+  return NULL;
+}
+
+/* Each cohort has its stream, and here a thread, too. */
+static void the_same_bits_on_streams_side_by_side(void **state)
+{
+  struct error e = {0};
+  struct device_data *on_device;
+  (void)state;
+  make_data(1);
+  struct outcome *alone = outcomes(5), *beside = outcomes(5);
+  struct side sides[] = {
+      {.capacity = 2, .first = 0, .n = 2}, {.capacity = 1, .first = 2, .n = 2}, {.capacity = 1, .first = 4, .n = 1}};
+  pthread_t threads[3];
+  train_cohort(0, 1, 0, 5, COHORT_FP32, alone, NULL);
+  check(device_data_open(&on_device, &data, 0, &e), &e);
+  for (int i = 0; i < 3; i++) {
+    sides[i].on_device = on_device;
+    sides[i].out = beside + sides[i].first;
+    assert_int_equal(pthread_create(&threads[i], NULL, train_side, &sides[i]), 0);
+  }
+  for (int i = 0; i < 3; i++) pthread_join(threads[i], NULL);
+  device_data_close(on_device);
+  for (int i = 0; i < 5; i++) same(alone + i, beside + i);
+  free(alone);
+  free(beside);
 }
 
 static void a_checkpoint_goes_on_with_the_same_bits(void **state)
@@ -345,6 +403,7 @@ static void a_loss_that_is_not_finite_ends_a_trial_and_no_other(void **state)
   free(alone);
 }
 
+#ifndef REAL_GPU /* faults, and allocations counted to the byte */
 static void memory_that_runs_out_is_the_machines_failure(void **state)
 {
   struct error e = {0};
@@ -394,6 +453,8 @@ static void memory_is_what_was_foretold(void **state)
   device_data_close(on_device);
 }
 
+#endif
+
 static void a_stop_is_heard(void **state)
 {
   struct error e = {0};
@@ -413,6 +474,7 @@ static void a_stop_is_heard(void **state)
   device_data_close(on_device);
 }
 
+#ifndef REAL_GPU
 static void a_lost_device_is_the_machines_failure(void **state)
 {
   struct error e = {0};
@@ -434,17 +496,22 @@ static void a_lost_device_is_the_machines_failure(void **state)
   cudacpu_reset(2, NULL);
 }
 
+#endif
+
 int main(void)
 {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(learns_as_the_cpu_trainer_does),
       cmocka_unit_test(the_same_bits_alone_in_company_and_elsewhere),
+      cmocka_unit_test(the_same_bits_on_streams_side_by_side),
       cmocka_unit_test(a_checkpoint_goes_on_with_the_same_bits),
       cmocka_unit_test(a_loss_that_is_not_finite_ends_a_trial_and_no_other),
+      cmocka_unit_test(a_stop_is_heard),
+#ifndef REAL_GPU
       cmocka_unit_test(memory_that_runs_out_is_the_machines_failure),
       cmocka_unit_test(memory_is_what_was_foretold),
-      cmocka_unit_test(a_stop_is_heard),
       cmocka_unit_test(a_lost_device_is_the_machines_failure),
+#endif
   };
   return cmocka_run_group_tests_name("cohort", tests, NULL, NULL);
 }
