@@ -110,6 +110,7 @@ struct cohort_counts cohort_counts(const struct cohort *c)
 #include <math.h>
 
 #include "device_network.h"
+#include "ranges.h"
 
 /* ---- calls of the runtime ------------------------------------------------------------------------------------------------- */
 
@@ -272,6 +273,7 @@ struct member {
   void *memory; /* stays with the place */
   int64_t bytes;
   double seconds; /* not yet told in an event */
+  uint64_t range; /* its epoch's (ranges.h) */
 };
 
 struct cohort {
@@ -313,7 +315,10 @@ void cohort_close(struct cohort *c)
   cudaSetDevice(c->data->device);
   if (c->stream) cudaStreamSynchronize(c->stream);
   drop_graph(c);
-  for (int i = 0; i < c->capacity; i++) cudaFree(c->members[i].memory);
+  for (int i = 0; i < c->capacity; i++) {
+    range_end(&c->members[i].range);
+    cudaFree(c->members[i].memory);
+  }
   for (int s = 0; s < STAGES; s++) cudaFree(c->tiles[s].device);
   cudaFree(c->device_trials);
   cudaFree(c->device_states);
@@ -407,6 +412,15 @@ int64_t cohort_trial_bytes(const struct plan *p)
   return bytes < 0 ? 0 : bytes;
 }
 
+/* A member's next epoch begins: its state, and its range. */
+static void begin_epoch(struct cohort *c, int place, int64_t epoch, int64_t step)
+{
+  struct member *m = &c->members[place];
+  device_state_begin(&c->states[place], &c->trials[place], epoch, step);
+  range_end(&m->range);
+  m->range = range_begin("epoch %d, place %d", (int)epoch + 1, m->id);
+}
+
 /* Takes a place and writes its table entry; the state is the caller's. */
 static int occupy(struct cohort *c, int id, const struct plan *p, uint64_t key, int *place, struct error *e)
 {
@@ -441,6 +455,7 @@ static int occupy(struct cohort *c, int id, const struct plan *p, uint64_t key, 
 
 static void leave(struct cohort *c, int place)
 {
+  range_end(&c->members[place].range);
   c->members[place].used = false;
   c->states[place].phase = DEVICE_IDLE;
   c->changed = true;
@@ -451,7 +466,7 @@ int cohort_add(struct cohort *c, int id, const struct plan *p, uint64_t key, str
   int place;
   int code = occupy(c, id, p, key, &place, e);
   if (code) return code;
-  device_state_begin(&c->states[place], &c->trials[place], 0, 0);
+  begin_epoch(c, place, 0, 0);
   code = CUDA(cudaMemcpyAsync(c->device_trials + place, c->trials + place, sizeof *c->trials, cudaMemcpyHostToDevice,
                               c->stream),
               e);
@@ -535,22 +550,33 @@ static struct device_tiles tiles(const struct cohort *c, int stage)
   return (struct device_tiles){c->tiles[stage].device, c->device_counts + stage, c->tiles[stage].room};
 }
 
+/* A launch of the step, in a range of its name; nothing where one before it failed. */
+#define STAGE(name, launch)                                                                                            \
+  do {                                                                                                                 \
+    if (!code) {                                                                                                       \
+      range_push(name);                                                                                                \
+      code = CUDA(launch, e);                                                                                          \
+      range_pop();                                                                                                     \
+      n++;                                                                                                             \
+    }                                                                                                                  \
+  } while (0)
+
 /* Queues the launches of one step; counts them. */
 static int queue_step(struct cohort *c, struct error *e)
 {
   const struct device_trial *t = c->device_trials;
   int code = 0, n = 0;
-  for (int l = 0; l < c->layers && !code; l++, n++)
-    code = CUDA(network_forward(t, tiles(c, STAGE_FORWARD + l), l, c->precision, c->stream), e);
-  if (!code) code = CUDA(network_dense(t, tiles(c, STAGE_DENSE), c->precision, c->stream), e);
-  if (!code) code = CUDA(network_loss(t, tiles(c, STAGE_LOSS), c->stream), e);
-  if (!code) code = CUDA(network_loss_backward(t, tiles(c, STAGE_LOSS_BACKWARD), c->precision, c->stream), e);
-  if (!code) code = CUDA(network_dense_backward(t, tiles(c, STAGE_DENSE_BACKWARD), c->precision, c->stream), e);
-  for (int l = c->layers - 1; l >= 0 && !code; l--, n++)
-    code = CUDA(network_backward(t, tiles(c, STAGE_BACKWARD + l), l, c->precision, c->stream), e);
-  if (!code) code = CUDA(network_optimizer(t, tiles(c, STAGE_OPTIMIZER), c->stream), e);
-  if (!code) code = CUDA(network_advance(t, c->n, c->stream), e);
-  c->told.launches = n + 6;
+  for (int l = 0; l < c->layers; l++)
+    STAGE("forward", network_forward(t, tiles(c, STAGE_FORWARD + l), l, c->precision, c->stream));
+  STAGE("dense", network_dense(t, tiles(c, STAGE_DENSE), c->precision, c->stream));
+  STAGE("loss", network_loss(t, tiles(c, STAGE_LOSS), c->stream));
+  STAGE("loss backward", network_loss_backward(t, tiles(c, STAGE_LOSS_BACKWARD), c->precision, c->stream));
+  STAGE("dense backward", network_dense_backward(t, tiles(c, STAGE_DENSE_BACKWARD), c->precision, c->stream));
+  for (int l = c->layers - 1; l >= 0; l--)
+    STAGE("backward", network_backward(t, tiles(c, STAGE_BACKWARD + l), l, c->precision, c->stream));
+  STAGE("optimizer", network_optimizer(t, tiles(c, STAGE_OPTIMIZER), c->stream));
+  STAGE("advance", network_advance(t, c->n, c->stream));
+  c->told.launches = n;
   return code;
 }
 
@@ -660,8 +686,9 @@ static void end_epoch(struct cohort *c, int place, struct cohort_event *event)
                                  .seconds = m->seconds};
   m->seconds = 0;
   m->ended = s->failed || epoch >= p->config.epochs;
+  range_end(&m->range);
   if (m->ended) return;
-  device_state_begin(s, &c->trials[place], epoch, s->step);
+  begin_epoch(c, place, epoch, s->step);
   c->changed = true;
 }
 
@@ -681,8 +708,12 @@ int cohort_advance(struct cohort *c, struct cohort_event *events, int max, int *
     }
     if (steps == 0) return 0;
     if (stop && __atomic_load_n(stop, __ATOMIC_RELAXED)) return error_set(e, ERROR_INTERRUPTED, "stopped");
+    range_push("members");
     if (c->changed) code = publish(c, e);
+    range_pop();
+    range_push("steps");
     if (!code) code = run_steps(c, steps < CHUNK_STEPS ? steps : CHUNK_STEPS, e);
+    range_pop();
   }
   return code;
 }
@@ -773,8 +804,11 @@ int cohort_restore(struct cohort *c, int id, const struct plan *p, uint64_t key,
     return error_set(e, ERROR_FAILED, "the kept state of trial %d is damaged, or another trial's", id);
   }
   const char *from = (const char *)block + sizeof head;
-  device_state_begin(&c->states[place], t, head.epoch, head.step);
-  if (head.ended) c->states[place].phase = DEVICE_IDLE;
+  begin_epoch(c, place, head.epoch, head.step);
+  if (head.ended) {
+    c->states[place].phase = DEVICE_IDLE;
+    range_end(&c->members[place].range);
+  }
   c->members[place].ended = head.ended != 0;
   code = CUDA(cudaMemcpyAsync(t->weights, from, part, cudaMemcpyHostToDevice, c->stream), e);
   if (!code) code = CUDA(cudaMemcpyAsync(t->moment2, from + part, part, cudaMemcpyHostToDevice, c->stream), e);

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "machine.h"
+#include "ranges.h"
 #include "study_record.h"
 
 enum { TICK_MS = 100, HEARTBEAT_MS = 10000 };
@@ -22,7 +23,8 @@ struct member {
   struct run_study *study;
   struct stored_trial trial;
   struct objective_cost cost;
-  double since; /* monotonic seconds at its start */
+  double since;   /* monotonic seconds at its start */
+  uint64_t range; /* its own (ranges.h) */
 };
 
 struct worker {
@@ -299,6 +301,7 @@ static void end_member(struct worker *w, struct member *m, enum outcome outcome,
   m->trial.wall_s = runner_now() - m->since;
   if (outcome == OUTCOME_ENDED && commit(w, m, e)) outcome = OUTCOME_ERROR;
   r->objective->remove(w->place, (int)(m - w->members));
+  range_end(&m->range);
   if (outcome == OUTCOME_ERROR) fail(r, e);
   pthread_mutex_lock(&r->lock);
   m->used = false;
@@ -331,6 +334,7 @@ static bool take(struct worker *w, struct job *job)
   m->trial = job->study->study.trials[job->number];
   m->trial.value = NAN;
   m->since = runner_now();
+  m->range = range_begin("%s, trial %d, place %d", job->study->title, job->number, (int)(m - w->members));
   m->used = true;
   if (++w->n == 1) __atomic_store_n(&w->stop, r->stopping, __ATOMIC_RELAXED); /* a timeout may have set it before */
   pthread_mutex_unlock(&r->lock);
@@ -468,6 +472,8 @@ static void *keeper_thread(void *context)
 static void watch(struct runner *r)
 {
   double now = runner_now();
+  for (int i = 0; i < r->n_studies; i++)
+    if (r->studies[i].study.ended && r->studies[i].study.done == r->studies[i].study.n) range_end(&r->studies[i].range);
   if (!r->stopping && r->signal && __atomic_load_n(r->signal, __ATOMIC_RELAXED)) stop_all(r);
   if (!r->stopping && r->x->time_limit_s > 0 && now - r->began >= r->x->time_limit_s) {
     r->time_is_up = true;
@@ -522,6 +528,7 @@ static int prepare(struct runner *r, struct error *e)
   for (int i = 0; i < r->n_studies; i++) {
     struct run_study *s = &r->studies[i];
     pthread_mutex_init(&s->commit, NULL);
+    s->range = range_begin("%s", s->title);
     s->taken = calloc((size_t)r->x->trials, sizeof *s->taken);
     if (!s->taken) return error_set(e, ERROR_MACHINE, "no memory for a study of %d trials", r->x->trials);
   }
@@ -578,6 +585,7 @@ int runner_run(struct runner *r, runner_tick tick, void *context, struct error *
   pthread_mutex_destroy(&r->lock);
 done:
   for (int i = 0; i < r->n_studies; i++) {
+    range_end(&r->studies[i].range);
     pthread_mutex_destroy(&r->studies[i].commit);
     free(r->studies[i].taken);
     r->studies[i].taken = NULL;

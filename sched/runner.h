@@ -30,6 +30,7 @@ struct run_study {
   bool *taken; /* [x->trials] a worker has it, or it has ended */
   int running;
   bool interrupted;       /* trials were begun that did not end */
+  uint64_t range;         /* its own (ranges.h) */
   pthread_mutex_t commit; /* one end at a time: which network is the best is decided in order */
 };
 

@@ -23,6 +23,12 @@ $(BUILD)/gpu/gsos: $(MAIN) $(BUILD)/libgsos.a $(BUILD)/link
 $(BUILD)/gpu/%: $(BUILD)/gpu/%.o $(BUILD)/libgsos.a $(BUILD)/link
 	$(CC) $(LDFLAGS) $(GPU_RPATH) -o $@ $(filter %.o %.a,$^) $(LIBS) $(LDLIBS) -lcmocka
 
+# What writes down the ranges that a profiler would show (tests/test_ranges.sh).
+$(BUILD)/gpu/nvtx_recorder.so: tests/nvtx/recorder.c $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(CUDA_HEADERS) $(CFLAGS) -fPIC -shared -o $@ $<
+GPU_PROGRAMS += $(BUILD)/gpu/nvtx_recorder.so
+
 ifeq ($(VARIANT),)
 tests: $(GPU_PROGRAMS)
 endif
