@@ -3,6 +3,7 @@
 # tests/nvtx/recorder.c; the objective is a function, so that nothing is trained.  What a cohort adds shows on a GPU alone
 # (tools/gpu_check.sh).  Needs BUILD/gpu/nvtx_recorder.so and, beside it, gsos, which are built where nvcc is.
 # Prints a line "ok NAME" or "not ok NAME" for each test, and ends with "N passed, N failed".
+# shellcheck disable=SC2016 # conditions are evaluated later
 # Not under a sanitizer: the recorder is not built there.
 set -u
 
