@@ -71,9 +71,9 @@ __global__ void step_advance(const device_trial *trials)
   }
   loss = warp_sum_double(loss);
   for (int step = 16; step > 0; step /= 2) hits += __shfl_xor_sync(0xffffffffu, hits, step);
-  __syncwarp();
+  __syncthreads(); /* the block is one warp; all have read the state */
   if (lane == 0) move_on(t, s, loss, hits);
-  __syncwarp();
+  __syncthreads();
   make_rows(t, s, lane);
 }
 
