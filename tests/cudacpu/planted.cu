@@ -45,6 +45,19 @@ KERNEL(read_write)
   out[g] = a[t];
 }
 
+KERNEL(read_by_all_written_by_one)
+{
+  INDICES;
+  __shared__ float a;
+  float x = 0;
+  if (t == 0) a = in[g];
+  __syncthreads();
+  if (t <= 32) x = a;     /* FAULT read_by_all_written_by_one */
+  if (t == 32) a = x + 1; /* FAULT read_by_all_written_by_one */
+  __syncthreads();
+  out[g] = x + a;
+}
+
 KERNEL(loop_without_second_barrier)
 {
   INDICES;
@@ -122,6 +135,16 @@ KERNEL(syncwarp_within_a_warp)
   out[g] = a[t ^ 16];
 }
 
+KERNEL(written_after_syncwarp)
+{
+  INDICES;
+  __shared__ float a[64];
+  a[t] = 0;
+  __syncwarp();
+  a[t] = in[g];      /* FAULT written_after_syncwarp */
+  out[g] = a[t ^ 1]; /* FAULT written_after_syncwarp */
+}
+
 KERNEL(shuffle_as_a_fence)
 {
   INDICES;
@@ -165,6 +188,26 @@ KERNEL(handed_on)
   out[g] = t == 2 ? a[blockIdx.x] : 0;
 }
 
+/* All read, lane 0 writes and reads, lane 1 writes after it: what lanes 2 to 31 read is long over. */
+KERNEL(handed_to_one)
+{
+  INDICES;
+  __shared__ float a[2];
+  float x = 0, y = 0;
+  if (t == 0) a[blockIdx.x] = in[g];
+  __syncwarp();
+  if (t < 32) x = a[blockIdx.x];
+  __syncwarp();
+  if (t == 0) {
+    a[blockIdx.x] = x + 1;
+    y = *(volatile float *)&a[blockIdx.x];
+  }
+  if (t < 2) __syncwarp(3);
+  if (t == 1) a[blockIdx.x] = x + 2;
+  __syncwarp();
+  out[g] = t < 32 ? a[blockIdx.x] + x + y : 0;
+}
+
 /* ----------------------------------------------------------------------------------------- global memory */
 
 KERNEL(two_blocks_one_word)
@@ -179,6 +222,15 @@ KERNEL(one_block_reads_what_another_writes)
   float x = out[127 - g]; /* FAULT one_block_reads_what_another_writes */
   __syncthreads();
   out[g] = x + 1; /* FAULT one_block_reads_what_another_writes */
+}
+
+KERNEL(one_block_writes_what_another_reads)
+{
+  INDICES;
+  if (blockIdx.x == 0)
+    out[128 + t] = out[t]; /* FAULT one_block_writes_what_another_reads */
+  else
+    out[t] = in[g]; /* FAULT one_block_writes_what_another_reads */
 }
 
 KERNEL(within_one_block)
@@ -538,18 +590,22 @@ KERNEL(crooked_matrix)
   X(write_read, SEEN(write_read, CUDACPU_RACE))                                                                        \
   X(write_barrier_read, RIGHT(write_barrier_read))                                                                     \
   X(read_write, SEEN(read_write, CUDACPU_RACE))                                                                        \
+  X(read_by_all_written_by_one, SEEN(read_by_all_written_by_one, CUDACPU_RACE))                                        \
   X(loop_without_second_barrier, SEEN(loop_without_second_barrier, CUDACPU_RACE))                                      \
   X(loop_with_both_barriers, RIGHT(loop_with_both_barriers))                                                           \
   X(in_a_template, SEEN(in_a_template, CUDACPU_RACE))                                                                  \
   X(dynamic_write_read, SEEN(dynamic_write_read, CUDACPU_RACE))                                                        \
   X(syncwarp_across_warps, SEEN(syncwarp_across_warps, CUDACPU_RACE))                                                  \
   X(syncwarp_within_a_warp, RIGHT(syncwarp_within_a_warp))                                                             \
+  X(written_after_syncwarp, SEEN(written_after_syncwarp, CUDACPU_RACE))                                                \
   X(shuffle_as_a_fence, SEEN(shuffle_as_a_fence, CUDACPU_RACE))                                                        \
   X(halves_apart, RIGHT(halves_apart))                                                                                 \
   X(halves_across, SEEN(halves_across, CUDACPU_RACE))                                                                  \
   X(handed_on, RIGHT(handed_on))                                                                                       \
+  X(handed_to_one, RIGHT(handed_to_one))                                                                               \
   X(two_blocks_one_word, SEEN(two_blocks_one_word, CUDACPU_RACE))                                                      \
   X(one_block_reads_what_another_writes, SEEN(one_block_reads_what_another_writes, CUDACPU_RACE))                      \
+  X(one_block_writes_what_another_reads, SEEN(one_block_writes_what_another_reads, CUDACPU_RACE))                      \
   X(within_one_block, RIGHT(within_one_block))                                                                         \
   X(global_write_read, SEEN(global_write_read, CUDACPU_RACE))                                                          \
   X(bytes_of_one_word, RIGHT(bytes_of_one_word))                                                                       \
