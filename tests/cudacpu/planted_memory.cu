@@ -219,10 +219,9 @@ KERNEL(one_block_reads_what_another_writes)
 KERNEL(one_block_writes_what_another_reads)
 {
   INDICES;
-  if (blockIdx.x == 0)
-    out[128 + t] = out[t]; /* FAULT one_block_writes_what_another_reads */
-  else
-    out[t] = in[g]; /* FAULT one_block_writes_what_another_reads */
+  if (blockIdx.x == 0) out[128 + t] = out[t]; /* FAULT one_block_writes_what_another_reads */
+  __syncthreads();
+  if (blockIdx.x == 1) out[t] = in[g]; /* FAULT one_block_writes_what_another_reads */
 }
 
 KERNEL(within_one_block)
