@@ -21,6 +21,8 @@
 #include "plan.h"
 #include "rng.h"
 
+#define TEST_MAY_USE __attribute__((unused))
+
 enum { STORED_IMAGES = 60 };
 
 struct net {
@@ -133,14 +135,14 @@ static int net_pieces(const struct device_trial *t, struct piece piece[40])
 }
 
 /* NaNs, or bytes of 255, everywhere. */
-static void net_poison(const struct net *n)
+TEST_MAY_USE static void net_poison(const struct net *n)
 {
   struct piece piece[40];
   int pieces = net_pieces(&n->t, piece);
   for (int i = 0; i < pieces; i++) assert_int_equal(cudaMemset(piece[i].at, 0xff, (size_t)piece[i].bytes), cudaSuccess);
 }
 
-static void assert_poisoned(const void *p, int64_t bytes, const char *what)
+TEST_MAY_USE static void assert_poisoned(const void *p, int64_t bytes, const char *what)
 {
   for (int64_t i = 0; i < bytes; i++)
     if (((const uint8_t *)p)[i] != 0xff) fail_msg("%s: written beyond the batch, byte %ld", what, (long)i);
@@ -245,7 +247,7 @@ struct net_limits {
 };
 
 /* A random one within the limits.  One in four has whole numbers for values; one in eight a batch of more than a tile. */
-static void net_random(struct net *n, struct rng *r, uint64_t seed, struct net_limits limits)
+TEST_MAY_USE static void net_random(struct net *n, struct rng *r, uint64_t seed, struct net_limits limits)
 {
   static const int kernels[] = {1, 3, 3, 3, 5, 5, 7};
   memset(n, 0, sizeof *n);
@@ -273,7 +275,7 @@ static void net_random(struct net *n, struct rng *r, uint64_t seed, struct net_l
 }
 
 /* Random weights, the padding zero, for the host and on the device; scale: of the weights of layer l about 1/√fan-in. */
-static void net_weights(struct net *n, struct rng *r)
+TEST_MAY_USE static void net_weights(struct net *n, struct rng *r)
 {
   n->weights = realloc(n->weights, (size_t)n->t.parameters * sizeof(float));
   for (int l = 0; l < n->t.layers + 2; l++) {
@@ -288,7 +290,7 @@ static void net_weights(struct net *n, struct rng *r)
 }
 
 /* A state in which the network is about to do a batch of n->count images, which are chosen at random. */
-static void net_batch(struct net *n, struct rng *r, enum device_phase phase)
+TEST_MAY_USE static void net_batch(struct net *n, struct rng *r, enum device_phase phase)
 {
   struct device_state s;
   device_state_begin(&s, &n->t, 0, draw(r, 0, 1000));
@@ -308,14 +310,14 @@ static struct device_state net_state(const struct net *n)
 
 /* ---- cohorts and stages ------------------------------------------------------------------------------------------------------ */
 
-enum stage {
-  STAGE_FORWARD,
-  STAGE_DENSE,
-  STAGE_LOSS,
-  STAGE_LOSS_BACKWARD,
-  STAGE_DENSE_BACKWARD,
-  STAGE_BACKWARD,
-  STAGE_OPTIMIZER
+enum kernel_stage {
+  KERNEL_FORWARD,
+  KERNEL_DENSE,
+  KERNEL_LOSS,
+  KERNEL_LOSS_BACKWARD,
+  KERNEL_DENSE_BACKWARD,
+  KERNEL_BACKWARD,
+  KERNEL_OPTIMIZER
 };
 
 struct cohort {
@@ -341,51 +343,51 @@ static void cohort_destroy(struct cohort *c)
   assert_int_equal(cudaFree(c->table), cudaSuccess);
 }
 
-static int stage_tiles(const struct device_trial *t, enum stage stage, int layer)
+static int stage_tiles(const struct device_trial *t, enum kernel_stage stage, int layer)
 {
-  if ((stage == STAGE_FORWARD || stage == STAGE_BACKWARD) && layer >= t->layers) return 0;
+  if ((stage == KERNEL_FORWARD || stage == KERNEL_BACKWARD) && layer >= t->layers) return 0;
   switch (stage) {
-  case STAGE_FORWARD:
+  case KERNEL_FORWARD:
     return network_tiles_forward(t, layer);
-  case STAGE_DENSE:
+  case KERNEL_DENSE:
     return network_tiles_dense(t);
-  case STAGE_LOSS:
+  case KERNEL_LOSS:
     return network_tiles_loss(t);
-  case STAGE_LOSS_BACKWARD:
+  case KERNEL_LOSS_BACKWARD:
     return network_tiles_loss_backward(t);
-  case STAGE_DENSE_BACKWARD:
+  case KERNEL_DENSE_BACKWARD:
     return network_tiles_dense_backward(t);
-  case STAGE_BACKWARD:
+  case KERNEL_BACKWARD:
     return network_tiles_backward(t, layer);
-  case STAGE_OPTIMIZER:
+  case KERNEL_OPTIMIZER:
     return network_tiles_optimizer(t);
   }
   return 0;
 }
 
-static int stage_launch(const struct cohort *c, struct device_tiles tiles, enum stage stage, int layer)
+static int stage_launch(const struct cohort *c, struct device_tiles tiles, enum kernel_stage stage, int layer)
 {
   switch (stage) {
-  case STAGE_FORWARD:
+  case KERNEL_FORWARD:
     return network_forward(c->table, tiles, layer, c->precision, stream);
-  case STAGE_DENSE:
+  case KERNEL_DENSE:
     return network_dense(c->table, tiles, c->precision, stream);
-  case STAGE_LOSS:
+  case KERNEL_LOSS:
     return network_loss(c->table, tiles, stream);
-  case STAGE_LOSS_BACKWARD:
+  case KERNEL_LOSS_BACKWARD:
     return network_loss_backward(c->table, tiles, c->precision, stream);
-  case STAGE_DENSE_BACKWARD:
+  case KERNEL_DENSE_BACKWARD:
     return network_dense_backward(c->table, tiles, c->precision, stream);
-  case STAGE_BACKWARD:
+  case KERNEL_BACKWARD:
     return network_backward(c->table, tiles, layer, c->precision, stream);
-  case STAGE_OPTIMIZER:
+  case KERNEL_OPTIMIZER:
     return network_optimizer(c->table, tiles, stream);
   }
   return -1;
 }
 
 /* One launch: the tiles of all members, and a few blocks more than there are tiles, whose part of the list is never written. */
-static void stage_run(const struct cohort *c, enum stage stage, int layer)
+static void stage_run(const struct cohort *c, enum kernel_stage stage, int layer)
 {
   int count = 0;
   for (int i = 0; i < c->n; i++) count += stage_tiles(&c->net[i]->t, stage, layer);
@@ -407,12 +409,28 @@ static void stage_run(const struct cohort *c, enum stage stage, int layer)
 }
 
 /* The same for one network. */
-static void stage_run_alone(const struct net *n, int precision, enum stage stage, int layer)
+TEST_MAY_USE static void stage_run_alone(const struct net *n, int precision, enum kernel_stage stage, int layer)
 {
   struct cohort c;
   cohort_make(&c, 1, &n, precision);
   stage_run(&c, stage, layer);
   cohort_destroy(&c);
+}
+
+/* One step of a cohort; without the optimiser, or its end, where not wanted. */
+TEST_MAY_USE static void step_run(const struct cohort *c, bool optimise, bool advance)
+{
+  for (int l = 0; l < c->layers; l++) stage_run(c, KERNEL_FORWARD, l);
+  stage_run(c, KERNEL_DENSE, 0);
+  stage_run(c, KERNEL_LOSS, 0);
+  stage_run(c, KERNEL_LOSS_BACKWARD, 0);
+  stage_run(c, KERNEL_DENSE_BACKWARD, 0);
+  for (int l = c->layers - 1; l >= 0; l--) stage_run(c, KERNEL_BACKWARD, l);
+  if (optimise) stage_run(c, KERNEL_OPTIMIZER, 0);
+  if (!advance) return;
+  assert_int_equal(network_advance(c->table, c->n, stream), cudaSuccess);
+  assert_int_equal(cudaStreamSynchronize(stream), cudaSuccess);
+  no_reports();
 }
 
 #endif

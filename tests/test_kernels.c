@@ -221,7 +221,7 @@ static void forward_case(struct net *n, struct rng *r, int precision, int layer)
   net_batch(n, r, draw(r, 0, 1) ? DEVICE_TRAIN : DEVICE_EVALUATE);
   struct device_state s = net_state(n);
   float *before = layer ? fill_map(n, r, layer - 1) : NULL;
-  stage_run_alone(n, precision, STAGE_FORWARD, layer);
+  stage_run_alone(n, precision, KERNEL_FORWARD, layer);
   int64_t all = (int64_t)n->t.batch * area * columns, used = (int64_t)n->count * area * columns;
   float *map = get_floats(c->map, all);
   uint8_t *argmax = get(c->argmax, all);
@@ -300,7 +300,7 @@ static void backward_case(struct net *n, struct rng *r, int precision, int layer
   for (int64_t i = 0; i < used; i++)
     argmax[i] = (uint8_t)(i % columns < c->filters ? draw(r, 0, 4) : DEVICE_POOL_MASKED);
   put(c->argmax, argmax, used);
-  stage_run_alone(n, precision, STAGE_BACKWARD, layer);
+  stage_run_alone(n, precision, KERNEL_BACKWARD, layer);
 
   int64_t pixels = (int64_t)c->in_height * c->in_width, data = layer ? n->count * pixels * c->in_channels : 0;
   struct wanted dx = wanted_make(data, taps * c->filters),
@@ -382,7 +382,7 @@ static void dense_case(struct net *n, struct rng *r, int precision)
   net_batch(n, r, draw(r, 0, 1) ? DEVICE_TRAIN : DEVICE_EVALUATE);
   struct device_state s = net_state(n);
   float *map = fill_map(n, r, layer - 1);
-  stage_run_alone(n, precision, STAGE_DENSE, 0);
+  stage_run_alone(n, precision, KERNEL_DENSE, 0);
   int64_t all = (int64_t)n->t.batch * m->columns, used = (int64_t)n->count * m->columns;
   float *hidden = get_floats(n->t.hidden, all);
   struct wanted w = wanted_make(used, n->plan.features + 1);
@@ -418,7 +418,7 @@ static void dense_backward_case(struct net *n, struct rng *r, int precision, int
   net_batch(n, r, DEVICE_TRAIN);
   float *x = which ? fill_activations(n, r, n->t.hidden, 1, m->rows, n->t.units) : fill_map(n, r, n->t.layers - 1);
   float *dy = fill(n, r, which ? n->t.logits : n->t.hidden_gradient, 1, m->columns, outputs, false);
-  stage_run_alone(n, precision, which ? STAGE_LOSS_BACKWARD : STAGE_DENSE_BACKWARD, 0);
+  stage_run_alone(n, precision, which ? KERNEL_LOSS_BACKWARD : KERNEL_DENSE_BACKWARD, 0);
 
   int64_t all = (int64_t)n->t.batch * m->rows, used = (int64_t)n->count * m->rows;
   double scale = n->plan.config.dropout_rate > 0 ? 1 / (1 - n->plan.config.dropout_rate) : 1;
@@ -469,7 +469,7 @@ static void loss_case(struct net *n, struct rng *r, int precision)
   net_batch(n, r, draw(r, 0, 1) ? DEVICE_TRAIN : DEVICE_EVALUATE);
   bool training = net_state(n).phase == DEVICE_TRAIN;
   float *hidden = fill_activations(n, r, n->t.hidden, 1, m->rows, n->t.units);
-  stage_run_alone(n, precision, STAGE_LOSS, 0);
+  stage_run_alone(n, precision, KERNEL_LOSS, 0);
   int64_t all = (int64_t)n->t.batch * m->columns, used = (int64_t)n->count * m->columns;
   float *logits = get_floats(n->t.logits, all), *losses = get_floats(n->t.losses, n->t.batch);
   int32_t *hits = get(n->t.hits, n->t.batch * (int64_t)sizeof *hits);
@@ -492,10 +492,13 @@ static void loss_case(struct net *n, struct rng *r, int precision)
     set(&loss, image, log(total) - (z[label] - z[best]), 1 + fabs(z[label]) + fabs(z[best]));
     for (int k = 0; k < m->columns; k++) {
       int64_t at = (int64_t)image * m->columns + k;
+      double p = k < classes ? exp(z[k] - z[best]) / total : 0, wrong = p - (k == label);
       if (k >= classes)
         check_zero(n, "logits", logits[at]);
+      else if (training)
+        set(&out, at, wrong / n->count, hypot(p, k == label) / n->count);
       else
-        set(&out, at, training ? (exp(z[k] - z[best]) / total - (k == label)) / n->count : z[k], 0);
+        set(&out, at, z[k], 0);
     }
   }
   bool whole = n->whole;
@@ -567,7 +570,7 @@ static void optimizer_case(struct net *n, struct rng *r, int precision)
       double g = 0, terms = 0;
       first[at] = padding ? 0 : 0.1f * draw_value(r, false);
       second[at] = padding ? 0 : 0.1f * draw_value(r, false);
-      if (t->adam) second[at] *= second[at];
+      if (t->adam && !padding) second[at] = 0.001f + second[at] * second[at]; /* the root of nearly 0 is all rounding */
       for (int k = 0; k < matrix->splits; k++) {
         float x = padding ? 0 : draw_value(r, false);
         partial[matrix->partial + k * size + i] = x;
@@ -590,7 +593,7 @@ static void optimizer_case(struct net *n, struct rng *r, int precision)
   put(t->partial, partial, partial_floats(t) * (int64_t)sizeof *partial);
   put(t->moment2, second, bytes);
   if (t->adam) put(t->moment1, first, bytes);
-  stage_run_alone(n, precision, STAGE_OPTIMIZER, 0);
+  stage_run_alone(n, precision, KERNEL_OPTIMIZER, 0);
   n->whole = false;
   float *weights = get_floats(t->weights, parameters), *moment2 = get_floats(t->moment2, parameters);
   check(n, "weights", precision, weights, &w);
