@@ -122,6 +122,21 @@ KERNEL(syncwarp_within_a_warp)
   out[g] = a[t ^ 16];
 }
 
+/* All read; then one reads again and writes. */
+KERNEL(read_by_all_changed_by_one)
+{
+  INDICES;
+  __shared__ float a[1];
+  if (t == 0) a[0] = in[g];
+  __syncthreads();
+  if (t >= 32) return;
+  float x = a[0];
+  __syncwarp();
+  if (t == 5) a[0] = a[0] + 1;
+  __syncwarp();
+  out[g] = x + a[0];
+}
+
 KERNEL(shuffle_as_a_fence)
 {
   INDICES;
@@ -544,6 +559,7 @@ KERNEL(crooked_matrix)
   X(dynamic_write_read, SEEN(dynamic_write_read, CUDACPU_RACE))                                                        \
   X(syncwarp_across_warps, SEEN(syncwarp_across_warps, CUDACPU_RACE))                                                  \
   X(syncwarp_within_a_warp, RIGHT(syncwarp_within_a_warp))                                                             \
+  X(read_by_all_changed_by_one, RIGHT(read_by_all_changed_by_one))                                                     \
   X(shuffle_as_a_fence, SEEN(shuffle_as_a_fence, CUDACPU_RACE))                                                        \
   X(halves_apart, RIGHT(halves_apart))                                                                                 \
   X(halves_across, SEEN(halves_across, CUDACPU_RACE))                                                                  \
