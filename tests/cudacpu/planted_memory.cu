@@ -137,6 +137,21 @@ KERNEL(written_after_syncwarp)
   out[g] = a[t ^ 1]; /* FAULT written_after_syncwarp */
 }
 
+/* All read; then one reads again and writes. */
+KERNEL(read_by_all_changed_by_one)
+{
+  INDICES;
+  __shared__ float a[1];
+  if (t == 0) a[0] = in[g];
+  __syncthreads();
+  if (t >= 32) return;
+  float x = a[0];
+  __syncwarp();
+  if (t == 5) a[0] = a[0] + 1;
+  __syncwarp();
+  out[g] = x + a[0];
+}
+
 KERNEL(shuffle_as_a_fence)
 {
   INDICES;
@@ -439,6 +454,7 @@ KERNEL(trap)
   SEEN(X, dynamic_write_read, CUDACPU_RACE)                                                                            \
   SEEN(X, syncwarp_across_warps, CUDACPU_RACE)                                                                         \
   RIGHT(X, syncwarp_within_a_warp)                                                                                     \
+  RIGHT(X, read_by_all_changed_by_one)                                                                                 \
   SEEN(X, written_after_syncwarp, CUDACPU_RACE)                                                                        \
   SEEN(X, shuffle_as_a_fence, CUDACPU_RACE)                                                                            \
   RIGHT(X, halves_apart)                                                                                               \
