@@ -88,6 +88,7 @@ $(BUILD)/%.o: %.cu
 	@mkdir -p $(@D)
 	$(NVCC) $(CPPFLAGS) $(NVCCFLAGS) -MMD -MP -c -o $@ $<
 
+# Objects come before the library: a kernel of the harness's takes the place of nvcc's.
 $(BUILD)/tests/%: $(BUILD)/tests/%.o $(HELPER) $(BUILD)/libgsos.a $(BUILD)/link
 	$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) $(filter %.a,$^) $(LIBS) $(LDLIBS) -lcmocka
 

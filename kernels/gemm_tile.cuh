@@ -25,7 +25,8 @@
 /* A row of 64 or 32 floats, and 4 more: rows begin in other banks, and float4 stays aligned. */
 enum { TILE_A_STRIDE = TILE_ROWS + 4, TILE_B_STRIDE = TILE_COLUMNS + 4 };
 
-union gemm_shared {
+/* Tensor cores load from addresses that 32 divides. */
+union alignas(32) gemm_shared {
   struct {
     float a[TILE_DEPTH][TILE_A_STRIDE];
     float b[TILE_DEPTH][TILE_B_STRIDE];

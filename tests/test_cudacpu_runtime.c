@@ -1,5 +1,6 @@
 /* CUDA on the CPU, the host's side: memory, streams, events, graphs, devices, limits, errors and planted faults. */
 #include <math.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -548,6 +549,39 @@ static void a_stream_belongs_to_its_device(void **state)
   assert_int_equal(read_word(p), 2);
 }
 
+/* Launches, waits and reads on a device of its own. */
+static void *use_a_device(void *device)
+{
+  cudaStream_t s;
+  uint32_t *p, x = 1;
+  int d = *(int *)device;
+  if (cudaSetDevice(d) || cudaStreamCreateWithFlags(&s, cudaStreamNonBlocking) || cudaMalloc((void **)&p, 256))
+    return "no device";
+  for (uint32_t round = 1; round <= 50; round++) {
+    if (cudaMemsetAsync(p, 0, 256, s)) return "no memset";
+    for (uint32_t i = 0; i < round; i++)
+      if (kernel("add_one", p, 64, s)) return "no launch";
+    if (cudaMemcpyAsync(&x, p + 63, sizeof x, cudaMemcpyDeviceToHost, s) || cudaStreamSynchronize(s)) return "no copy";
+    if (x != round) return "a wrong number";
+  }
+  return cudaFree(p) || cudaStreamDestroy(s) ? "not freed" : NULL;
+}
+
+static void threads_of_the_host_use_devices_side_by_side(void **state)
+{
+  (void)state;
+  pthread_t threads[4];
+  int devices[4] = {0, 1, 0, 1};
+  for (int i = 0; i < 4; i++) assert_int_equal(pthread_create(&threads[i], NULL, use_a_device, &devices[i]), 0);
+  for (int i = 0; i < 4; i++) {
+    void *wrong;
+    assert_int_equal(pthread_join(threads[i], &wrong), 0);
+    if (wrong) fail_msg("thread %d: %s", i, (char *)wrong);
+  }
+  assert_int_equal(cudacpu_counts().launches, 4 * 50 * 51 / 2);
+  assert_int_equal(cudacpu_counts().allocations, 0);
+}
+
 /* ------------------------------------------------------------------------------------- planted faults */
 
 static void the_nth_allocation_fails(void **state)
@@ -641,6 +675,7 @@ int main(void)
       cmocka_unit_test_setup(launches_beyond_the_limits_are_refused, fresh),
       cmocka_unit_test_setup(devices_are_what_the_test_says, fresh),
       cmocka_unit_test_setup(a_stream_belongs_to_its_device, fresh),
+      cmocka_unit_test_setup(threads_of_the_host_use_devices_side_by_side, fresh),
       cmocka_unit_test_setup(the_nth_allocation_fails, fresh),
       cmocka_unit_test_setup(a_launch_is_refused_once, fresh),
       cmocka_unit_test_setup(an_error_of_a_kernel_sticks_to_its_device, fresh),

@@ -12,8 +12,8 @@
  *                                     between: see knows[] in struct thread.  Shuffles and votes order nothing.
  *
  * Atomics race with other accesses, not with one another.  For the readers within a warp one cell keeps the last stamp of
- * all; so where __syncwarp with different partial masks orders some readers by one call and some by another, a report can
- * be false.  Blocks that hand results over within a launch (a counter and __threadfence) are reported, too.
+ * all, and forgets those that a later reader comes after; so where __syncwarp with different partial masks orders some
+ * readers by one call and some by another, a report can be false.  Blocks that hand results over within a launch (a counter and __threadfence) are reported, too.
  *
  * Static shared memory is the thread-local storage of the program.  Every other address is a thread's own stack, its
  * kernel's arguments, constants, pinned memory, or not a kernel's to touch. */
@@ -160,7 +160,11 @@ template <bool SHARED> static inline void read_cell(struct cell *c, uintptr_t a,
   else if (__builtin_expect(conflicts_with_write<SHARED>(c), 0))
     race(a, "reads", "writes", c->writer & WHO, c->write_epoch, c->write_pc, pc);
   if (c->read_epoch == epoch) {
-    if (c->read_warp == t->warp) {
+    if (c->read_warp == t->warp && t->stamp > c->read_stamp && readers_ordered(c)) { /* this read stands for them */
+      c->readers = 1u << t->lane;
+      c->read_stamp = t->stamp;
+      c->read_pc = relative(pc);
+    } else if (c->read_warp == t->warp) {
       c->readers |= 1u << t->lane;
       c->read_stamp = std::max(c->read_stamp, t->stamp);
     } else {
@@ -260,8 +264,8 @@ static inline bool read_again(struct cell *c)
   const struct thread *t = current;
   if (c->read_epoch != epoch || c->write_epoch == epoch) return false;
   if (c->read_warp == t->warp) {
+    if (t->stamp > c->read_stamp) return false; /* __syncwarp has been between */
     c->readers |= 1u << t->lane;
-    c->read_stamp = std::max(c->read_stamp, t->stamp);
   } else {
     c->read_warp = MANY;
   }
