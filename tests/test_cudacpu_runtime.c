@@ -470,6 +470,39 @@ static void mistakes_in_a_capture_are_errors(void **state)
   assert_int_equal(cudaStreamBeginCapture(NULL, cudaStreamCaptureModeGlobal), cudaErrorStreamCaptureUnsupported);
 }
 
+static void *wait_for(void *stream)
+{
+  void *q;
+  cudaError_t waited = cudaStreamSynchronize(stream), allocated = cudaMalloc(&q, 64);
+  if (!allocated) cudaFree(q);
+  return (void *)(intptr_t)(waited ? waited : allocated);
+}
+
+/* Calls waited for by another thread while this one captures: as the capture's mode says. */
+static void a_capture_of_its_thread_alone_leaves_other_threads_alone(void **state)
+{
+  static const struct {
+    enum cudaStreamCaptureMode mode;
+    cudaError_t others, end;
+  } cases[] = {{cudaStreamCaptureModeThreadLocal, cudaSuccess, cudaSuccess},
+               {cudaStreamCaptureModeGlobal, cudaErrorStreamCaptureUnsupported, cudaErrorStreamCaptureInvalidated}};
+  (void)state;
+  for (int i = 0; i < 2; i++) {
+    cudaStream_t s = stream_make(), other = stream_make();
+    uint32_t *p = device_words(64, 1);
+    cudaGraph_t graph;
+    pthread_t thread;
+    void *result;
+    OK(cudaStreamBeginCapture(s, cases[i].mode));
+    OK(kernel("twice", p, 64, s));
+    assert_int_equal(pthread_create(&thread, NULL, wait_for, other), 0);
+    pthread_join(thread, &result);
+    assert_int_equal((intptr_t)result, cases[i].others);
+    assert_int_equal(cudaStreamEndCapture(s, &graph), cases[i].end);
+    if (graph) OK(cudaGraphDestroy(graph));
+  }
+}
+
 /* ------------------------------------------------------------------------------------ limits and devices */
 
 static void launches_beyond_the_limits_are_refused(void **state)
@@ -672,6 +705,7 @@ int main(void)
       cmocka_unit_test_setup(a_captured_graph_runs_when_launched_as_often_as_launched, fresh),
       cmocka_unit_test_setup(a_graph_is_updated_with_other_arguments_not_with_other_kernels, fresh),
       cmocka_unit_test_setup(mistakes_in_a_capture_are_errors, fresh),
+      cmocka_unit_test_setup(a_capture_of_its_thread_alone_leaves_other_threads_alone, fresh),
       cmocka_unit_test_setup(launches_beyond_the_limits_are_refused, fresh),
       cmocka_unit_test_setup(devices_are_what_the_test_says, fresh),
       cmocka_unit_test_setup(a_stream_belongs_to_its_device, fresh),

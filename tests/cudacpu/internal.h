@@ -18,6 +18,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <thread>
 #include <vector>
 
 #include "cudacpu.h"
@@ -254,6 +255,7 @@ namespace cudacpu
 struct capture {
   struct CUstream_st *origin;
   enum cudaStreamCaptureMode mode;
+  std::thread::id thread; /* that began it */
   std::vector<struct node> nodes;
   bool spoilt;
 };
