@@ -231,6 +231,8 @@ int device_data_open(struct device_data **out, const struct dataset *d, int devi
   if (!code) code = upload_part(data, &d->train, 0, e);
   if (!code) code = upload_part(data, &d->validation, d->train.n, e);
   if (!code) code = upload_tables(data, n, e);
+  /* cudaMemcpy may return when it has read the host's memory; a cohort's stream does not wait for what is left */
+  if (!code) code = CUDA(cudaDeviceSynchronize(), e);
   if (code) {
     device_data_close(data);
     return error_prefix(e, "device %d, the data set of %.1f MiB", device, (double)(n * bytes) / 0x1p20);
