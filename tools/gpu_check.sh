@@ -95,7 +95,7 @@ limit_s=${LIMIT:-0}                           # this part's
 # A tool of the CUDA toolkit, wherever it may be.
 tool() {
   command -v "$1" 2>/dev/null && return
-  for path in /usr/local/cuda*/bin/"$1" /opt/cuda/bin/"$1" /opt/nvidia/nsight-compute/*/"$1" /usr/local/cuda*/compute-sanitizer/"$1"; do
+  for path in /usr/local/cuda*/bin/"$1" /opt/cuda/bin/"$1" /usr/local/nvidia/bin/"$1" /opt/nvidia/nsight-compute/*/"$1" /usr/local/cuda*/compute-sanitizer/"$1"; do
     [ -x "$path" ] && echo "$path" && return
   done
 }
