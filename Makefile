@@ -44,7 +44,9 @@ ifndef NVCC
 NVCC     := $(firstword $(shell command -v nvcc 2>/dev/null) $(wildcard /usr/local/cuda/bin/nvcc /opt/cuda/bin/nvcc))
 endif
 NVCCFLAGS = -O3 -g -std=c++17 -Xcompiler -Wall,-Wextra $(if $(WERROR),-Werror all-warnings) \
-            -gencode arch=compute_80,code=sm_80 -gencode arch=compute_90,code=[sm_90,compute_90]
+            -gencode arch=compute_80,code=sm_80 -gencode arch=compute_90,code=[sm_90,compute_90] $(NO_SPILLS)
+# A kernel whose registers do not suffice is an error.
+NO_SPILLS := -Xptxas -warn-spills,-Werror
 CUDA     := $(and $(NVCC),$(wildcard kernels/*.cu))
 KERNELS  := $(if $(CUDA),$(patsubst %.cu,$(BUILD)/%.o,$(wildcard kernels/*.cu)))
 ifdef CUDA
@@ -106,7 +108,7 @@ $(BUILD)/have-%: tools/setup.sh $(BUILD)/flags
 
 # ----------------------------------------------------------------------------------------- run and check
 
-.PHONY: quickstart tests test bench lint asan tsan ci
+.PHONY: quickstart tests test bench lint asan tsan kernel-report ci
 quickstart: gsos## builds, and runs configs/quickstart.ini
 	./gsos run configs/quickstart.ini
 
@@ -132,6 +134,9 @@ asan:## runs all tests under AddressSanitizer and UndefinedBehaviorSanitizer
 tsan:## runs all tests under ThreadSanitizer
 	$(MAKE) BUILD=build-tsan VARIANT='$(TSAN)' tests
 	sh tools/run_tests.sh build-tsan
+
+kernel-report:## registers, shared memory, spills and occupancy of each kernel; launches of a step (needs nvcc)
+	@sh tools/kernel_report.sh '$(NVCC)' $(NO_SPILLS)
 
 ci:## what is run before a change is taken: everything above, under two compilers
 	bash .ci/run
@@ -162,6 +167,6 @@ clean:## removes what was built; results stay
 
 help:## this list
 	@echo 'gsos: make TARGET'
-	@sed -n 's/^\([a-z]*\):[^#=]*## *\(.*\)/  \1|\2/p' Makefile | \
+	@sed -n 's/^\([a-z-]*\):[^#=]*## *\(.*\)/  \1|\2/p' Makefile | \
 	  while IFS='|' read -r target text; do printf '%-13s %s\n' "$$target" "$$text"; done
 	@echo 'Variables: CC CFLAGS LDFLAGS PREFIX DESTDIR, WERROR=1 (a warning is an error), BUILD (folder, build)'
