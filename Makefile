@@ -44,7 +44,9 @@ ifndef NVCC
 NVCC     := $(firstword $(shell command -v nvcc 2>/dev/null) $(wildcard /usr/local/cuda/bin/nvcc /opt/cuda/bin/nvcc))
 endif
 NVCCFLAGS = -O3 -g -std=c++17 -Xcompiler -Wall,-Wextra $(if $(WERROR),-Werror all-warnings) \
-            -gencode arch=compute_80,code=sm_80 -gencode arch=compute_90,code=[sm_90,compute_90]
+            -gencode arch=compute_80,code=sm_80 -gencode arch=compute_90,code=[sm_90,compute_90] $(NO_SPILLS)
+# A kernel whose registers do not suffice is an error.
+NO_SPILLS := -Xptxas -warn-spills,-Werror
 CUDA     := $(and $(NVCC),$(wildcard kernels/*.cu))
 KERNELS  := $(if $(CUDA),$(patsubst %.cu,$(BUILD)/%.o,$(wildcard kernels/*.cu)))
 ifdef CUDA
@@ -113,7 +115,7 @@ $(BUILD)/have-%: tools/setup.sh $(BUILD)/flags
 
 # ----------------------------------------------------------------------------------------- run and check
 
-.PHONY: quickstart tests test bench roofline lint asan tsan ci
+.PHONY: quickstart tests test bench roofline kernel-report lint asan tsan ci
 quickstart: gsos## builds, and runs configs/quickstart.ini
 	./gsos run configs/quickstart.ini
 
@@ -143,6 +145,9 @@ asan:## runs the tests under AddressSanitizer and UndefinedBehaviorSanitizer
 tsan:## runs the tests under ThreadSanitizer
 	$(MAKE) BUILD=build-tsan VARIANT='$(TSAN)' tests
 	KILLS=5 sh tools/run_tests.sh build-tsan sanitized
+
+kernel-report:## registers, shared memory, spills and occupancy of each kernel; launches of a step (needs nvcc)
+	@sh tools/kernel_report.sh '$(NVCC)' $(NO_SPILLS)
 
 ci:## what is run before a change is taken: everything above, under two compilers
 	bash .ci/run

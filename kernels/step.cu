@@ -7,6 +7,8 @@
 #include "network.h"
 #include "random.cuh"
 
+enum { STEP_THREADS = 32, INITIALISE_THREADS = 256 };
+
 /* Rows of the batch that the state says, in the data set. */
 __device__ void make_rows(const device_trial *t, const device_state *s, int lane)
 {
@@ -57,7 +59,7 @@ __device__ void move_on(const device_trial *t, device_state *s, double loss, int
     s->count = images - s->begin < t->batch ? images - s->begin : t->batch;
 }
 
-__global__ void step_advance(const device_trial *trials)
+__global__ void __launch_bounds__(STEP_THREADS) step_advance(const device_trial *trials)
 {
   const device_trial *t = &trials[blockIdx.x];
   device_state *s = t->state;
@@ -77,7 +79,7 @@ __global__ void step_advance(const device_trial *trials)
   make_rows(t, s, lane);
 }
 
-__global__ void step_rows(const device_trial *trials)
+__global__ void __launch_bounds__(STEP_THREADS) step_rows(const device_trial *trials)
 {
   const device_trial *t = &trials[blockIdx.x];
   if (t->state->phase != DEVICE_IDLE) make_rows(t, t->state, (int)threadIdx.x);
@@ -115,7 +117,7 @@ __device__ int64_t fan_in(const device_trial *t, int layer)
 }
 
 /* Uniform in ±√(6 / fan_in), element by element of the logical tensor; everything else 0. */
-__global__ void step_initialise(const device_trial *trials, int index)
+__global__ void __launch_bounds__(INITIALISE_THREADS) step_initialise(const device_trial *trials, int index)
 {
   const device_trial *t = &trials[index];
   for (int64_t i = (int64_t)blockIdx.x * blockDim.x + threadIdx.x; i < t->parameters;
@@ -144,17 +146,17 @@ __global__ void step_initialise(const device_trial *trials, int index)
 
 int network_advance(const device_trial *trials, int n, void *stream)
 {
-  return launch(step_advance, dim3(n), dim3(32), 0, (cudaStream_t)stream, trials);
+  return launch(step_advance, dim3(n), dim3(STEP_THREADS), 0, (cudaStream_t)stream, trials);
 }
 
 int network_rows(const device_trial *trials, int n, void *stream)
 {
-  return launch(step_rows, dim3(n), dim3(32), 0, (cudaStream_t)stream, trials);
+  return launch(step_rows, dim3(n), dim3(STEP_THREADS), 0, (cudaStream_t)stream, trials);
 }
 
 int network_initialise(const device_trial *trials, int index, int64_t parameters, void *stream)
 {
-  int64_t blocks = (parameters + 255) / 256;
-  return launch(step_initialise, dim3((unsigned)(blocks < 1024 ? blocks : 1024)), dim3(256), 0, (cudaStream_t)stream,
-                trials, index);
+  int64_t blocks = (parameters + INITIALISE_THREADS - 1) / INITIALISE_THREADS;
+  return launch(step_initialise, dim3((unsigned)(blocks < 1024 ? blocks : 1024)), dim3(INITIALISE_THREADS), 0,
+                (cudaStream_t)stream, trials, index);
 }

@@ -91,7 +91,7 @@ static void *get(const void *device, int64_t bytes)
   return p;
 }
 
-static float *get_floats(const float *device, int64_t count)
+TEST_MAY_USE static float *get_floats(const float *device, int64_t count)
 {
   return get(device, count * (int64_t)sizeof(float));
 }
@@ -312,7 +312,7 @@ TEST_MAY_USE static void net_batch(struct net *n, struct rng *r, enum device_pha
   put(n->t.rows, n->rows, n->count * (int64_t)sizeof *n->rows);
 }
 
-static struct device_state net_state(const struct net *n)
+TEST_MAY_USE static struct device_state net_state(const struct net *n)
 {
   struct device_state s;
   assert_int_equal(cudaMemcpy(&s, n->t.state, sizeof s, cudaMemcpyDeviceToHost), cudaSuccess);
