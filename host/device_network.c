@@ -41,6 +41,7 @@ static void make_layers(struct device_trial *t, const struct plan *p)
     d->matrix.rows = d->in_channels * s->kernel * s->kernel;
     d->matrix.columns = filters;
     d->matrix.splits = network_splits(d, c->batch_size);
+    network_divisors(d);
   }
   const struct conv_shape *last = &p->conv[t->layers - 1];
   t->features = filters * last->pool_height * last->pool_width;

@@ -21,10 +21,12 @@ struct conv_pixels {
   static constexpr bool along_depth = true;
   const float *x;
   int channels, height, width, kernel, depth;
+  device_divisor by_channels, by_kernel;
   int y[2], left[2];     /* of the kernel's corner */
   const float *image[2]; /* nullptr: no such row */
   __device__ conv_pixels(const device_conv &c, const float *map, int windows, int first)
-      : x(map), channels(c.in_channels), height(c.in_height), width(c.in_width), kernel(c.kernel), depth(c.matrix.rows)
+      : x(map), channels(c.in_channels), height(c.in_height), width(c.in_width), kernel(c.kernel), depth(c.matrix.rows),
+        by_channels(c.by_channels), by_kernel(c.by_kernel)
   {
     UNROLL
     for (int i = 0; i < 2; i++) {
@@ -37,15 +39,15 @@ struct conv_pixels {
   }
   __device__ float4 fetch(int which, int k) const
   {
-    int tap = k / channels, channel = k - tap * channels;
-    int row = y[which] + tap / kernel, column = left[which] + tap % kernel;
+    int tap = divide(k, by_channels), channel = k - tap * channels;
+    int down = divide(tap, by_kernel), row = y[which] + down, column = left[which] + tap - down * kernel;
     bool inside = image[which] && k < depth && row >= 0 && row < height && column >= 0 && column < width;
     return inside ? load4(image[which] + ((int64_t)row * width + column) * channels + channel) : zero4();
   }
 };
 
 template <bool tf32>
-__global__ void __launch_bounds__(TILE_THREADS)
+__global__ void __launch_bounds__(TILE_THREADS, tf32 ? TILE_BLOCKS_WIDE : TILE_BLOCKS)
     conv2d_forward(const device_trial *trials, device_tiles tiles, int layer)
 {
   __shared__ gemm_shared shared;
@@ -73,10 +75,12 @@ struct conv_gradients {
   const float *gradient;
   const uint8_t *argmax;
   int filters, kernel, stride, pool_height, pool_width, depth;
+  device_divisor by_filters, by_kernel, by_stride;
   int y[2], x[2], image[2]; /* image: in windows; negative: no such row */
   __device__ conv_gradients(const device_conv &c, int pixels, int first)
       : gradient(c.gradient), argmax(c.argmax), filters(c.matrix.columns), kernel(c.kernel), stride(c.stride),
-        pool_height(c.pool_height), pool_width(c.pool_width), depth(c.kernel * c.kernel * c.matrix.columns)
+        pool_height(c.pool_height), pool_width(c.pool_width), depth(c.kernel * c.kernel * c.matrix.columns),
+        by_filters(c.by_columns), by_kernel(c.by_kernel), by_stride(c.by_stride)
   {
     UNROLL
     for (int i = 0; i < 2; i++) {
@@ -89,13 +93,13 @@ struct conv_gradients {
   }
   __device__ float4 fetch(int which, int k) const
   {
-    int tap = k / filters, filter = k - tap * filters;
-    int down = y[which] - tap / kernel, right = x[which] - tap % kernel;
+    int tap = divide(k, by_filters), filter = k - tap * filters, tap_row = divide(tap, by_kernel);
+    int down = y[which] - tap_row, right = x[which] - (tap - tap_row * kernel);
     if (image[which] < 0 || k >= depth || down < 0 || right < 0) return zero4();
-    int row = down / stride, column = right / stride;
+    int row = divide(down, by_stride), column = divide(right, by_stride);
     if (row * stride != down || column * stride != right) return zero4();
-    if (row / 2 >= pool_height || column / 2 >= pool_width) return zero4();
-    int64_t at = (int64_t)(image[which] + row / 2 * pool_width + column / 2) * filters + filter;
+    if (row >> 1 >= pool_height || column >> 1 >= pool_width) return zero4();
+    int64_t at = (int64_t)(image[which] + (row >> 1) * pool_width + (column >> 1)) * filters + filter;
     return unpool(gradient, argmax, at, (row & 1) * 2 + (column & 1));
   }
 };
@@ -105,15 +109,16 @@ struct conv_weights_transposed {
   static constexpr bool along_depth = true;
   const float *w;
   int channels, filters, column, depth;
+  device_divisor by_filters;
   __device__ conv_weights_transposed(const device_conv &c, const float *w_, int first)
       : w(w_), channels(c.in_channels), filters(c.matrix.columns), column(first + fetch_column<true>()),
-        depth(column < c.in_channels ? c.kernel * c.kernel * c.matrix.columns : 0)
+        depth(column < c.in_channels ? c.kernel * c.kernel * c.matrix.columns : 0), by_filters(c.by_columns)
   {
   }
   __device__ float4 fetch(int k) const
   {
     if (k >= depth) return zero4();
-    int tap = k / filters, filter = k - tap * filters;
+    int tap = divide(k, by_filters), filter = k - tap * filters;
     return load4(w + ((int64_t)tap * channels + column) * filters + filter);
   }
 };
@@ -139,10 +144,10 @@ struct conv_pixels_by_channel {
   }
   __device__ float4 fetch(int which, int k) const
   {
-    int window = begin + k / 4;
+    int window = begin + (k >> 2);
     if (window >= end || kind[which] == 2) return zero4();
     if (kind[which] == 1) return make_float4(1, 0, 0, 0);
-    window_pixel p(c, window, k % 4);
+    window_pixel p(c, window, k & 3);
     int row = p.y * c.stride + down[which], column = p.x * c.stride + right[which];
     if (row < 0 || row >= c.in_height || column < 0 || column >= c.in_width) return zero4();
     return load4(map + (((int64_t)p.image * c.in_height + row) * c.in_width + column) * c.in_channels + channel[which]);
@@ -166,7 +171,7 @@ __device__ void data_gradient_tile(const device_trial *t, int layer, int first, 
 
 /* Tiles: first those of the data gradient, then, part by part, those of the weights'. */
 template <bool tf32>
-__global__ void __launch_bounds__(TILE_THREADS)
+__global__ void __launch_bounds__(TILE_THREADS, TILE_BLOCKS_WIDE)
     conv2d_backward(const device_trial *trials, device_tiles tiles, int layer)
 {
   __shared__ gemm_shared shared;
@@ -207,6 +212,24 @@ int network_tiles_forward(const struct device_trial *t, int layer)
 {
   const device_conv c = t->conv[layer];
   return divide_up(4 * t->batch * c.pool_height * c.pool_width, TILE_ROWS) * divide_up(c.matrix.columns, TILE_COLUMNS);
+}
+
+static device_divisor divisor(int by)
+{
+  uint32_t shift = 0;
+  while ((uint64_t)1 << shift < (uint64_t)by) shift++;
+  return {(uint32_t)((((uint64_t)1 << shift) - (uint64_t)by) * ((uint64_t)1 << 32) / (uint64_t)by + 1), shift};
+}
+
+void network_divisors(struct device_conv *c)
+{
+  c->by_area = divisor(c->pool_height * c->pool_width);
+  c->by_width = divisor(c->pool_width);
+  c->by_channels = divisor(c->in_channels);
+  c->by_columns = divisor(c->matrix.columns);
+  c->by_taps = divisor(c->kernel * c->kernel);
+  c->by_kernel = divisor(c->kernel);
+  c->by_stride = divisor(c->stride);
 }
 
 /* About 128 windows a part, which is 512 deep: enough to be worth a block, few enough that 14×14 maps of 32 images make 13 parts. */

@@ -23,11 +23,13 @@ __device__ __forceinline__ const uint8_t *image_at(const device_trial *t, int n)
 struct byte_pixels {
   static constexpr bool along_depth = true;
   const device_trial *t;
-  int kernel, depth, height, width, channels;
+  int kernel, taps, depth, height, width, channels;
+  device_divisor by_taps, by_kernel;
   int y[2], x[2];
   const uint8_t *image[2];
   __device__ byte_pixels(const device_trial *t_, const device_conv &c, int windows, int first)
-      : t(t_), kernel(c.kernel), depth(c.matrix.rows), height(c.in_height), width(c.in_width), channels(c.in_channels)
+      : t(t_), kernel(c.kernel), taps(c.kernel * c.kernel), depth(c.matrix.rows), height(c.in_height),
+        width(c.in_width), channels(c.in_channels), by_taps(c.by_taps), by_kernel(c.by_kernel)
   {
     UNROLL
     for (int i = 0; i < 2; i++) {
@@ -40,8 +42,8 @@ struct byte_pixels {
   }
   __device__ float one(int which, int k) const
   {
-    int taps = kernel * kernel, channel = k / taps, tap = k - channel * taps;
-    int row = y[which] + tap / kernel, column = x[which] + tap % kernel;
+    int channel = divide(k, by_taps), tap = k - channel * taps, down = divide(tap, by_kernel);
+    int row = y[which] + down, column = x[which] + tap - down * kernel;
     if (k >= depth || row < 0 || row >= height || column < 0 || column >= width) return 0;
     return normalised(t, image[which][(row * width + column) * channels + channel], channel);
   }
@@ -52,7 +54,8 @@ struct byte_pixels {
   }
 };
 
-__global__ void __launch_bounds__(TILE_THREADS) conv2d_first_forward(const device_trial *trials, device_tiles tiles)
+__global__ void __launch_bounds__(TILE_THREADS, TILE_BLOCKS_WIDE)
+    conv2d_first_forward(const device_trial *trials, device_tiles tiles)
 {
   __shared__ gemm_shared shared;
   const device_trial *t;
@@ -71,44 +74,51 @@ __global__ void __launch_bounds__(TILE_THREADS) conv2d_first_forward(const devic
   store_window(t, 0, first / 4 + tile_row(), column + 4 * tile_column(), windows, sum);
 }
 
-/* A: (channel, tap) × the pixels of windows begin ... end - 1, four a window, and a row of ones. */
+/* A: (channel, tap) × the pixels of windows begin ... end - 1, four a window, and a row of ones.  Both of a thread's places have the same
+ * four rows, so what they are is computed once. */
 struct byte_pixels_by_tap {
   static constexpr bool along_depth = false;
+  static constexpr int ONES = 1 << 30, NOTHING = 1 << 29;
   const device_trial *t;
-  const device_conv &c;
+  const device_conv c;
   int begin, end;
-  int row[2]; /* of the matrix */
+  int tap[4];    /* of a row: channel << 16 | kh << 8 | kw; or one of the above */
+  int offset[4]; /* in bytes, from the kernel's corner */
   __device__ byte_pixels_by_tap(const device_trial *t_, const device_conv &c_, int begin_, int end_, int first)
-      : t(t_), c(c_), begin(begin_), end(end_), row{first + fetch_row<false>(0), first + fetch_row<false>(1)}
+      : t(t_), c(c_), begin(begin_), end(end_)
   {
+    static_assert(TILE_THREADS % (TILE_ROWS / 4) == 0, "the same rows at both places");
+    UNROLL
+    for (int i = 0; i < 4; i++) {
+      int m = first + fetch_row<false>(0) + i, channel = divide(m, c.by_taps), rest = m - channel * c.kernel * c.kernel;
+      int down = divide(rest, c.by_kernel), right = rest - down * c.kernel;
+      tap[i] = m < c.matrix.rows ? channel << 16 | down << 8 | right : m == c.matrix.rows ? ONES : NOTHING;
+      offset[i] = (down * c.in_width + right) * c.in_channels + channel;
+    }
   }
-  /* y, x: of the kernel's corner. */
-  __device__ float one(const uint8_t *image, int y, int x, int m) const
+  /* corner: the byte of y, x, the kernel's corner, which may be outside. */
+  __device__ float one(const uint8_t *image, int corner, int y, int x, int i) const
   {
-    if (m >= c.matrix.rows) return m == c.matrix.rows ? 1 : 0;
-    int taps = c.kernel * c.kernel, channel = m / taps, tap = m - channel * taps;
-    y += tap / c.kernel;
-    x += tap % c.kernel;
+    if (tap[i] >= NOTHING) return tap[i] == ONES ? 1 : 0;
+    y += tap[i] >> 8 & 255;
+    x += tap[i] & 255;
     if (y < 0 || y >= c.in_height || x < 0 || x >= c.in_width) return 0;
-    return normalised(t, image[(y * c.in_width + x) * c.in_channels + channel], channel);
+    return normalised(t, image[corner + offset[i]], tap[i] >> 16);
   }
-  __device__ float4 fetch(int which, int k) const
+  __device__ float4 fetch(int, int k) const
   {
-    int window = begin + k / 4, m = row[which];
-    if (window >= end || m > c.matrix.rows) return zero4();
-    window_pixel p(c, window, k % 4);
+    int window = begin + (k >> 2);
+    if (window >= end || tap[0] == NOTHING) return zero4();
+    window_pixel p(c, window, k & 3);
     const uint8_t *image = image_at(t, p.image);
-    int y = p.y * c.stride - c.pad, x = p.x * c.stride - c.pad;
-    float4 v;
-    v.x = one(image, y, x, m);
-    v.y = one(image, y, x, m + 1);
-    v.z = one(image, y, x, m + 2);
-    v.w = one(image, y, x, m + 3);
-    return v;
+    int y = p.y * c.stride - c.pad, x = p.x * c.stride - c.pad, corner = (y * c.in_width + x) * c.in_channels;
+    return make_float4(one(image, corner, y, x, 0), one(image, corner, y, x, 1), one(image, corner, y, x, 2),
+                       one(image, corner, y, x, 3));
   }
 };
 
-__global__ void __launch_bounds__(TILE_THREADS) conv2d_first_backward(const device_trial *trials, device_tiles tiles)
+__global__ void __launch_bounds__(TILE_THREADS, TILE_BLOCKS_WIDE)
+    conv2d_first_backward(const device_trial *trials, device_tiles tiles)
 {
   __shared__ gemm_shared shared;
   const device_trial *t;

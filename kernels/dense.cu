@@ -12,7 +12,8 @@
 /* ---- first layer, forward -------------------------------------------------------------------------------------------------- */
 
 template <bool tf32>
-__global__ void __launch_bounds__(TILE_THREADS) dense_forward(const device_trial *trials, device_tiles tiles)
+__global__ void __launch_bounds__(TILE_THREADS, tf32 ? TILE_BLOCKS_WIDE : TILE_BLOCKS)
+    dense_forward(const device_trial *trials, device_tiles tiles)
 {
   __shared__ gemm_shared shared;
   const device_trial *t;
@@ -160,7 +161,8 @@ __device__ void dense_gradients(const device_trial *t, const device_matrix m, co
 }
 
 template <bool tf32>
-__global__ void __launch_bounds__(TILE_THREADS) dense_loss_backward(const device_trial *trials, device_tiles tiles)
+__global__ void __launch_bounds__(TILE_THREADS, tf32 ? TILE_BLOCKS_WIDE : TILE_BLOCKS)
+    dense_loss_backward(const device_trial *trials, device_tiles tiles)
 {
   __shared__ gemm_shared shared;
   const device_trial *t;
@@ -170,7 +172,8 @@ __global__ void __launch_bounds__(TILE_THREADS) dense_loss_backward(const device
 }
 
 template <bool tf32>
-__global__ void __launch_bounds__(TILE_THREADS) dense_backward(const device_trial *trials, device_tiles tiles)
+__global__ void __launch_bounds__(TILE_THREADS, tf32 ? TILE_BLOCKS_WIDE : TILE_BLOCKS)
+    dense_backward(const device_trial *trials, device_tiles tiles)
 {
   __shared__ gemm_shared shared;
   const device_trial *t;

@@ -25,6 +25,10 @@
 /* A row of 64 or 32 floats, and 4 more: rows begin in other banks, and float4 stays aligned. */
 enum { TILE_A_STRIDE = TILE_ROWS + 4, TILE_B_STRIDE = TILE_COLUMNS + 4 };
 
+/* Blocks that a multiprocessor holds at least: 96 registers a thread in FP32; tensor cores and the more
+ * complicated operands want 128. */
+enum { TILE_BLOCKS = 5, TILE_BLOCKS_WIDE = 4 };
+
 /* Tensor cores load from addresses that 32 divides. */
 union alignas(32) gemm_shared {
   struct {
@@ -259,6 +263,11 @@ __device__ __forceinline__ void store_partial(const device_trial *t, const devic
     if (row <= m.rows)
       *(float4 *)(to + (int64_t)row * m.columns) = make_float4(sum[i][0], sum[i][1], sum[i][2], sum[i][3]);
   }
+}
+
+__device__ __forceinline__ int divide(int n, device_divisor by)
+{
+  return (int)((__umulhi((uint32_t)n, by.multiplier) + (uint32_t)n) >> by.shift);
 }
 
 static inline __host__ __device__ int divide_up(int n, int by)

@@ -12,10 +12,10 @@ struct window_pixel {
   __device__ window_pixel(const device_conv &c, int window, int pixel)
   {
     int area = c.pool_height * c.pool_width;
-    image = window / area;
-    int place = window - image * area, row = place / c.pool_width;
-    y = 2 * row + pixel / 2;
-    x = 2 * (place - row * c.pool_width) + pixel % 2;
+    image = divide(window, c.by_area);
+    int place = window - image * area, row = divide(place, c.by_width);
+    y = 2 * row + (pixel >> 1);
+    x = 2 * (place - row * c.pool_width) + (pixel & 1);
   }
 };
 
@@ -59,7 +59,7 @@ __device__ __forceinline__ void store_window(const device_trial *t, int layer, i
     value[j] = best;
   }
   if (layer == t->layers - 1 && t->dropout_threshold > 0 && t->state->phase == DEVICE_TRAIN) {
-    int area = c.pool_height * c.pool_width, image = window / area, place = window - image * area;
+    int area = c.pool_height * c.pool_width, image = divide(window, c.by_area), place = window - image * area;
     UNROLL
     for (int j = 0; j < 4; j++)
       if (filter + j < c.filters)
@@ -92,8 +92,8 @@ struct window_gradients {
   }
   __device__ float4 fetch(int k) const
   {
-    int window = begin + k / 4;
-    return window < end ? unpool(gradient, argmax, (int64_t)window * columns, k % 4) : zero4();
+    int window = begin + (k >> 2);
+    return window < end ? unpool(gradient, argmax, (int64_t)window * columns, k & 3) : zero4();
   }
 };
 

@@ -633,6 +633,26 @@ static void optimisers_are_those_of_a_loop(void **state)
   sweep(optimizer_case, one_layer, DEVICE_FP32 + 1);
 }
 
+/* ---- divisions -------------------------------------------------------------------------------------------------------------- */
+
+static void divisors_divide_exactly(void **state)
+{
+  (void)state;
+  struct rng r = test_rng(first_seed());
+  for (int i = 0; i < 20000; i++) {
+    uint32_t by = i < 1000 ? (uint32_t)i + 1 : 1 + (rng_word(&r) >> draw(&r, 2, 31));
+    struct device_conv c = {.pool_height = 1, .pool_width = (int)by, .in_channels = 1, .kernel = 1, .stride = 1};
+    c.matrix.columns = 8;
+    network_divisors(&c);
+    uint32_t multiple = (0x7fffffffu - 1) / by * by;
+    const uint32_t n[] = {0, by - 1, by, multiple - 1, multiple, 0x7fffffffu, rng_word(&r) >> draw(&r, 1, 30)};
+    for (size_t k = 0; k < sizeof n / sizeof *n; k++) {
+      uint32_t high = (uint32_t)((uint64_t)n[k] * c.by_width.multiplier >> 32);
+      assert_int_equal((high + n[k]) >> c.by_width.shift, n[k] / by);
+    }
+  }
+}
+
 int main(void)
 {
   const struct CMUnitTest tests[] = {
@@ -645,6 +665,7 @@ int main(void)
       cmocka_unit_test_setup(gradients_of_later_convolutions_are_those_of_a_loop, fresh_machine),
       cmocka_unit_test_setup(gradients_of_the_first_convolution_are_those_of_a_loop, fresh_machine),
       cmocka_unit_test_setup(optimisers_are_those_of_a_loop, fresh_machine),
+      cmocka_unit_test(divisors_divide_exactly),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
