@@ -24,7 +24,7 @@ WARN              = -Wall -Wextra $(if $(WERROR),-Werror)
 override CFLAGS   = -std=gnu11 $(OPT) $(WARN) -pthread -fno-strict-aliasing $(VARIANT) $(USER_CFLAGS)
 override LDFLAGS  = -pthread $(VARIANT) $(USER_LDFLAGS)
 # libgomp is oneDNN's OpenMP, which the trainer tells to use one thread.
-LIBS             := -ldnnl -lgomp -liniparser -lsqlite3 -lcjson -ljpeg -lpng -lz -lm
+LIBS             := -ldnnl -lgomp -llapacke -lopenblas -lnlopt -liniparser -lsqlite3 -lcjson -ljpeg -lpng -lz -lm
 
 HOST   := $(patsubst %.c,$(BUILD)/%.o,$(wildcard host/*.c))
 SCHED  := $(patsubst %.c,$(BUILD)/%.o,$(filter-out sched/main.c,$(wildcard sched/*.c)))
@@ -38,6 +38,7 @@ all: gsos## builds ./gsos (this is what plain `make` does)
 
 # ISA variants of the CPU trainer's own loops (see host/cpu_loops.c) are added here.
 -include host/cpu_loops.mk
+-include host/gp_loops.mk
 
 # CUDA, where there is a compiler for it and something to compile.  sm_90 also as PTX, for what comes after it.
 ifndef NVCC
@@ -116,7 +117,7 @@ $(BUILD)/have-%: tools/setup.sh $(BUILD)/flags
 
 # ----------------------------------------------------------------------------------------- run and check
 
-.PHONY: quickstart tests test bench roofline kernel-report lint asan tsan ci
+.PHONY: quickstart tests test bench bench-search roofline kernel-report lint asan tsan ci
 quickstart: gsos## builds, and runs configs/quickstart.ini
 	./gsos run configs/quickstart.ini
 
@@ -126,7 +127,11 @@ test: tests## builds and runs all tests
 	sh tools/run_tests.sh $(BUILD)
 
 bench: $(BENCH)## builds and runs the benchmarks; in detail with V=--verbose
-	@for b in $(BENCH); do echo "== $${b##*/}"; $$b $(V) || exit 1; done
+	@for b in $(filter-out %/bench_search,$(BENCH)); do echo "== $${b##*/}"; $$b $(V) || exit 1; done
+
+# With --form dev for work on the samplers (tests/bench_search.c).
+bench-search: $(BUILD)/tests/bench_search## how well samplers search, beside Optuna's; some minutes
+	$< --compare tests/search_optuna.csv --output $(BUILD) $(V)
 
 INI      ?= configs/quickstart.ini
 roofline: $(BUILD)/tools/roofline## what a training step costs on a GPU at least (INI=FILE.ini, SETTINGS='--set ...')

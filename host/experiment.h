@@ -17,6 +17,7 @@
 
 enum { STRATEGIES_MAX = 8, ENQUEUE_MAX = 64 };
 enum history_kind { HISTORY_DEFAULT, HISTORY_GROUP, HISTORY_ALL };
+enum gp_history { GP_HISTORY_ALL, GP_HISTORY_GROUP };
 
 /* A configuration to try first ([enqueue]): given values; the others stay at the defaults. */
 struct enqueued {
@@ -51,7 +52,8 @@ struct experiment {
   struct groups groups;
   /* [tpe], [grid] */
   struct sampler_settings sampler_settings;
-  enum history_kind history;
+  enum history_kind history; /* of every sampler but gp */
+  enum gp_history gp_history;
   /* [enqueue] */
   int n_enqueued;
   struct enqueued enqueued[ENQUEUE_MAX];

@@ -30,6 +30,8 @@ static const char *const resize_names[] = {"area", "lanczos", NULL};
 static const char *const bad_image_names[] = {"fail", "skip", NULL};
 static const char *const history_names[] = {"default", "group", "all", NULL};
 static const char *const precision_names[] = {"fp32", "tf32", NULL};
+static const char *const gp_history_names[] = {"all", "group", NULL};
+static const char *const design_names[] = {"sobol", "random", NULL};
 
 /* clang-format off */
 #define AT(member) offsetof(struct experiment, member), sizeof(((struct experiment *)0)->member)
@@ -50,7 +52,7 @@ const struct key_spec key_table[] = {
    KEY_STRATEGIES, AT(strategies), 0, 0, 0, strategy_names},
   INT("experiment", "rounds", "search", "1", 1, 65535, rounds, "independent studies of each strategy"),
   INT("experiment", "trials", "search", "100", 1, 1000000, trials, "networks trained in each study, in all"),
-  {{"experiment", "sampler", "search", "tpe", "what proposes configurations: random, grid, tpe"},
+  {{"experiment", "sampler", "search", "tpe", "what proposes configurations: random, grid, tpe, gp"},
    KEY_SAMPLER, AT(sampler), 0, 0, 0, NULL},
   CHOICE("experiment", "objective", "search", "cnn", KEY_WORD, objective_names, objective, "what a trial is: cnn or function"),
   CHOICE("experiment", "direction", "search", "", KEY_WORD, direction_names, direction,
@@ -116,7 +118,18 @@ const struct key_spec key_table[] = {
   NUMBER("tpe", "prior_weight", "1", 0, 1e6, OPEN_LOW, sampler_settings.tpe_prior_weight,
          "weight of the whole range beside each trial's 1"),
   CHOICE("tpe", "history", "search", "default", KEY_ENUM, history_names, history,
-         "which trials a proposal learns from: group, all, or the sampler's default"),
+         "which trials a proposal learns from: group, all, or the sampler's default (not for gp: see there)"),
+
+  INT("gp", "startup", "search", "10", 1, 1000000, sampler_settings.gp_startup,
+      "trials before the Gaussian process proposes: the defaults, then a design"),
+  CHOICE("gp", "design", "search", "sobol", KEY_ENUM, design_names, sampler_settings.gp_design,
+         "those trials: sobol (evenly spread) or random"),
+  INT("gp", "candidates", "search", "4096", 16, 1000000, sampler_settings.gp_candidates,
+      "configurations that are ranked for a proposal, the best of which are refined"),
+  INT("gp", "evaluations", "search", "200", 8, 100000, sampler_settings.gp_evaluations,
+      "likelihoods that a fit may cost, at most"),
+  CHOICE("gp", "history", "search", "all", KEY_ENUM, gp_history_names, gp_history,
+         "which trials a proposal learns from: all of the study, or those of its group"),
 
   INT("grid", "points", "search", "5", 1, 1000000, sampler_settings.grid_points, "values of a range that the grid takes"),
 

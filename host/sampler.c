@@ -12,9 +12,9 @@
 
 #include "sampler_common.h"
 
-extern const struct sampler sampler_random, sampler_grid, sampler_tpe;
+extern const struct sampler sampler_random, sampler_grid, sampler_tpe, sampler_gp;
 
-const struct sampler *const samplers[] = {&sampler_random, &sampler_grid, &sampler_tpe, NULL};
+const struct sampler *const samplers[] = {&sampler_random, &sampler_grid, &sampler_tpe, &sampler_gp, NULL};
 
 const struct sampler *sampler_find(const char *name)
 {
@@ -27,8 +27,15 @@ const struct sampler *sampler_find(const char *name)
 /* PAPER, Algorithm 1: n = 15, r = 0.25.  Candidates and prior weight: Bergstra et al. 2011 as hyperopt and Optuna have it. */
 struct sampler_settings sampler_settings_default(void)
 {
-  return (struct sampler_settings){
-      .tpe_startup = 15, .tpe_quantile = 0.25, .tpe_candidates = 24, .tpe_prior_weight = 1.0, .grid_points = 5};
+  return (struct sampler_settings){.tpe_startup = 15,
+                                   .tpe_quantile = 0.25,
+                                   .tpe_candidates = 24,
+                                   .tpe_prior_weight = 1.0,
+                                   .gp_startup = 10,
+                                   .gp_design = GP_DESIGN_SOBOL,
+                                   .gp_candidates = 4096,
+                                   .gp_evaluations = 200,
+                                   .grid_points = 5};
 }
 
 /* A value that is no number is worse than any, and a loss that is none than any other: the order stays total. */

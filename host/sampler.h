@@ -30,11 +30,17 @@ bool observation_better(const struct observation *a, const struct observation *b
 /* Is this configuration feasible?  `values` is complete. Thread-safe. */
 typedef bool (*feasible_function)(void *context, const double *values);
 
+enum gp_design { GP_DESIGN_SOBOL, GP_DESIGN_RANDOM };
+
 struct sampler_settings {
   int tpe_startup;         /* random points at the start of a group (paper: 15) */
   double tpe_quantile;     /* share of the finished trials called good (paper: 0.25) */
   int tpe_candidates;      /* draws from l (24) */
   double tpe_prior_weight; /* weight of the prior kernel beside each observation's 1 (1.0) */
+  int gp_startup;          /* trials before the Gaussian process proposes (10) */
+  int gp_design;           /* which ones: enum gp_design (Sobol) */
+  int gp_candidates;       /* configurations ranked for a proposal (4096) */
+  int gp_evaluations;      /* likelihoods that a fit may cost, at most (200) */
   int grid_points;         /* values a float (and an int with more) takes on the grid (5) */
 };
 
@@ -44,16 +50,17 @@ struct sampler_request {
   const double *fixed;               /* [space->n] values of the others (entries of free ones are ignored) */
   const struct observation *history; /* [n_history] what this proposal may see, by trial number; in flight too */
   int n_history;
-  int n_group;    /* trials of this group already proposed: 0 for its first. The startup and the grid count it */
-  int group_size; /* trials that this group gets in all */
-  uint64_t key;   /* the trial's Philox key; use subsequence (PHILOX_SAMPLER, 0, 0) */
+  int n_group;        /* trials of this group already proposed: 0 for its first. The startup and the grid count it */
+  int group_size;     /* trials that this group gets in all */
+  uint64_t key;       /* the trial's Philox key; use subsequence (PHILOX_SAMPLER, 0, 0) */
+  uint64_t study_key; /* the same for all trials of a study: what they share, as a design of first points */
   feasible_function feasible;
   void *feasible_context;
   const struct sampler_settings *settings;
 };
 
 struct sampler {
-  const char *name;    /* "random", "grid", "tpe" */
+  const char *name;    /* "random", "grid", "tpe", "gp" */
   const char *summary; /* one line for --help */
   bool sees_all;       /* default of `history`: false = the group's own trials, true = all of the study's */
   /* Writes a whole configuration [space->n] (fixed entries copied).  Only feasible ones; ERROR_CONFIG where none is. */

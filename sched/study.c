@@ -15,7 +15,10 @@ int study_create(struct study *s, const struct experiment *x, struct objective *
   s->sampler = sampler_find(x->sampler);
   if (!s->strategy) return error_set(e, ERROR_CONFIG, "there is no strategy '%s'", strategy);
   if (!s->sampler) return error_set(e, ERROR_CONFIG, "there is no sampler '%s'", x->sampler);
-  s->all = x->history == HISTORY_DEFAULT ? s->sampler->sees_all : x->history == HISTORY_ALL;
+  if (!strcmp(s->sampler->name, "gp"))
+    s->all = x->gp_history == GP_HISTORY_ALL;
+  else
+    s->all = x->history == HISTORY_DEFAULT ? s->sampler->sees_all : x->history == HISTORY_ALL;
   s->trials = calloc((size_t)x->trials, sizeof *s->trials);
   s->history = calloc((size_t)x->trials + 1, sizeof *s->history);
   if (s->trials && s->history) return 0;
@@ -180,6 +183,7 @@ int study_propose(const struct study *s, struct stored_trial *t, struct error *e
                                     .n_group = s->n - s->phase.first,
                                     .group_size = s->phase.count,
                                     .key = t->key,
+                                    .study_key = philox_trial_key(x->seed, s->round, -1),
                                     .feasible = feasible,
                                     .feasible_context = s->objective,
                                     .settings = &x->sampler_settings};

@@ -1,13 +1,18 @@
-/* What a proposal costs: the paper's ten hyperparameters with 1,000 trials of history, one core.
+/* What a proposal costs: the paper's ten hyperparameters with up to 10,000 trials of history, one core.
  *
  * Printed is the best and the median of many asks, each with a key of its own.  The history is random, a tenth of it failed or
- * in flight; the second line has the good trials bunched in a corner, where kernels overlap and none may be left out. */
+ * in flight; `bunched` has the good trials in a corner, where kernels overlap and none may be left out.
+ *
+ * The Gaussian process is timed where it has something to learn, on values of the function `tuning`: one proposal, and eight one
+ * after another, each with those before it in flight, beside the times aimed at.  Optuna's GPSampler on the same history, where
+ * build/venv-search has it (tests/search_optuna.py says how to make it), is a child, tests/bench_sampler_optuna.py. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
 #include "function_space.h"
+#include "functions.h"
 #include "rng.h"
 #include "sampler.h"
 
@@ -88,6 +93,88 @@ static void measure(const struct sampler *sampler, const char *function, int n_h
   space_destroy(&space);
 }
 
+/* --- the Gaussian process --- */
+
+enum { BATCH_MAX = 8 };
+
+/* Writes the history where a program that is not ours can read it: a line a trial, unit coordinates and the value. */
+static void export_history(const char *path, const struct space *space, const struct observation *history, int n)
+{
+  FILE *file = fopen(path, "w");
+  if (!file) return;
+  for (int t = 0; t < n; t++) {
+    for (int i = 0; i < space->n; i++) fprintf(file, "%.17g ", history[t].values[i]);
+    fprintf(file, "%.17g\n", history[t].value);
+  }
+  fclose(file);
+}
+
+static void measure_gp(int n_history, int batch, int asks, double aim_ms)
+{
+  const struct sampler *sampler = sampler_find("gp");
+  const struct function *function = function_find("tuning");
+  struct space space;
+  struct groups groups;
+  struct error error;
+  bool maximize, free_all[SPACE_MAX];
+  double fixed[SPACE_MAX], times[64];
+  if (function_space("tuning", &space, &groups, &maximize, &error)) return;
+  struct observation *history = calloc((size_t)(n_history + batch), sizeof(*history));
+  double *values = calloc((size_t)(n_history + batch) * (size_t)space.n, sizeof(*values));
+  struct rng rng = rng_make(2, philox_subsequence(PHILOX_TEST, 0, 0));
+  for (int t = 0; t < n_history + batch; t++) {
+    double *row = values + (size_t)t * (size_t)space.n, numbers[SPACE_MAX];
+    for (int i = 0; i < space.n; i++) {
+      row[i] = param_from_unit(&space.params[i], rng_uniform(&rng));
+      numbers[i] = param_number(&space.params[i], row[i]);
+    }
+    struct function_call call = {.function = function, .x = numbers, .epoch = 1};
+    function->value(&call);
+    history[t] = (struct observation){.number = t, .values = row, .value = call.value};
+  }
+  if (batch == 1) export_history("build/bench_sampler.txt", &space, history, n_history);
+  struct sampler_settings settings = sampler_settings_default();
+  for (int i = 0; i < space.n; i++) free_all[i] = true;
+  space_defaults(&space, fixed);
+  struct sampler_request request = {.space = &space,
+                                    .free = free_all,
+                                    .fixed = fixed,
+                                    .history = history,
+                                    .group_size = 2 * n_history,
+                                    .feasible = map_remains,
+                                    .settings = &settings};
+  for (int k = 0; k < asks; k++) {
+    times[k] = 0;
+    for (int b = 0; b < batch; b++) {
+      request.key = philox_trial_key(7, k, b);
+      request.n_history = request.n_group = n_history + b;
+      double start = seconds();
+      if (sampler->ask(&request, values + (size_t)(n_history + b) * (size_t)space.n, &error)) {
+        printf("sampler gp: %s\n", error.message);
+        break;
+      }
+      times[k] += seconds() - start;
+      history[n_history + b].state = OBSERVATION_IN_FLIGHT;
+    }
+  }
+  qsort(times, (size_t)asks, sizeof(*times), ascending);
+  printf("sampler gp     %2d dimensions, %5d trials: best %.1f ms, median %.1f ms for %d proposal%s (aim: %.0f ms)%s\n",
+         space.n, n_history, 1e3 * times[0], 1e3 * times[asks / 2], batch, batch > 1 ? "s" : "", aim_ms,
+         1e3 * times[asks / 2] < aim_ms ? "" : "  DOES NOT HOLD");
+  free(values);
+  free(history);
+  space_destroy(&space);
+}
+
+static void measure_optuna(void)
+{
+  static const char command[] =
+      "test -x build/venv-search/bin/python && OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 "
+      "build/venv-search/bin/python -W ignore tests/bench_sampler_optuna.py build/bench_sampler.txt";
+  fflush(stdout);
+  if (system(command)) printf("(no Optuna with torch in build/venv-search: its GPSampler is not timed)\n");
+}
+
 int main(void)
 {
   measure(sampler_find("random"), "tuning", 1000, false, "");
@@ -98,5 +185,9 @@ int main(void)
   measure(sampler_find("tpe"), "ackley", 1000, false, ", all floats");
   measure(sampler_find("tpe"), "ackley", 1000, true, ", all floats, bunched");
   measure(sampler_find("tpe"), "tuning", 10000, false, "");
+  measure_gp(1000, 1, 3, 3000);
+  measure_gp(200, BATCH_MAX, 5, 400);
+  measure_gp(200, 1, 21, 150);
+  measure_optuna();
   return 0;
 }

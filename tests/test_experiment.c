@@ -137,6 +137,10 @@ static void no_file_gives_the_papers_values(void **state)
               x->sampler_settings.tpe_prior_weight == s.tpe_prior_weight);
   assert_int_equal(x->sampler_settings.tpe_candidates, s.tpe_candidates);
   assert_int_equal(x->sampler_settings.grid_points, s.grid_points);
+  assert_int_equal(x->sampler_settings.gp_startup, s.gp_startup);
+  assert_int_equal(x->sampler_settings.gp_design, s.gp_design);
+  assert_int_equal(x->sampler_settings.gp_candidates, s.gp_candidates);
+  assert_int_equal(x->sampler_settings.gp_evaluations, s.gp_evaluations);
   struct dataset_options d;
   memset(&d, 0, sizeof d);
   d.validation_fraction = 0.2, d.test_fraction = 0.2, d.channels = 3, d.pixel_limit = 50000000;
@@ -490,7 +494,7 @@ static void unknown_names_get_their_neighbour(void **state)
       {"[experimnet]\ntrials = 3\n", "study.ini:1: [experimnet]: there is no such section; did you mean 'experiment'"},
       {"[xyzzyxyzzy]\n", "there is no such section (there are: [experiment], [dataset]"},
       {"[experiment]\nsampler = tpee\n",
-       "[experiment] sampler = tpee: 'tpee' is none of: random, grid, tpe; did you mean 'tpe'"},
+       "[experiment] sampler = tpee: 'tpee' is none of: random, grid, tpe, gp; did you mean 'tpe'"},
       {"[experiment]\nstrategies = gruoped\n", "did you mean 'grouped'"},
       {"[experiment]\nstrategies = grouped, grouped\n", "'grouped' is there twice"},
       {"[experiment]\nstrategies = ,\n", "strategies = ,"},

@@ -40,6 +40,7 @@ static void every_sampler_is_found_by_its_name(void **state)
   assert_non_null(sampler_find("random"));
   assert_non_null(sampler_find("grid"));
   assert_non_null(sampler_find("tpe"));
+  assert_non_null(sampler_find("gp"));
   assert_null(sampler_find("tp"));
   assert_null(sampler_find(""));
 }
@@ -128,9 +129,9 @@ static void a_corner_of_the_floats_is_found(void **state)
   fixture_open(&f, (const char *const[]){"a", "int 1 .. 4 default 1", "b", "categorical p, q, r default p", "x",
                                          "float 0 .. 1 default 0", "y", "float 0 .. 1 default 0", NULL});
   f.feasible = corner_feasible;
-  f.settings.tpe_startup = 2;
-  const char *const names[] = {"random", "tpe"};
-  for (int s = 0; s < 2; s++) {
+  f.settings.tpe_startup = f.settings.gp_startup = 2;
+  const char *const names[] = {"random", "tpe", "gp"};
+  for (int s = 0; s < 3; s++) {
     for (int t = 0; t < 4; t++) {
       double v[4];
       fixture_ask(&f, names[s], 3, v);
@@ -153,7 +154,7 @@ static void nothing_feasible_is_an_error_of_the_configuration(void **state)
   struct fixture f;
   fixture_open(&f, (const char *const[]){"alpha", "int 1 .. 5 default 1", "beta", "float 0 .. 1 default 0", NULL});
   f.feasible = never;
-  f.settings.tpe_startup = 0;
+  f.settings.tpe_startup = f.settings.gp_startup = 0;
   for (int i = 0; samplers[i]; i++) {
     struct error e = {0};
     struct sampler_request request = fixture_request(&f, 1);
@@ -186,7 +187,7 @@ static void no_sampler_repeats_or_is_infeasible_while_anything_new_is_left(void 
                                        "ordinal 1, 2, 4, 8, 16, 32 default 1", "fixed", "int 0 .. 9 default 4", NULL});
     f.feasible = some_feasible;
     f.free[3] = false;
-    f.settings.tpe_startup = 7;
+    f.settings.tpe_startup = f.settings.gp_startup = 7;
     int all = 0;
     for (int k = 0; k < 5 * 4 * 6; k++) {
       double v[3] = {1 + k % 5, k / 5 % 4, k / 20};
@@ -244,7 +245,7 @@ static void a_space_without_choice_is_proposed_as_it_is(void **state)
     double v[4];
     fixture_open(&f, (const char *const[]){"a", "int 4 .. 4 default 4", "x", "float 0.25 .. 0.25 default 0.25", "c",
                                            "categorical p default p", "o", "ordinal 8 default 8", NULL});
-    f.settings.tpe_startup = 1;
+    f.settings.tpe_startup = f.settings.gp_startup = 1;
     for (int t = 0; t < 4; t++) {
       fixture_ask(&f, samplers[i]->name, 1, v);
       assert_true(v[0] == 4 && v[1] == 0.25 && v[2] == 0 && v[3] == 0);

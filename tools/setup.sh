@@ -35,6 +35,9 @@ run|gcc|command cc|gcc|gcc|gcc|compiles gsos
 run|libc6-dev|header stdlib.h|glibc-devel|glibc|-|headers of the C library
 run|make|command make|make|make|make|builds gsos
 run|libdnnl-dev|header oneapi/dnnl/dnnl.h|onednn-devel|onednn|onednn|oneDNN: convolutions and matrix products on the CPU
+run|libopenblas-dev|header cblas.h|openblas-devel|openblas|openblas|OpenBLAS: matrices of the Gaussian process
+run|liblapacke-dev|header lapacke.h|lapack-devel|lapacke|lapack|LAPACKE: Cholesky factors of the Gaussian process
+run|libnlopt-dev|header nlopt.h|NLopt-devel|nlopt|nlopt|NLopt: L-BFGS, for the Gaussian process
 run|libiniparser-dev|header iniparser/iniparser.h|iniparser-devel|iniparser|iniparser|reads ini files
 run|libsqlite3-dev|header sqlite3.h|sqlite-devel|sqlite|sqlite|SQLite: the study database
 run|libcjson-dev|header cjson/cJSON.h|cjson-devel|cjson|cjson|reads and writes JSON

@@ -1,0 +1,21 @@
+/* Hyperparameters of a Gaussian process by their posterior's maximum (MAP), and the outputs that it is fitted to. */
+#ifndef GSOS_GP_FIT_H
+#define GSOS_GP_FIT_H
+
+#include "gp_model.h"
+
+/* Log prior density of the hyperparameters, up to a constant; see gp_fit.c.
+ *   gradient  [d + 3] out, or NULL: as gp_log_likelihood's */
+double gp_log_prior(const struct gp_hyper *h, int d, double *gradient);
+
+/* The hyperparameters that maximise likelihood and prior, from fixed starts.
+ *   evaluations  at most so many likelihoods in all, of which the dear ones over all data are a third or less
+ * ERROR_MACHINE without memory. */
+int gp_fit(const struct gp_data *data, int evaluations, struct gp_hyper *h, struct error *e);
+
+/* Values of trials (larger is better; NaN: failed) to outputs of mean 0 and variance 1: a monotone transform that spreads the values
+ * near the best, as far as the values ask for it, and for a failed trial the worst output of all.
+ *   z  [n] out, finite whatever the values are */
+void gp_outputs(int n, const double *values, double *z);
+
+#endif
