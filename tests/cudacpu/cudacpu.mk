@@ -77,7 +77,7 @@ $(CUDACPU_CHECKED:%=$(BUILD)/tests/%): $(CUDACPU_HOST) $(CUDACPU_RUN) $(CUDACPU_
 $(BUILD)/gsos-cudacpu: $(MAIN) $(CUDACPU_HOST) $(CUDACPU_RUN) $(CUDACPU_PLAIN) $(BUILD)/tests/cudacpu/unchecked.o \
   $(BUILD)/libgsos.a $(BUILD)/link
 	$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) $(filter %.a,$^) $(LIBS) $(LDLIBS) -lstdc++
-tests: $(BUILD)/gsos-cudacpu
+tests: $(BUILD)/gsos-cudacpu $(BUILD)/tests/bench_cohort
 
 # A step's floor on a GPU.  Tile counts come from the kernels' sources, so that the harness's objects serve where there is no nvcc.
 $(BUILD)/tools/roofline: $(BUILD)/tools/roofline.o $(CUDACPU_HOST) $(CUDACPU_RUN) $(CUDACPU_PLAIN) \
