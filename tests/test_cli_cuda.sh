@@ -12,6 +12,11 @@ work=$(mktemp -d "${TMPDIR:-/tmp}/gsos-cuda.XXXXXX") || exit 1
 trap 'rm -rf "$work"' EXIT
 trap 'exit 1' INT TERM
 passed=0 failed=0 code=0
+if [ ! -x "$gsos" ]; then
+  echo "not ok a_run_on_one_device ($gsos is not built)"
+  echo "0 passed, 1 failed"
+  exit 1
+fi
 
 check() { # NAME CONDITION...: counts one test
   test_name=$1
