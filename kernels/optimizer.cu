@@ -30,7 +30,8 @@ __global__ void __launch_bounds__(UPDATE_THREADS) optimizer_step(const device_tr
   const device_matrix m = *layer_matrix(t, layer);
   const int size = (m.rows + 1) * m.columns;
   const float *partial = t->partial + m.partial;
-  float *w = t->weights + m.weight, *first = t->moment1 + m.weight, *second = t->moment2 + m.weight;
+  float *w = t->weights + m.weight, *second = t->moment2 + m.weight;
+  float *first = t->adam ? t->moment1 + m.weight : nullptr;
   const float beta1 = 0.9f, beta2 = 0.999f, epsilon = 1e-8f;
   const float correction1 = (float)(1 / (1 - t->state->beta1_power)),
               root = (float)(1 / sqrt(1 - t->state->beta2_power));

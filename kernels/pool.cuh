@@ -47,12 +47,12 @@ __device__ __forceinline__ void store_window(const device_trial *t, int layer, i
     UNROLL
     for (int i = 1; i < 4; i++) {
       float other = sum[i][j] + bias[j];
-      if (other > best) {
+      if (other > best || isnan(other)) {
         best = other;
         which[j] = (uint8_t)i;
       }
     }
-    if (best <= 0) { /* what is not a number passes, so that the loss shows it */
+    if (best <= 0) { /* what is not a number passes all of this, so that the loss shows it */
       best = 0;
       which[j] = DEVICE_POOL_MASKED;
     }

@@ -274,6 +274,42 @@ static void later_forward_case(struct net *n, struct rng *r, int precision)
   forward_case(n, r, precision, draw(r, 1, n->t.layers - 1));
 }
 
+/* One input that is not a number makes so every window that sees it. */
+static void what_is_not_a_number_comes_through_the_pool(void **state)
+{
+  (void)state;
+  uint64_t seed = first_seed();
+  for (int i = 0; i < 40; i++, seed++) {
+    struct rng r = test_rng(seed);
+    struct net n;
+    net_random(&n, &r, seed, two_layers);
+    net_poison(&n);
+    net_weights(&n, &r);
+    net_batch(&n, &r, DEVICE_EVALUATE);
+    free(fill_map(&n, &r, 0));
+    const struct device_conv *c = &n.t.conv[1];
+    int image = draw(&r, 0, n.count - 1), y = draw(&r, 0, c->in_height - 1), x = draw(&r, 0, c->in_width - 1);
+    const float nan = NAN;
+    put(n.t.conv[0].map + (((int64_t)image * c->in_height + y) * c->in_width + x) * c->in_channels, &nan, sizeof nan);
+    stage_run_alone(&n, i % 2 ? DEVICE_TF32 : DEVICE_FP32, KERNEL_FORWARD, 1);
+    float *map = get_floats(c->map, n.count * map_floats(&n.t, 1));
+    for (int64_t j = 0; j < n.count * map_floats(&n.t, 1); j++) {
+      int64_t window = j / c->matrix.columns, place = window % area_of(c);
+      bool sees = false;
+      for (int q = 0; q < 4; q++) {
+        int down = y - ((int)(place / c->pool_width) * 2 + q / 2) * c->stride + c->pad;
+        int right = x - ((int)(place % c->pool_width) * 2 + q % 2) * c->stride + c->pad;
+        sees = sees || (down >= 0 && down < c->kernel && right >= 0 && right < c->kernel);
+      }
+      sees = sees && window / area_of(c) == image;
+      if (j % c->matrix.columns < c->filters && sees != (bool)isnan(map[j]))
+        fail_msg("window %d is %g\n%s", (int)window, map[j], net_text(&n));
+    }
+    free(map);
+    net_destroy(&n);
+  }
+}
+
 /* The parts of a layer's gradient, each checked for zero padding, as their sum. */
 static float *gradient_of(const struct net *n, int layer)
 {
@@ -658,6 +694,7 @@ int main(void)
   const struct CMUnitTest tests[] = {
       cmocka_unit_test_setup(the_first_convolution_is_that_of_a_loop, fresh_machine),
       cmocka_unit_test_setup(later_convolutions_are_those_of_a_loop, fresh_machine),
+      cmocka_unit_test_setup(what_is_not_a_number_comes_through_the_pool, fresh_machine),
       cmocka_unit_test_setup(the_first_dense_layer_is_that_of_a_loop, fresh_machine),
       cmocka_unit_test_setup(losses_hits_and_their_gradient_are_those_of_a_loop, fresh_machine),
       cmocka_unit_test_setup(gradients_of_the_second_dense_layer_are_those_of_a_loop, fresh_machine),

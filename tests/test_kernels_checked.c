@@ -84,7 +84,7 @@ static void steps_give_no_report_and_the_same_bits_in_any_order_of_threads_and_b
     struct net n;
     const struct net *alone = &n;
     struct outcome first, again;
-    net_small(&n, &r, seed, 1.5e6);
+    net_small(&n, &r, seed, 3e6);
     int precision = draw(&r, 0, 1);
     cudacpu_set_order(CUDACPU_FORWARD, CUDACPU_FORWARD, 1);
     two_steps(1, &alone, precision, &first);
@@ -136,13 +136,13 @@ static void cohorts_of(int members, int cohorts, double flops)
 static void trials_give_the_same_bits_alone_and_in_cohorts_of_two(void **state)
 {
   (void)state;
-  cohorts_of(2, 8, 1e6);
+  cohorts_of(2, 10, 2e6);
 }
 
 static void trials_give_the_same_bits_alone_and_in_cohorts_of_seven(void **state)
 {
   (void)state;
-  cohorts_of(7, 4, 5e5);
+  cohorts_of(7, 4, 1e6);
 }
 
 static void trials_give_the_same_bits_alone_and_in_cohorts_of_thirty_two(void **state)

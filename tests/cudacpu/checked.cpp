@@ -277,6 +277,8 @@ template <unsigned BYTES, enum access A> static inline void access(const void *p
 {
   uintptr_t a = (uintptr_t)p;
   if (!current) return; /* the host's part of a .cu file */
+  if (a - (uintptr_t)__builtin_frame_address(0) < 4096)
+    return; /* the thread's own stack, or the guard page behind it */
   if (BYTES >= 4 && a % 4 == 0) {
     size_t offset = a - tls.base;
     bool is_static = offset < tls.bytes;
