@@ -1,0 +1,635 @@
+/* The Gaussian process: likelihood, gradient and posterior against a long-double reference, expected improvement against an
+ * integral, and the parts around them.
+ *
+ *   test_gp --write FILE   writes random problems and what the model says of them, for tests/gp_sklearn.py */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include <cmocka.h>
+
+#include <float.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "gp_acquisition.h"
+#include "gp_fit.h"
+#include "gp_model.h"
+#include "rng.h"
+#include "sobol.h"
+
+/* --- random problems --- */
+
+struct problem {
+  int n, d;
+  double *x[GP_DIMENSIONS_MAX], *z;
+  bool categorical[GP_DIMENSIONS_MAX];
+  struct gp_data data;
+  struct gp_hyper hyper;
+};
+
+static double normal(struct rng *rng)
+{
+  return sqrt(-2 * log(1 - rng_uniform(rng))) * cos(2 * M_PI * rng_uniform(rng));
+}
+
+/* A third of the dimensions are categorical; `twins` of the points lie a hair beside another. */
+static void problem_make(struct problem *p, int n, int d, int twins, double noise, uint64_t seed)
+{
+  struct rng rng = rng_make(seed, philox_subsequence(PHILOX_TEST, 0, 0));
+  *p = (struct problem){.n = n, .d = d};
+  p->z = malloc((size_t)n * sizeof(double));
+  for (int i = 0; i < d; i++) {
+    p->x[i] = malloc((size_t)n * sizeof(double));
+    p->categorical[i] = i % 3 == 2;
+    p->hyper.lengthscale[i] = exp(0.5 * normal(&rng));
+    for (int k = 0; k < n; k++) p->x[i][k] = p->categorical[i] ? rng_below(&rng, 4) : rng_uniform(&rng);
+  }
+  for (int k = n - twins; k < n; k++) {
+    int other = (int)rng_below(&rng, (uint32_t)(n - twins));
+    for (int i = 0; i < d; i++) p->x[i][k] = p->x[i][other] + (p->categorical[i] ? 0 : 1e-7 * normal(&rng));
+  }
+  for (int k = 0; k < n; k++) p->z[k] = normal(&rng) + (d ? 2 * p->x[0][k] : 0);
+  p->hyper.signal = exp(0.5 * normal(&rng));
+  p->hyper.noise = noise;
+  p->hyper.mean = 0.3 * normal(&rng);
+  p->data =
+      (struct gp_data){.n = n, .d = d, .x = (const double *const *)p->x, .categorical = p->categorical, .z = p->z};
+}
+
+static void problem_destroy(struct problem *p)
+{
+  for (int i = 0; i < p->d; i++) free(p->x[i]);
+  free(p->z);
+}
+
+/* --- the reference: the textbook, in long double --- */
+
+static long double distance(const struct problem *p, int i, int a, int b)
+{
+  long double t = (long double)p->x[i][a] - p->x[i][b];
+  return p->categorical[i] ? t != 0 : t * t;
+}
+
+static long double radius(const struct problem *p, int a, int b)
+{
+  long double r2 = 0;
+  for (int i = 0; i < p->d; i++) {
+    r2 += distance(p, i, a, b) / ((long double)p->hyper.lengthscale[i] * p->hyper.lengthscale[i]);
+  }
+  return sqrtl(r2);
+}
+
+static long double kernel(long double signal, long double r)
+{
+  return signal * (1 + sqrtl(5) * r + 5 * r * r / 3) * expl(-sqrtl(5) * r);
+}
+
+struct reference {
+  int n;
+  long double *k, *inverse, *alpha, value, gradient[GP_PARAMETERS_MAX], condition;
+};
+
+/* Inverse and log determinant by Gauss and Jordan's elimination, which needs no pivots in a positive definite matrix. */
+static long double invert(int n, const long double *k, long double *inverse)
+{
+  long double *a = malloc((size_t)n * (size_t)n * sizeof(*a)), determinant = 0;
+  memcpy(a, k, (size_t)n * (size_t)n * sizeof(*a));
+  for (int i = 0; i < n * n; i++) inverse[i] = i % (n + 1) == 0;
+  for (int c = 0; c < n; c++) {
+    long double pivot = a[c * n + c];
+    determinant += logl(pivot);
+    for (int j = 0; j < n; j++) a[c * n + j] /= pivot, inverse[c * n + j] /= pivot;
+    for (int r = 0; r < n; r++) {
+      long double f = a[r * n + c];
+      if (r == c || f == 0) continue;
+      for (int j = c; j < n; j++) a[r * n + j] -= f * a[c * n + j];
+      for (int j = 0; j < n; j++) inverse[r * n + j] -= f * inverse[c * n + j];
+    }
+  }
+  free(a);
+  return determinant;
+}
+
+/* Largest eigenvalue of a symmetric positive matrix, by powers. */
+static double largest(int n, const long double *a)
+{
+  long double *v = malloc((size_t)n * sizeof(*v)), *w = malloc((size_t)n * sizeof(*w)), size = 1;
+  for (int i = 0; i < n; i++) v[i] = 1 + 0.1L * (i % 7);
+  for (int turn = 0; turn < 40; turn++) {
+    size = 0;
+    for (int i = 0; i < n; i++) {
+      w[i] = 0;
+      for (int j = 0; j < n; j++) w[i] += a[i * n + j] * v[j];
+      size += w[i] * w[i];
+    }
+    size = sqrtl(size);
+    for (int i = 0; i < n; i++) v[i] = w[i] / size;
+  }
+  free(v);
+  free(w);
+  return (double)size;
+}
+
+static void reference_make(struct reference *f, const struct problem *p)
+{
+  int n = p->n, d = p->d;
+  size_t bytes = (size_t)n * (size_t)n * sizeof(long double);
+  *f = (struct reference){.n = n, .k = malloc(bytes), .inverse = malloc(bytes)};
+  f->alpha = malloc((size_t)n * sizeof(long double));
+  for (int a = 0; a < n; a++) {
+    for (int b = 0; b < n; b++)
+      f->k[a * n + b] = kernel(p->hyper.signal, radius(p, a, b)) + (a == b) * (long double)p->hyper.noise;
+  }
+  long double determinant = invert(n, f->k, f->inverse), fit = 0;
+  for (int a = 0; a < n; a++) {
+    f->alpha[a] = 0;
+    for (int b = 0; b < n; b++) f->alpha[a] += f->inverse[a * n + b] * ((long double)p->z[b] - p->hyper.mean);
+    fit += f->alpha[a] * ((long double)p->z[a] - p->hyper.mean);
+    f->gradient[d + 2] += f->alpha[a];
+  }
+  f->value = -0.5L * fit - 0.5L * determinant - 0.5L * n * logl(2 * M_PIl);
+  for (int a = 0; a < n; a++) {
+    for (int b = 0; b < n; b++) {
+      long double half = 0.5L * (f->alpha[a] * f->alpha[b] - f->inverse[a * n + b]), r = radius(p, a, b);
+      f->gradient[d] += half * kernel(p->hyper.signal, r);
+      f->gradient[d + 1] += a == b ? half * p->hyper.noise : 0;
+      long double slope = -5 * p->hyper.signal / 6.0L * (1 + sqrtl(5) * r) * expl(-sqrtl(5) * r);
+      for (int i = 0; i < d; i++) {
+        long double l = p->hyper.lengthscale[i];
+        f->gradient[i] += half * slope * -2 * distance(p, i, a, b) / (l * l);
+      }
+    }
+  }
+  f->condition = largest(n, f->k) * largest(n, f->inverse);
+}
+
+static void reference_destroy(struct reference *f)
+{
+  free(f->k);
+  free(f->inverse);
+  free(f->alpha);
+}
+
+static double tolerance(const struct reference *f)
+{
+  return fmax(1e-9, 100 * DBL_EPSILON * (double)f->condition);
+}
+
+/* --- likelihood --- */
+
+static const struct {
+  int n, d, twins;
+  double noise;
+} sizes[] = {{1, 1, 0, 1e-2},   {2, 1, 1, 1e-6},     {3, 2, 0, 1e-3},   {7, 3, 2, 1e-6},    {8, 10, 0, 1e-4},
+             {31, 5, 8, 1e-6},  {64, 10, 0, 1e-6},   {65, 20, 3, 1e-3}, {100, 4, 40, 1e-6}, {128, 1, 0, 1e-5},
+             {129, 64, 0, 0.1}, {200, 10, 10, 1e-6}, {320, 6, 20, 1e-4}};
+enum { SIZES = sizeof(sizes) / sizeof(sizes[0]) };
+
+static void likelihood_and_gradient_are_the_references(void **state)
+{
+  (void)state;
+  for (int s = 0; s < SIZES; s++) {
+    struct problem p;
+    struct reference f;
+    struct gp_room room;
+    struct error e;
+    double gradient[GP_PARAMETERS_MAX], largest_part = 1;
+    problem_make(&p, sizes[s].n, sizes[s].d, sizes[s].twins, sizes[s].noise, 100 + (uint64_t)s);
+    reference_make(&f, &p);
+    assert_int_equal(gp_room_make(&room, p.n, &e), 0);
+    double value = gp_log_likelihood(&p.data, &p.hyper, &room, gradient), bound = tolerance(&f);
+    if (!(fabs(value - (double)f.value) <= bound * fmax(1, fabs((double)f.value))))
+      fail_msg("n %d: likelihood %.17g, reference %.17g, condition %g", p.n, value, (double)f.value,
+               (double)f.condition);
+    for (int i = 0; i < p.d + 3; i++) largest_part = fmax(largest_part, fabs((double)f.gradient[i]));
+    for (int i = 0; i < p.d + 3; i++) {
+      if (!(fabs(gradient[i] - (double)f.gradient[i]) <= bound * largest_part))
+        fail_msg("n %d: gradient %d is %.17g, reference %.17g, condition %g", p.n, i, gradient[i],
+                 (double)f.gradient[i], (double)f.condition);
+    }
+    assert_true(gp_log_likelihood(&p.data, &p.hyper, &room, NULL) == value);
+    gp_room_destroy(&room);
+    reference_destroy(&f);
+    problem_destroy(&p);
+  }
+}
+
+static double *parameter(struct gp_hyper *h, int i, int d)
+{
+  return i < d ? &h->lengthscale[i] : i == d ? &h->signal : i == d + 1 ? &h->noise : &h->mean;
+}
+
+/* Central differences in the logarithm (the mean's in itself): an error of about h² and ε/h. */
+static void gradients_are_those_of_finite_differences(void **state)
+{
+  (void)state;
+  struct problem p;
+  struct gp_room room;
+  struct error e;
+  double gradient[GP_PARAMETERS_MAX], by_prior[GP_PARAMETERS_MAX];
+  const double h = 1e-4;
+  problem_make(&p, 40, 7, 0, 1e-2, 5);
+  assert_int_equal(gp_room_make(&room, p.n, &e), 0);
+  gp_log_likelihood(&p.data, &p.hyper, &room, gradient);
+  gp_log_prior(&p.hyper, p.d, by_prior);
+  for (int i = 0; i < p.d + 3; i++) {
+    double value[2], prior[2];
+    for (int side = 0; side < 2; side++) {
+      struct gp_hyper moved = p.hyper;
+      double step = side ? h : -h, *at = parameter(&moved, i, p.d);
+      *at = i == p.d + 2 ? *at + step : *at * exp(step);
+      value[side] = gp_log_likelihood(&p.data, &moved, &room, NULL);
+      prior[side] = gp_log_prior(&moved, p.d, NULL);
+    }
+    assert_true(fabs((value[1] - value[0]) / (2 * h) - gradient[i]) < 1e-5 * fmax(1, fabs(gradient[i])));
+    assert_true(fabs((prior[1] - prior[0]) / (2 * h) - by_prior[i]) < 1e-5 * fmax(1, fabs(by_prior[i])));
+  }
+  gp_room_destroy(&room);
+  problem_destroy(&p);
+}
+
+/* --- posterior --- */
+
+static void posterior_is_the_references(void **state)
+{
+  (void)state;
+  enum { POINTS = 150 }; /* more than one block */
+  for (int s = 3; s < SIZES; s += 3) {
+    struct problem p, q;
+    struct reference f;
+    struct gp_model m;
+    struct error e;
+    double mean[POINTS], sd[POINTS];
+    problem_make(&p, sizes[s].n, sizes[s].d, sizes[s].twins, sizes[s].noise, 300 + (uint64_t)s);
+    problem_make(&q, POINTS, sizes[s].d, 0, 1, 900 + (uint64_t)s);
+    reference_make(&f, &p);
+    assert_int_equal(gp_model_make(&m, &p.data, &p.hyper, 0, &e), 0);
+    gp_model_predict(&m, POINTS, q.data.x, mean, sd);
+    for (int c = 0; c < POINTS; c++) {
+      long double k[400], expected = p.hyper.mean, variance = p.hyper.signal;
+      for (int a = 0; a < p.n; a++) {
+        long double r2 = 0;
+        for (int i = 0; i < p.d; i++) {
+          long double t = (long double)q.x[i][c] - p.x[i][a], l = p.hyper.lengthscale[i];
+          r2 += (p.categorical[i] ? t != 0 : t * t) / (l * l);
+        }
+        k[a] = kernel(p.hyper.signal, sqrtl(r2));
+        expected += k[a] * f.alpha[a];
+      }
+      for (int a = 0; a < p.n; a++) {
+        for (int b = 0; b < p.n; b++) variance -= k[a] * f.inverse[a * p.n + b] * k[b];
+      }
+      double bound = tolerance(&f) * fmax(1, p.hyper.signal), point[GP_DIMENSIONS_MAX], one, one_sd;
+      assert_true(fabs(mean[c] - (double)expected) <= bound * fmax(1, fabs((double)expected)));
+      assert_true(fabs(sd[c] * sd[c] - (double)variance) <= bound);
+      for (int i = 0; i < p.d; i++) point[i] = q.x[i][c];
+      gp_model_predict_one(&m, point, &one, &one_sd, NULL, NULL);
+      assert_true(fabs(one - mean[c]) <= bound && fabs(one_sd * one_sd - sd[c] * sd[c]) <= bound);
+    }
+    gp_model_destroy(&m);
+    reference_destroy(&f);
+    problem_destroy(&p);
+    problem_destroy(&q);
+  }
+}
+
+static void gradients_by_the_point_are_those_of_finite_differences(void **state)
+{
+  (void)state;
+  struct problem p;
+  struct gp_model m;
+  struct error e;
+  const double h = 1e-5;
+  problem_make(&p, 50, 6, 0, 1e-2, 6);
+  assert_int_equal(gp_model_make(&m, &p.data, &p.hyper, 0, &e), 0);
+  for (int trial = 0; trial < 20; trial++) {
+    struct rng rng = rng_make((uint64_t)trial, 1);
+    double point[6], mean, sd, by_mean[6], by_sd[6];
+    for (int i = 0; i < 6; i++) point[i] = p.categorical[i] ? rng_below(&rng, 4) : 0.05 + 0.9 * rng_uniform(&rng);
+    gp_model_predict_one(&m, point, &mean, &sd, by_mean, by_sd);
+    for (int i = 0; i < 6; i++) {
+      double up[6], down[6], mean_up, mean_down, sd_up, sd_down;
+      if (p.categorical[i]) {
+        assert_true(by_mean[i] == 0 && by_sd[i] == 0);
+        continue;
+      }
+      memcpy(up, point, sizeof(up));
+      memcpy(down, point, sizeof(down));
+      up[i] += h;
+      down[i] -= h;
+      gp_model_predict_one(&m, up, &mean_up, &sd_up, NULL, NULL);
+      gp_model_predict_one(&m, down, &mean_down, &sd_down, NULL, NULL);
+      assert_true(fabs((mean_up - mean_down) / (2 * h) - by_mean[i]) < 1e-5 * fmax(1, fabs(by_mean[i])));
+      assert_true(fabs((sd_up - sd_down) / (2 * h) - by_sd[i]) < 1e-5 * fmax(1, fabs(by_sd[i])));
+    }
+  }
+  gp_model_destroy(&m);
+  problem_destroy(&p);
+}
+
+/* Believing is the same as observing the posterior mean there. */
+static void a_believed_point_is_an_observation_of_the_posterior_mean(void **state)
+{
+  (void)state;
+  struct problem p, q;
+  struct gp_model m, whole;
+  struct error e;
+  enum { FIRST = 30, BELIEVED = 6, POINTS = 40 };
+  double mean[POINTS], sd[POINTS], after[POINTS], sd_after[POINTS], sd_whole[POINTS], point[5];
+  problem_make(&p, FIRST + BELIEVED, 5, 0, 1e-3, 7);
+  problem_make(&q, POINTS, 5, 0, 1, 8);
+  p.data.n = FIRST;
+  assert_int_equal(gp_model_make(&m, &p.data, &p.hyper, BELIEVED, &e), 0);
+  gp_model_predict(&m, POINTS, q.data.x, mean, sd);
+  for (int k = FIRST; k < FIRST + BELIEVED; k++) {
+    for (int i = 0; i < 5; i++) point[i] = p.x[i][k];
+    p.z[k] = gp_model_believe(&m, point);
+  }
+  gp_model_predict(&m, POINTS, q.data.x, after, sd_after);
+  p.data.n = FIRST + BELIEVED;
+  assert_int_equal(gp_model_make(&whole, &p.data, &p.hyper, 0, &e), 0);
+  gp_model_predict(&whole, POINTS, q.data.x, mean, sd_whole);
+  for (int c = 0; c < POINTS; c++) {
+    assert_true(fabs(after[c] - mean[c]) < 1e-9 && fabs(sd_after[c] - sd_whole[c]) < 1e-9 && sd_after[c] < sd[c]);
+  }
+  gp_model_predict_one(&m, point, mean, sd, NULL, NULL);
+  assert_true(*sd * *sd < 2 * p.hyper.noise);
+  gp_model_destroy(&m);
+  gp_model_destroy(&whole);
+  problem_destroy(&p);
+  problem_destroy(&q);
+}
+
+static void a_covariance_that_is_singular_is_factored_all_the_same(void **state)
+{
+  (void)state;
+  struct problem p;
+  struct gp_model m;
+  struct error e;
+  double mean, sd, point[3];
+  problem_make(&p, 60, 3, 0, 0, 9);
+  for (int k = 0; k < 60; k++) {
+    for (int i = 0; i < 3; i++) p.x[i][k] = 0.5;
+  }
+  assert_int_equal(gp_model_make(&m, &p.data, &p.hyper, 0, &e), 0);
+  assert_true(m.hyper.noise > 0);
+  for (int i = 0; i < 3; i++) point[i] = 0.5;
+  gp_model_predict_one(&m, point, &mean, &sd, NULL, NULL);
+  assert_true(isfinite(mean) && isfinite(sd) && sd > 0);
+  gp_model_destroy(&m);
+  problem_destroy(&p);
+}
+
+/* --- the fit --- */
+
+static void a_fit_finds_which_dimensions_matter_and_keeps_its_cap(void **state)
+{
+  (void)state;
+  struct problem p;
+  struct gp_hyper fit, few;
+  struct gp_room room;
+  struct error e;
+  problem_make(&p, 150, 4, 0, 1e-4, 10);
+  for (int k = 0; k < p.n; k++) p.z[k] = sin(8 * p.x[0][k]) + (p.x[2][k] == 1 ? 1 : 0);
+  assert_int_equal(gp_fit(&p.data, 200, &fit, &e), 0);
+  assert_true(fit.lengthscale[0] < 2 && fit.lengthscale[2] < 50);
+  assert_true(fit.lengthscale[1] > 100 && fit.lengthscale[3] > 100);
+  assert_true(fit.noise < 1e-3);
+  assert_int_equal(gp_fit(&p.data, 8, &few, &e), 0); /* two evaluations a start */
+  assert_int_equal(gp_room_make(&room, p.n, &e), 0);
+  double good = gp_log_likelihood(&p.data, &fit, &room, NULL) + gp_log_prior(&fit, p.d, NULL);
+  double poor = gp_log_likelihood(&p.data, &few, &room, NULL) + gp_log_prior(&few, p.d, NULL);
+  assert_true(good > poor + 1);
+  gp_room_destroy(&room);
+  problem_destroy(&p);
+}
+
+/* --- expected improvement --- */
+
+/* log h(z), h(z) = φ(z) + z Φ(z): directly in long double above -5; below, h(-t) = φ(t)/t² ∫ v exp(-v - v²/2t²) dv by Simpson. */
+static long double log_h(long double z)
+{
+  long double log_pdf = -0.5L * z * z - 0.5L * logl(2 * M_PIl);
+  if (z > -5) return logl(expl(log_pdf) + z * 0.5L * erfcl(-z / sqrtl(2)));
+  enum { STEPS = 40000 };
+  long double t = -z, step = 60.0L / STEPS, sum = 0;
+  for (int i = 1; i < STEPS; i++) {
+    long double v = i * step;
+    sum += (i % 2 ? 4 : 2) * v * expl(-v - v * v / (2 * t * t));
+  }
+  return log_pdf - 2 * logl(t) + logl(sum * step / 3);
+}
+
+static void log_expected_improvement_is_the_references(void **state)
+{
+  (void)state;
+  for (long double z = -2000; z < 50; z += z < -60 ? 97.3L : z < -6 ? 1.7L : 0.0625L) {
+    for (double sd = 1e-6; sd < 1e4; sd *= 97) {
+      double best = 0.75, mean = best + (double)z * sd;
+      long double exact = ((long double)mean - best) / sd, expected = log_h(exact) + logl(sd);
+      double value = gp_log_expected_improvement(mean, sd, best, NULL, NULL);
+      if (!(fabsl(value - expected) <= 1e-10L * fmaxl(1, fabsl(expected))))
+        fail_msg("z %.6Lg, sd %g: %.17g, reference %.17Lg", exact, sd, value, expected);
+    }
+  }
+}
+
+static void log_expected_improvement_is_finite_and_rises_everywhere(void **state)
+{
+  (void)state;
+  double before = -INFINITY;
+  for (double z = -1e100; z < 1e100; z = z < -1e-3 ? z / 1.01 : z < 1e-3 ? z + 1e-4 : z * 1.01) {
+    double by_mean, by_sd, value = gp_log_expected_improvement(z, 1, 0, &by_mean, &by_sd);
+    assert_true(isfinite(value) && value > before);
+    assert_true(isfinite(by_mean) && by_mean > 0 && isfinite(by_sd) && by_sd >= 0);
+    before = value;
+  }
+}
+
+static void derivatives_of_log_expected_improvement_are_those_of_finite_differences(void **state)
+{
+  (void)state;
+  for (double z = -300; z < 10; z += 0.37) {
+    double sd = 0.3, h = 1e-6, by_mean, by_sd;
+    gp_log_expected_improvement(z * sd, sd, 0, &by_mean, &by_sd);
+    double mean_slope = (gp_log_expected_improvement(z * sd + h, sd, 0, NULL, NULL) -
+                         gp_log_expected_improvement(z * sd - h, sd, 0, NULL, NULL)) /
+                        (2 * h);
+    double sd_slope = (gp_log_expected_improvement(z * sd, sd + h, 0, NULL, NULL) -
+                       gp_log_expected_improvement(z * sd, sd - h, 0, NULL, NULL)) /
+                      (2 * h);
+    assert_true(fabs(mean_slope - by_mean) < 1e-4 * fmax(1, fabs(by_mean)));
+    assert_true(fabs(sd_slope - by_sd) < 1e-4 * fmax(1, fabs(by_sd)));
+  }
+}
+
+/* --- outputs --- */
+
+static void outputs_keep_the_order_and_failures_are_the_worst(void **state)
+{
+  (void)state;
+  enum { N = 60 };
+  double values[N], z[N], mean = 0, squares = 0;
+  struct rng rng = rng_make(3, 1);
+  for (int i = 0; i < N; i++) values[i] = i % 7 == 5 ? NAN : 1 - exp(3 * normal(&rng) - 4);
+  gp_outputs(N, values, z);
+  int count = 0;
+  double worst = INFINITY;
+  for (int i = 0; i < N; i++) {
+    if (isnan(values[i])) continue;
+    mean += z[i];
+    squares += z[i] * z[i];
+    worst = fmin(worst, z[i]);
+    count++;
+    for (int k = 0; k < N; k++) {
+      if (!isnan(values[k])) assert_true((values[i] < values[k]) == (z[i] < z[k]));
+    }
+  }
+  assert_true(fabs(mean / count) < 1e-12 && fabs(squares / count - 1) < 1e-12);
+  for (int i = 0; i < N; i++) {
+    if (isnan(values[i])) assert_true(z[i] == worst);
+  }
+}
+
+/* A step of an accuracy near the best counts more than the same step among the bad ones. */
+static void outputs_spread_what_is_near_the_best(void **state)
+{
+  (void)state;
+  enum { N = 40 };
+  double values[N], z[N];
+  for (int i = 0; i < N; i++) values[i] = i < 30 ? 0.95 + 0.001 * i : 0.1 + 0.01 * (i - 30);
+  gp_outputs(N, values, z);
+  assert_true((z[29] - z[28]) / 0.001 > 3 * (z[31] - z[30]) / 0.01);
+}
+
+static void outputs_of_any_values_are_finite(void **state)
+{
+  (void)state;
+  static const double some[] = {0,       -0.0,     1,        1e300,     -1e300, 1e-300,  -1e-300,   NAN,
+                                DBL_MAX, -DBL_MAX, INFINITY, -INFINITY, 5e-324, -5e-324, 1 + 1e-16, 0.5};
+  struct rng rng = rng_make(4, 1);
+  for (int t = 0; t < 20000; t++) {
+    double values[16], z[16];
+    int n = (int)rng_below(&rng, 17), kinds = 1 + (int)rng_below(&rng, 16), from = (int)rng_below(&rng, 16);
+    for (int i = 0; i < n; i++) values[i] = some[(from + (int)rng_below(&rng, (uint32_t)kinds)) % 16];
+    gp_outputs(n, values, z);
+    for (int i = 0; i < n; i++) assert_true(isfinite(z[i]) && fabs(z[i]) < 100);
+  }
+}
+
+/* --- Sobol points --- */
+
+/* Of 2^k points every coordinate has one in each interval of 2^-k, scrambled or not, and two coordinates of the first pair one in each
+ * box of 2^-a by 2^-(k-a). */
+static void sobol_points_cover_every_coordinate_evenly(void **state)
+{
+  (void)state;
+  enum { K = 8, N = 1 << K };
+  struct sobol s;
+  sobol_make(&s, SOBOL_DIMENSIONS, 99);
+  double x[SOBOL_DIMENSIONS];
+  for (int i = 0; i < SOBOL_DIMENSIONS; i++) {
+    bool plain[N] = {0}, scrambled[N] = {0};
+    for (uint32_t k = 0; k < N; k++) {
+      uint32_t y[SOBOL_DIMENSIONS];
+      sobol_plain(&s, k, y);
+      sobol_point(&s, k, x);
+      plain[y[i] >> (32 - K)] = true;
+      scrambled[(int)(x[i] * N)] = true;
+    }
+    for (int k = 0; k < N; k++) assert_true(plain[k] && scrambled[k]);
+  }
+  for (int a = 0; a <= K; a++) {
+    bool box[N] = {0};
+    for (uint32_t k = 0; k < N; k++) {
+      sobol_point(&s, k, x);
+      box[((int)(x[0] * (1 << a)) << (K - a)) + (int)(x[1] * (1 << (K - a)))] = true;
+    }
+    for (int k = 0; k < N; k++) assert_true(box[k]);
+  }
+}
+
+static void sobol_points_differ_by_key(void **state)
+{
+  (void)state;
+  struct sobol a, b;
+  double x[6], y[6];
+  sobol_make(&a, 6, 1);
+  sobol_make(&b, 6, 2);
+  for (uint32_t k = 0; k < 10; k++) {
+    sobol_point(&a, k, x);
+    sobol_point(&b, k, y);
+    for (int i = 0; i < 6; i++) assert_true(x[i] != y[i] && x[i] > 0 && x[i] < 1);
+  }
+}
+
+/* --- for scikit-learn --- */
+
+/* Lines of numbers: "problem n d", categorical, lengthscales, signal noise mean, log likelihood and its gradient, then a line a
+ * point, its coordinates and z; "predict m", then a line a point, its coordinates, mean and deviation. */
+static int write_problems(const char *path)
+{
+  FILE *file = fopen(path, "w");
+  if (!file) return 1;
+  for (int s = 1; s < SIZES; s++) {
+    struct problem p, q;
+    struct gp_room room;
+    struct gp_model m;
+    struct error e;
+    enum { POINTS = 20 };
+    double gradient[GP_PARAMETERS_MAX], mean[POINTS], sd[POINTS];
+    problem_make(&p, sizes[s].n, sizes[s].d, 0, fmax(sizes[s].noise, 1e-4), 500 + (uint64_t)s);
+    problem_make(&q, POINTS, sizes[s].d, 0, 1, 700 + (uint64_t)s);
+    if (gp_room_make(&room, p.n, &e) || gp_model_make(&m, &p.data, &p.hyper, 0, &e)) return 1;
+    double value = gp_log_likelihood(&p.data, &p.hyper, &room, gradient);
+    gp_model_predict(&m, POINTS, q.data.x, mean, sd);
+    fprintf(file, "problem %d %d\n", p.n, p.d);
+    for (int i = 0; i < p.d; i++) fprintf(file, "%d ", p.categorical[i]);
+    fprintf(file, "\n");
+    for (int i = 0; i < p.d; i++) fprintf(file, "%.17g ", p.hyper.lengthscale[i]);
+    fprintf(file, "\n%.17g %.17g %.17g\n%.17g ", p.hyper.signal, p.hyper.noise, p.hyper.mean, value);
+    for (int i = 0; i < p.d + 2; i++) fprintf(file, "%.17g ", gradient[i]);
+    fprintf(file, "\n");
+    for (int k = 0; k < p.n; k++) {
+      for (int i = 0; i < p.d; i++) fprintf(file, "%.17g ", p.x[i][k]);
+      fprintf(file, "%.17g\n", p.z[k]);
+    }
+    fprintf(file, "predict %d\n", POINTS);
+    for (int k = 0; k < POINTS; k++) {
+      for (int i = 0; i < p.d; i++) fprintf(file, "%.17g ", q.x[i][k]);
+      fprintf(file, "%.17g %.17g\n", mean[k], sd[k]);
+    }
+    gp_room_destroy(&room);
+    gp_model_destroy(&m);
+    problem_destroy(&p);
+    problem_destroy(&q);
+  }
+  return fclose(file) != 0;
+}
+
+int main(int argc, char **argv)
+{
+  if (argc == 3 && !strcmp(argv[1], "--write")) return write_problems(argv[2]);
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(likelihood_and_gradient_are_the_references),
+      cmocka_unit_test(gradients_are_those_of_finite_differences),
+      cmocka_unit_test(posterior_is_the_references),
+      cmocka_unit_test(gradients_by_the_point_are_those_of_finite_differences),
+      cmocka_unit_test(a_believed_point_is_an_observation_of_the_posterior_mean),
+      cmocka_unit_test(a_covariance_that_is_singular_is_factored_all_the_same),
+      cmocka_unit_test(a_fit_finds_which_dimensions_matter_and_keeps_its_cap),
+      cmocka_unit_test(log_expected_improvement_is_the_references),
+      cmocka_unit_test(log_expected_improvement_is_finite_and_rises_everywhere),
+      cmocka_unit_test(derivatives_of_log_expected_improvement_are_those_of_finite_differences),
+      cmocka_unit_test(outputs_keep_the_order_and_failures_are_the_worst),
+      cmocka_unit_test(outputs_spread_what_is_near_the_best),
+      cmocka_unit_test(outputs_of_any_values_are_finite),
+      cmocka_unit_test(sobol_points_cover_every_coordinate_evenly),
+      cmocka_unit_test(sobol_points_differ_by_key),
+  };
+  return cmocka_run_group_tests_name("gp", tests, NULL, NULL);
+}
