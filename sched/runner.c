@@ -351,13 +351,23 @@ static bool take(struct worker *w, struct job *job)
   return true;
 }
 
+/* Is a member's time up? */
+static bool is_late(struct runner *r, const struct member *m)
+{
+  pthread_mutex_lock(&r->lock);
+  bool yes = m->timed_out;
+  pthread_mutex_unlock(&r->lock);
+  return yes;
+}
+
 /* All members leave: stopped, or their place is lost. */
 static void end_all(struct worker *w, enum outcome outcome, const struct error *why)
 {
   for (int i = 0; i < w->runner->capacity; i++) {
     struct member *m = &w->members[i];
     struct error e = *why;
-    if (m->used) end_member(w, m, m->timed_out && outcome == OUTCOME_STOPPED ? time_out(w->runner, m) : outcome, &e);
+    bool late = m->used && outcome == OUTCOME_STOPPED && is_late(w->runner, m);
+    if (m->used) end_member(w, m, late ? time_out(w->runner, m) : outcome, &e);
   }
 }
 
@@ -381,7 +391,7 @@ static bool advance(struct worker *w)
   for (int i = 0; i < n; i++) {
     struct member *m = &w->members[events[i].id];
     enum outcome outcome = take_event(w, m, &events[i], &e);
-    if (outcome == OUTCOME_GOES_ON && r->capacity > 1 && m->timed_out) outcome = time_out(r, m);
+    if (outcome == OUTCOME_GOES_ON && r->capacity > 1 && is_late(r, m)) outcome = time_out(r, m);
     if (outcome != OUTCOME_GOES_ON) end_member(w, m, outcome, &e);
   }
   return true;
