@@ -12,7 +12,6 @@
  * Pixels that no window covers (odd maps) have no gradient. */
 #include "gemm_tile.cuh"
 #include "launch.h"
-#include "philox.h"
 #include "pool.cuh"
 
 /* ---- forward --------------------------------------------------------------------------------------------------------------- */

@@ -4,7 +4,7 @@
 #define GSOS_POOL_CUH
 
 #include "gemm_tile.cuh"
-#include "philox.h"
+#include "random.cuh"
 
 /* Pixel 0 ... 3 of a window of the batch, in the convolution's output. */
 struct window_pixel {
@@ -24,7 +24,7 @@ __device__ __forceinline__ float dropped(const device_trial *t, int block, float
                                          int element)
 {
   uint64_t subsequence = philox_subsequence(PHILOX_DROPOUT, block, (uint64_t)t->state->step);
-  uint32_t word = philox_word(t->key, subsequence, (uint64_t)image * (uint64_t)features + (uint64_t)element);
+  uint32_t word = random_word(t->key, subsequence, (uint64_t)image * (uint64_t)features + (uint64_t)element);
   return word >= t->dropout_threshold ? x * t->dropout_scale : 0.0f;
 }
 

@@ -5,7 +5,7 @@
  * losses are added lane by lane and then over the lanes, in an order that depends on the batch alone. */
 #include "launch.h"
 #include "network.h"
-#include "philox.h"
+#include "random.cuh"
 
 enum { STEP_THREADS = 32, INITIALISE_THREADS = 256 };
 
@@ -73,9 +73,9 @@ __global__ void __launch_bounds__(STEP_THREADS) step_advance(const device_trial 
   }
   loss = warp_sum_double(loss);
   for (int step = 16; step > 0; step /= 2) hits += __shfl_xor_sync(0xffffffffu, hits, step);
-  __syncwarp();
+  __syncthreads(); /* the block is one warp; all have read the state */
   if (lane == 0) move_on(t, s, loss, hits);
-  __syncwarp();
+  __syncthreads();
   make_rows(t, s, lane);
 }
 
@@ -133,7 +133,7 @@ __global__ void __launch_bounds__(INITIALISE_THREADS) step_initialise(const devi
     float w = 0;
     if (element >= 0) {
       float bound = (float)sqrt(6.0 / (double)fan_in(t, layer));
-      uint32_t word = philox_word(t->key, philox_subsequence(PHILOX_WEIGHTS, layer, 0), (uint64_t)element);
+      uint32_t word = random_word(t->key, philox_subsequence(PHILOX_WEIGHTS, layer, 0), (uint64_t)element);
       w = (2 * philox_uniform(word) - 1) * bound; /* 2u − 1 is exact */
     }
     t->weights[i] = w;

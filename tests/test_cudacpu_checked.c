@@ -1,4 +1,4 @@
-/* CUDA on the CPU: each fault that the harness should find is planted in a kernel (cudacpu/planted.cu) and is found, by
+/* CUDA on the CPU: each fault that the harness should find is planted in a kernel (cudacpu/planted_*.cu) and is found, by
  * kind, kernel, file and line, in whatever order threads and blocks run; right kernels that resemble them give no report.
  *
  * This program has the checked kernels; the right ones of test_cudacpu_device run here, too, and give no report.  There, the
@@ -26,14 +26,15 @@ static void copies_to_the_host_of_memory_never_written_are_reported(void **state
 static void parts_of_an_allocation_have_bounds_of_their_own(void **state)
 {
   (void)state;
-  int i = planted_index("behind_an_allocation");
-  struct planted_memory m = planted_memory_make();
+  struct planted_case c = planted_find("behind_an_allocation");
+  struct planted_buffers m = planted_buffers_make();
   float *whole;
   assert_int_equal(cudaMalloc((void **)&whole, 4096 * sizeof *whole), cudaSuccess);
   cudacpu_forbid(whole, 4096 * sizeof *whole);
   cudacpu_allow(whole, 256 * sizeof *whole);
   cudacpu_allow(whole + 320, 256 * sizeof *whole);
-  assert_int_equal(planted_launch(i, whole + 320, m.in, m.host, m.stream), cudaSuccess);
+  m.out = whole + 320;
+  assert_int_equal(planted_launch(&c, &m), cudaSuccess);
   assert_int_equal(cudaStreamSynchronize(m.stream), cudaErrorIllegalAddress);
   assert_int_equal(cudacpu_report_count(), 1);
   assert_int_equal(cudacpu_report(0)->kind, CUDACPU_OUT_OF_BOUNDS);
@@ -43,9 +44,10 @@ static void parts_of_an_allocation_have_bounds_of_their_own(void **state)
 static void freed_memory_is_out_of_bounds(void **state)
 {
   (void)state;
-  struct planted_memory m = planted_memory_make();
+  struct planted_buffers m = planted_buffers_make();
+  struct planted_case c = planted_find("write_barrier_read");
   assert_int_equal(cudaFree(m.out), cudaSuccess);
-  assert_int_equal(planted_launch(planted_index("write_barrier_read"), m.out, m.in, m.host, m.stream), cudaSuccess);
+  assert_int_equal(planted_launch(&c, &m), cudaSuccess);
   assert_int_equal(cudaStreamSynchronize(m.stream), cudaErrorIllegalAddress);
   assert_int_equal(cudacpu_report(0)->kind, CUDACPU_OUT_OF_BOUNDS);
   cudacpu_clear_reports();

@@ -1,5 +1,5 @@
 /* CUDA on the CPU, the device's side: right kernels (cudacpu/sound.cu) give what their definition says, the same bits in
- * whatever order threads and blocks run; and the faults that are found without the checked build are found (planted.cu).
+ * whatever order threads and blocks run; and the faults that are found without the checked build are found (planted_*.cu).
  *
  * test_cudacpu_checked includes this file for its own kernels. */
 #include "cudacpu/planted_check.h"
@@ -433,8 +433,9 @@ static void address_sanitizer_finds(const char *name, const char *says)
   pid_t child = fork();
   if (child == 0) {
     dup2(pipes[1], STDERR_FILENO);
-    struct planted_memory m = planted_memory_make();
-    planted_launch(planted_index(name), m.out, m.in, m.host, m.stream);
+    struct planted_buffers m = planted_buffers_make();
+    struct planted_case c = planted_find(name);
+    planted_launch(&c, &m);
     cudaStreamSynchronize(m.stream);
     _exit(0);
   }

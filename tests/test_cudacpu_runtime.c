@@ -1,4 +1,6 @@
 /* CUDA on the CPU, the host's side: memory, streams, events, graphs, devices, limits, errors and planted faults. */
+#include <math.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -79,14 +81,13 @@ static void a_device_has_only_its_memory(void **state)
   assert_int_equal(cudaFree((char *)a + 512), cudaErrorInvalidValue);
 }
 
-static void new_memory_is_not_zero(void **state)
+static void new_memory_is_not_a_number(void **state)
 {
   (void)state;
-  float *p, x;
+  float *p, x = 0;
   OK(cudaMalloc((void **)&p, 4096));
-  uint32_t bits = read_word((uint32_t *)p + 1000);
-  memcpy(&x, &bits, sizeof x);
-  assert_true(x != x);
+  OK(cudaMemcpy(&x, p + 1000, sizeof x, cudaMemcpyDeviceToHost));
+  assert_true(isnan(x));
 }
 
 static void copies_are_held_to_their_kind_and_bounds(void **state)
@@ -469,6 +470,39 @@ static void mistakes_in_a_capture_are_errors(void **state)
   assert_int_equal(cudaStreamBeginCapture(NULL, cudaStreamCaptureModeGlobal), cudaErrorStreamCaptureUnsupported);
 }
 
+static void *wait_for(void *stream)
+{
+  void *q;
+  cudaError_t waited = cudaStreamSynchronize(stream), allocated = cudaMalloc(&q, 64);
+  if (!allocated) cudaFree(q);
+  return (void *)(intptr_t)(waited ? waited : allocated);
+}
+
+/* Calls waited for by another thread while this one captures: as the capture's mode says. */
+static void a_capture_of_its_thread_alone_leaves_other_threads_alone(void **state)
+{
+  static const struct {
+    enum cudaStreamCaptureMode mode;
+    cudaError_t others, end;
+  } cases[] = {{cudaStreamCaptureModeThreadLocal, cudaSuccess, cudaSuccess},
+               {cudaStreamCaptureModeGlobal, cudaErrorStreamCaptureUnsupported, cudaErrorStreamCaptureInvalidated}};
+  (void)state;
+  for (int i = 0; i < 2; i++) {
+    cudaStream_t s = stream_make(), other = stream_make();
+    uint32_t *p = device_words(64, 1);
+    cudaGraph_t graph;
+    pthread_t thread;
+    void *result;
+    OK(cudaStreamBeginCapture(s, cases[i].mode));
+    OK(kernel("twice", p, 64, s));
+    assert_int_equal(pthread_create(&thread, NULL, wait_for, other), 0);
+    pthread_join(thread, &result);
+    assert_int_equal((intptr_t)result, cases[i].others);
+    assert_int_equal(cudaStreamEndCapture(s, &graph), cases[i].end);
+    if (graph) OK(cudaGraphDestroy(graph));
+  }
+}
+
 /* ------------------------------------------------------------------------------------ limits and devices */
 
 static void launches_beyond_the_limits_are_refused(void **state)
@@ -548,6 +582,39 @@ static void a_stream_belongs_to_its_device(void **state)
   assert_int_equal(read_word(p), 2);
 }
 
+/* Launches, waits and reads on a device of its own. */
+static void *use_a_device(void *device)
+{
+  cudaStream_t s;
+  uint32_t *p, x = 1;
+  int d = *(int *)device;
+  if (cudaSetDevice(d) || cudaStreamCreateWithFlags(&s, cudaStreamNonBlocking) || cudaMalloc((void **)&p, 256))
+    return "no device";
+  for (uint32_t round = 1; round <= 50; round++) {
+    if (cudaMemsetAsync(p, 0, 256, s)) return "no memset";
+    for (uint32_t i = 0; i < round; i++)
+      if (kernel("add_one", p, 64, s)) return "no launch";
+    if (cudaMemcpyAsync(&x, p + 63, sizeof x, cudaMemcpyDeviceToHost, s) || cudaStreamSynchronize(s)) return "no copy";
+    if (x != round) return "a wrong number";
+  }
+  return cudaFree(p) || cudaStreamDestroy(s) ? "not freed" : NULL;
+}
+
+static void threads_of_the_host_use_devices_side_by_side(void **state)
+{
+  (void)state;
+  pthread_t threads[4];
+  int devices[4] = {0, 1, 0, 1};
+  for (int i = 0; i < 4; i++) assert_int_equal(pthread_create(&threads[i], NULL, use_a_device, &devices[i]), 0);
+  for (int i = 0; i < 4; i++) {
+    void *wrong;
+    assert_int_equal(pthread_join(threads[i], &wrong), 0);
+    if (wrong) fail_msg("thread %d: %s", i, (char *)wrong);
+  }
+  assert_int_equal(cudacpu_counts().launches, 4 * 50 * 51 / 2);
+  assert_int_equal(cudacpu_counts().allocations, 0);
+}
+
 /* ------------------------------------------------------------------------------------- planted faults */
 
 static void the_nth_allocation_fails(void **state)
@@ -624,7 +691,7 @@ int main(void)
 {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test_setup(a_device_has_only_its_memory, fresh),
-      cmocka_unit_test_setup(new_memory_is_not_zero, fresh),
+      cmocka_unit_test_setup(new_memory_is_not_a_number, fresh),
       cmocka_unit_test_setup(copies_are_held_to_their_kind_and_bounds, fresh),
       cmocka_unit_test_setup(the_host_cannot_touch_device_memory, fresh),
       cmocka_unit_test_setup(a_report_that_nobody_clears_fails_the_program, fresh),
@@ -638,9 +705,11 @@ int main(void)
       cmocka_unit_test_setup(a_captured_graph_runs_when_launched_as_often_as_launched, fresh),
       cmocka_unit_test_setup(a_graph_is_updated_with_other_arguments_not_with_other_kernels, fresh),
       cmocka_unit_test_setup(mistakes_in_a_capture_are_errors, fresh),
+      cmocka_unit_test_setup(a_capture_of_its_thread_alone_leaves_other_threads_alone, fresh),
       cmocka_unit_test_setup(launches_beyond_the_limits_are_refused, fresh),
       cmocka_unit_test_setup(devices_are_what_the_test_says, fresh),
       cmocka_unit_test_setup(a_stream_belongs_to_its_device, fresh),
+      cmocka_unit_test_setup(threads_of_the_host_use_devices_side_by_side, fresh),
       cmocka_unit_test_setup(the_nth_allocation_fails, fresh),
       cmocka_unit_test_setup(a_launch_is_refused_once, fresh),
       cmocka_unit_test_setup(an_error_of_a_kernel_sticks_to_its_device, fresh),

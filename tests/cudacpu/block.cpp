@@ -37,6 +37,13 @@ unsigned block_threads;
 uint3 block_index;
 struct thread threads[MAX_THREADS];
 
+bool is_index(const void *p)
+{
+  for (const uint3 *i : {&threadIdx, &blockIdx, &blockDim, &gridDim})
+    if ((uintptr_t)p - (uintptr_t)i < sizeof *i) return true;
+  return false;
+}
+
 static unsigned order[MAX_THREADS]; /* in which threads begin and go on after a barrier */
 static unsigned begun, live;        /* threads */
 static void *caller;                /* run_block's own stack */

@@ -12,8 +12,8 @@
  *                                     between: see knows[] in struct thread.  Shuffles and votes order nothing.
  *
  * Atomics race with other accesses, not with one another.  For the readers within a warp one cell keeps the last stamp of
- * all, and forgets those that a later reader comes after; so where __syncwarp with different partial masks orders some readers by one call and some by another, a report can
- * be false.  Blocks that hand results over within a launch (a counter and __threadfence) are reported, too.
+ * all, and forgets those that a later reader comes after; so where __syncwarp with different partial masks orders some
+ * readers by one call and some by another, a report can be false.  Blocks that hand results over within a launch (a counter and __threadfence) are reported, too.
  *
  * Static shared memory is the thread-local storage of the program.  Every other address is a thread's own stack, its
  * kernel's arguments, constants, pinned memory, or not a kernel's to touch. */
@@ -336,7 +336,7 @@ static void elsewhere(uintptr_t a, size_t bytes, enum access kind, const void *p
     abort_launch(cudaErrorIllegalAddress);
   }
   if (kind == READ) {
-    if (a - (uintptr_t)running->arguments < running->arguments_bytes) return;
+    if (a - (uintptr_t)running->arguments < running->arguments_bytes || is_index((void *)a)) return;
     for (const struct extent &e : constants)
       if (a - e.base < e.bytes) return;
     if (__start_cudacpu_constant && a >= (uintptr_t)__start_cudacpu_constant && a < (uintptr_t)__stop_cudacpu_constant)

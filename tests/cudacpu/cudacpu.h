@@ -19,14 +19,20 @@
  *
  * The *checked* build of the .cu files (../cudacpu.mk) sees every access of a kernel, and reports races, reads of memory
  * never written and accesses outside allocations as well.  In the ASan build AddressSanitizer stands guard around
- * allocations and shared arrays. */
+ * allocations and shared arrays.
+ *
+ * A test that includes this may be compiled for a GPU as well (real_gpu.h). */
 #ifndef CUDACPU_H
 #define CUDACPU_H
+
+#ifdef REAL_GPU
+#include "real_gpu.h"
+#else
 
 #include <stddef.h>
 #include <stdint.h>
 
-#include "include/cuda_runtime_api.h"
+#include <cuda_runtime_api.h>
 
 #if defined(__SANITIZE_ADDRESS__)
 #define CUDACPU_WITH_ASAN 1
@@ -129,5 +135,6 @@ struct cudacpu_counts cudacpu_counts(void);
 
 #ifdef __cplusplus
 }
+#endif
 #endif
 #endif

@@ -3,8 +3,8 @@
 # A test tests/test_NAME.c that is listed in CUDACPU_TESTS is linked with the harness and with all .cu files, those of the
 # project and those of the harness's own tests, compiled by the C++ compiler.  One that is listed in CUDACPU_CHECKED gets the
 # .cu files whose every access is looked at; these are left out in the builds with a sanitizer.
-CUDACPU_TESTS   := test_cudacpu_device test_cudacpu_runtime test_kernels test_kernels_training bench_cudacpu
-CUDACPU_CHECKED := test_cudacpu_checked test_kernels_checked bench_cudacpu_checked
+CUDACPU_TESTS   := bench_cohort test_cohort test_cudacpu_device test_cudacpu_runtime test_kernels test_kernels_training bench_cudacpu
+CUDACPU_CHECKED := test_cohort_checked test_cudacpu_checked test_kernels_checked bench_cudacpu_checked
 
 # The C++ compiler that goes with CC, unless one is given.
 ifeq ($(origin CXX),default)
@@ -29,14 +29,21 @@ CUDACPU_TOOLKIT := $(firstword $(wildcard $(patsubst %/bin/nvcc,%/include,$(real
 CUDACPU_ALL   := $(CUDACPU_HOST) $(CUDACPU_RUN) $(CUDACPU_PLAIN) $(CUDACPU_CHECK) \
                    $(addprefix $(BUILD)/tests/cudacpu/,checked.o shadow.o unchecked.o)
 OBJECTS       += $(CUDACPU_ALL)
+# nvcc must take the same sources, where there is one.
+ifeq ($(VARIANT),)
+CUDACPU_NVCC  := $(if $(NVCC),$(patsubst %.cu,$(BUILD)/%.o,$(filter tests/%,$(CUDACPU_CU))))
+OBJECTS       += $(CUDACPU_NVCC)
+tests: $(CUDACPU_NVCC)
+endif
 ifneq ($(VARIANT),)
 TESTS := $(filter-out $(CUDACPU_CHECKED:%=$(BUILD)/tests/%),$(TESTS))
 BENCH := $(filter-out $(CUDACPU_CHECKED:%=$(BUILD)/tests/%),$(BENCH))
 endif
 
-# gcc and clang name the switches differently that leave out what the harness does not use.
+# gcc and clang name the switches differently that leave out what the harness does not use.  clang does not look at accesses
+# of more than 16 bytes, so it must not make any.
 CUDACPU_TSAN := -fsanitize=thread $(if $(findstring clang,$(CXX)),-mllvm -tsan-instrument-func-entry-exit=0 \
-  -mllvm -tsan-instrument-read-before-write=1,--param=tsan-instrument-func-entry-exit=0 -ftls-model=local-exec)
+  -mllvm -tsan-instrument-read-before-write=1 -fno-vectorize -fno-slp-vectorize,--param=tsan-instrument-func-entry-exit=0 -ftls-model=local-exec)
 
 $(BUILD)/cudacpu/%.o: %.c
 	@mkdir -p $(@D)
@@ -49,11 +56,11 @@ $(BUILD)/cudacpu/%.checked.o: %.cu
 	$(CXX) -x c++ $(CUDACPU_CPP) -DCUDACPU_CHECKED -include cuda_runtime.h $(CXXFLAGS_ALL) -O2 $(CUDACPU_TSAN) \
 	  -MMD -MP -c -o $@ $<
 
-# Fibers, and what runs on them, are never compiled with a sanitizer.
+# Fibers, and what is called on them or leaves them, are never compiled with a sanitizer.
 $(BUILD)/tests/cudacpu/%.o: tests/cudacpu/%.cpp
 	@mkdir -p $(@D)
 	$(CXX) $(CUDACPU_CPP) $(CXXFLAGS_ALL) -O2 $(CUDACPU_SANITIZER) -MMD -MP -c -o $@ $<
-$(filter-out %/block.o %/fiber.o %/warp.o,$(CUDACPU_RUN)): CUDACPU_SANITIZER = $(VARIANT)
+$(filter-out %/block.o %/fault.o %/fiber.o %/warp.o,$(CUDACPU_RUN)): CUDACPU_SANITIZER = $(VARIANT)
 $(BUILD)/tests/cudacpu/warp.o: CUDACPU_SANITIZER = -O3
 ifneq ($(wildcard $(CUDACPU_TOOLKIT)/curand_kernel.h),)
 $(BUILD)/tests/cudacpu/real_curand.o: CUDACPU_CPP = -DREAL_CURAND -isystem $(CUDACPU_TOOLKIT)
@@ -65,3 +72,15 @@ $(CUDACPU_PROGRAMS): private LDLIBS += -lstdc++
 $(CUDACPU_TESTS:%=$(BUILD)/tests/%): $(CUDACPU_HOST) $(CUDACPU_RUN) $(CUDACPU_PLAIN) $(BUILD)/tests/cudacpu/unchecked.o
 $(CUDACPU_CHECKED:%=$(BUILD)/tests/%): $(CUDACPU_HOST) $(CUDACPU_RUN) $(CUDACPU_CHECK) \
   $(addprefix $(BUILD)/tests/cudacpu/,checked.o shadow.o)
+
+# The whole program on the harness's devices, for tests from outside.
+$(BUILD)/gsos-cudacpu: $(MAIN) $(CUDACPU_HOST) $(CUDACPU_RUN) $(CUDACPU_PLAIN) $(BUILD)/tests/cudacpu/unchecked.o \
+  $(BUILD)/libgsos.a $(BUILD)/link
+	$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) $(filter %.a,$^) $(LIBS) $(LDLIBS) -lstdc++
+tests: $(BUILD)/gsos-cudacpu $(BUILD)/tests/bench_cohort
+
+# A step's floor on a GPU.  Tile counts come from the kernels' sources, so that the harness's objects serve where there is no nvcc.
+$(BUILD)/tools/roofline: $(BUILD)/tools/roofline.o $(CUDACPU_HOST) $(CUDACPU_RUN) $(CUDACPU_PLAIN) \
+  $(BUILD)/tests/cudacpu/unchecked.o $(BUILD)/libgsos.a $(BUILD)/link
+	$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) $(filter %.a,$^) $(LIBS) $(LDLIBS) -lstdc++
+OBJECTS += $(BUILD)/tools/roofline.o

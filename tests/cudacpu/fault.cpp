@@ -15,48 +15,52 @@
 namespace cudacpu
 {
 
-[[noreturn]] static void go_on_after_fault(void)
-{
-  abort_launch(cudaErrorIllegalAddress);
-}
-
 /* What handled faults before, and does where no kernel runs. */
 static struct sigaction earlier[2];
 
-/* In a kernel: a report, and the launch is given up.  Elsewhere: says what was touched, and lets the instruction fault once
- * more under the earlier handler. */
+static struct {
+  const char *address;
+  const void *pc; /* behind the instruction's first byte, as a return address would be */
+  bool no_address;
+} fault; /* of the kernel that runs */
+
+/* No longer in the handler: here everything may be called. */
+[[noreturn]] static void go_on_after_fault(void)
+{
+  char where[128];
+  unsigned which;
+  bool guard = false;
+  struct place place = {NULL, 0, fault.pc};
+  const char *p = fault.address, *end = region.base + DYNAMIC_SHARED_BYTES;
+  describe_address(p, where, sizeof where);
+  if (on_fiber_stack(p, &which, &guard) && guard)
+    report(CUDACPU_STACK, place, "the thread needs more than %zu KiB of stack", STACK_BYTES >> 10);
+  else if (p >= end && p < end + 4096)
+    report(CUDACPU_OUT_OF_BOUNDS, place, "behind the %zu bytes of dynamic shared memory", running->dynamic_shared);
+  else if (is_device_memory(p))
+    report(CUDACPU_OUT_OF_BOUNDS, place, "device memory that is not allocated, %s", where);
+  else if (fault.no_address)
+    report(CUDACPU_MISALIGNED, place, "an access that wants alignment, or no address at all");
+  else
+    report(CUDACPU_FAULT, place, "nothing is %s", where);
+  abort_launch(cudaErrorIllegalAddress);
+}
+
+/* In a kernel: goes back to where that is told, and the launch given up.  Elsewhere: says what was touched, and lets the
+ * instruction fault once more under the earlier handler. */
 static void on_fault(int number, siginfo_t *info, void *context)
 {
   ucontext_t *u = (ucontext_t *)context;
-#if defined(__x86_64__)
-  const void *pc = (const void *)u->uc_mcontext.gregs[REG_RIP];
-#else
-  const void *pc = (const void *)u->uc_mcontext.pc;
-#endif
   const char *p = (const char *)info->si_addr;
   if (kernel_runs_here) {
-    char where[128];
-    unsigned which;
-    bool guard = false,
-         dynamic = p >= region.base + DYNAMIC_SHARED_BYTES && p < region.base + DYNAMIC_SHARED_BYTES + 4096;
-    describe_address(p, where, sizeof where);
-    if (on_fiber_stack(p, &which, &guard) && guard)
-      report(CUDACPU_STACK, {NULL, 0, (const char *)pc + 1}, "the thread needs more than %zu KiB of stack",
-             STACK_BYTES >> 10);
-    else if (dynamic)
-      report(CUDACPU_OUT_OF_BOUNDS, {NULL, 0, (const char *)pc + 1}, "behind the %zu bytes of dynamic shared memory",
-             running->dynamic_shared);
-    else if (is_device_memory(p))
-      report(CUDACPU_OUT_OF_BOUNDS, {NULL, 0, (const char *)pc + 1}, "device memory that is not allocated, %s", where);
-    else if (info->si_code == SI_KERNEL)
-      report(CUDACPU_MISALIGNED, {NULL, 0, (const char *)pc + 1},
-             "an access that wants alignment, or no address at all");
-    else
-      report(CUDACPU_FAULT, {NULL, 0, (const char *)pc + 1}, "nothing is %s", where);
+    fault.address = p;
+    fault.no_address = info->si_code == SI_KERNEL;
 #if defined(__x86_64__)
+    fault.pc = (const char *)u->uc_mcontext.gregs[REG_RIP] + 1;
     u->uc_mcontext.gregs[REG_RSP] = (greg_t)((uintptr_t)abort_stack() - 8);
     u->uc_mcontext.gregs[REG_RIP] = (greg_t)go_on_after_fault;
 #else
+    fault.pc = (const char *)u->uc_mcontext.pc + 1;
     u->uc_mcontext.sp = (uintptr_t)abort_stack();
     u->uc_mcontext.pc = (uintptr_t)go_on_after_fault;
 #endif

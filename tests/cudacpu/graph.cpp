@@ -28,11 +28,13 @@ static auto &execs = *new std::set<struct CUgraphExec_st *>;
 
 /* --------------------------------------------------------------------------------------------- captures */
 
+/* A capture of the mode ThreadLocal forbids nothing to other threads. */
 cudaError_t no_capture(void)
 {
   cudaError_t error = cudaSuccess;
   for (auto &c : captures) {
     if (c->mode == cudaStreamCaptureModeRelaxed) continue;
+    if (c->mode == cudaStreamCaptureModeThreadLocal && c->thread != std::this_thread::get_id()) continue;
     c->spoilt = true;
     error = cudaErrorStreamCaptureUnsupported;
   }
@@ -99,6 +101,7 @@ extern "C" cudaError_t cudaStreamBeginCapture(cudaStream_t stream, enum cudaStre
   auto c = std::make_shared<struct capture>();
   c->origin = s;
   c->mode = mode;
+  c->thread = std::this_thread::get_id();
   c->spoilt = false;
   captures.push_back(c);
   joins(s, c);

@@ -18,6 +18,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <thread>
 #include <vector>
 
 #include "cudacpu.h"
@@ -72,6 +73,7 @@ extern thread_local bool kernel_runs_here; /* in this thread of the host */
 extern unsigned block_threads;
 extern uint3 block_index;
 extern struct thread threads[MAX_THREADS];
+bool is_index(const void *p); /* one of threadIdx ... */
 
 /* fiber.cpp: switches from the running fiber, whose place is left in *save, to another. */
 extern "C" void cudacpu_switch(void **save, void *to);
@@ -253,6 +255,7 @@ namespace cudacpu
 struct capture {
   struct CUstream_st *origin;
   enum cudaStreamCaptureMode mode;
+  std::thread::id thread; /* that began it */
   std::vector<struct node> nodes;
   bool spoilt;
 };

@@ -25,7 +25,7 @@ namespace cudacpu
 struct region region;
 char *dynamic_shared;
 
-constexpr size_t HUGE = 2 << 20, GRAIN = 512, GUARD = 64 << 10;
+constexpr size_t HUGE = 2 << 20, GRAIN = 512;
 
 struct allocation {
   size_t bytes;

@@ -1,6 +1,6 @@
 /* Kernels with a fault each, and right ones that resemble them, for the tests of the harness.
  *
- * In planted.cu the line that a report should name ends in the comment FAULT and the kernel's name; there are two where
+ * The line that a report should name ends in the comment FAULT and the kernel's name; there are two where
  * the order of the threads decides which one is found out. */
 #ifndef CUDACPU_PLANTED_H
 #define CUDACPU_PLANTED_H
@@ -20,12 +20,16 @@ struct planted {
   cudaError_t error;      /* of the synchronisation after it */
 };
 
-extern const struct planted planted[];
-extern const int n_planted;
-
-/* Launches number i with 2 blocks of 64 threads (or what it needs).  out [256] and in [256] are device memory, `in` of
- * small whole numbers; host [64] is the host's. */
-cudaError_t planted_launch(int i, float *out, const float *in, float *host, cudaStream_t stream);
+/* Of planted_memory.cu and planted_together.cu. */
+struct planted_table {
+  const char *file;
+  const struct planted *rows;
+  int n;
+  /* Launches number i with 2 blocks of 64 threads and 64 words of dynamic shared memory.  out [256] and in [256] are
+   * device memory, `in` of small whole numbers; host [64] is the host's. */
+  cudaError_t (*launch)(int i, float *out, const float *in, float *host, cudaStream_t stream);
+};
+extern const struct planted_table planted_memory, planted_together;
 
 #ifdef __cplusplus
 }

@@ -206,7 +206,9 @@ void reports_finish(void)
       snprintf(r->kernel, sizeof r->kernel, "%s", name.empty() ? "a kernel" : name.c_str());
     }
     if (e.pc) {
-      const struct source &s = known[(uintptr_t)e.pc - 1];
+      /* What the compiler has merged has no line of its own: then the kernel's. */
+      const struct source &exact = known[(uintptr_t)e.pc - 1],
+                          &s = exact.line || !e.kernel ? exact : known[(uintptr_t)e.kernel];
       snprintf(r->file, sizeof r->file, "%s", s.line ? s.file.c_str() : "unknown");
       r->line = s.line;
     }

@@ -4,7 +4,12 @@
  * at, a fiber waits at: __syncthreads and everything that a warp does together are calls into the runtime, which take the
  * caller's file and line along for reports.
  *
- * The indices are constants to a kernel, and so stay in registers over barriers; the runtime sets them at each switch. */
+ * The indices are constants to a kernel, and so stay in registers over barriers; the runtime sets them at each switch.
+ *
+ * What a .cu file keeps to, so that nvcc and a C++ compiler both take it and it computes the same:
+ *   launches and dynamic shared memory by kernels/launch.h, null pointers as nullptr;
+ *   fmaf where a product is added: nvcc makes one of a * b + c, here it stays two roundings;
+ *   no __device__ variables, no float atomics, no printf of more than a line, no intrinsics in host code. */
 #ifndef CUDACPU_DEVICE_H
 #define CUDACPU_DEVICE_H
 
@@ -38,7 +43,8 @@
 #endif
 
 #ifndef CUDACPU_RUNTIME /* which sets them */
-/* Without constructors, all four: for a constant that a constructor could make, g++ adds a check to each access. */
+/* Without constructors, all four: an access to a constant that a constructor could make is one that g++ lets
+ * the checked build look at. */
 extern const uint3 threadIdx, blockIdx, blockDim, gridDim;
 #endif
 static constexpr int warpSize = 32;
