@@ -88,6 +88,7 @@ static void matern(int first, int n, int d, const double *const *x, const bool *
 {
   for (int j = 0; j < n; j += BLOCK) {
     int m = n - j < BLOCK ? n - j : BLOCK;
+    // cppcheck-suppress knownConditionTrueFalse ; it is, for all blocks but the last
     if (m == BLOCK) { /* a constant length, for which the compiler needs no rest */
       block_matern(BLOCK, d, x, first + j, categorical, weight, point, signal, k + j, slope ? slope + j : NULL);
     } else {

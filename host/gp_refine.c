@@ -34,7 +34,6 @@ struct climber {
   double values[SPACE_MAX], score;
   double point[GP_DIMENSIONS_MAX];         /* the same in the model's coordinates */
   int n_smooth, smooth[GP_DIMENSIONS_MAX]; /* axes that L-BFGS moves */
-  double start[GP_DIMENSIONS_MAX];
 };
 
 static const struct param *param_of(const struct climber *c, int axis)
@@ -79,12 +78,12 @@ static double objective(unsigned n, const double *u, double *gradient, void *con
   return -score;
 }
 
-static bool climb(struct climber *c)
+static void climb(struct climber *c)
 {
   double u[GP_DIMENSIONS_MAX], values[SPACE_MAX], least;
-  if (!c->n_smooth) return false;
+  if (!c->n_smooth) return;
   nlopt_opt opt = nlopt_create(NLOPT_LD_LBFGS, (unsigned)c->n_smooth);
-  if (!opt) return false;
+  if (!opt) return;
   for (int i = 0; i < c->n_smooth; i++) u[i] = c->point[c->smooth[i]];
   nlopt_set_min_objective(opt, objective, c);
   nlopt_set_lower_bounds1(opt, 0);
@@ -95,10 +94,10 @@ static bool climb(struct climber *c)
   nlopt_destroy(opt);
   memcpy(values, c->values, sizeof(values));
   for (int i = 0; i < c->n_smooth; i++) {
-    if (!isfinite(u[i])) return false;
+    if (!isfinite(u[i])) return;
     values[c->s->axes->param[c->smooth[i]]] = param_from_unit(param_of(c, c->smooth[i]), u[i]) + 0.0;
   }
-  return try(c, values);
+  try(c, values);
 }
 
 static bool sweep(struct climber *c, int axis)
@@ -133,11 +132,13 @@ void gp_refine(const struct gp_search *s, const double *values, double score, st
     if (s->request->free[s->axes->param[i]] && is_smooth) c.smooth[c.n_smooth++] = i;
   }
   for (int turn = 0; turn < TURNS; turn++) {
-    bool climbed = climb(&c), swept = false;
+    bool swept = false;
+    climb(&c);
     for (int i = 0; i < s->axes->n; i++) {
       const struct param *p = param_of(&c, i);
       if (s->request->free[s->axes->param[i]] && p->type != PARAM_FLOAT) swept |= sweep(&c, i);
     }
-    if (!swept || (!climbed && !swept)) break; /* a second climb from the same place ends where the first did */
+    // cppcheck-suppress knownConditionTrueFalse ; sweep, in the loop above, says
+    if (!swept) break; /* a second climb from the same place ends where the first did */
   }
 }
