@@ -45,17 +45,25 @@ ifndef NVCC
 NVCC     := $(firstword $(shell command -v nvcc 2>/dev/null) $(wildcard /usr/local/cuda/bin/nvcc /opt/cuda/bin/nvcc))
 endif
 NVCCFLAGS = -O3 -g -std=c++17 -Xcompiler -Wall,-Wextra $(if $(WERROR),-Werror all-warnings) \
-            -gencode arch=compute_80,code=sm_80 -gencode arch=compute_90,code=[sm_90,compute_90]
+            -gencode arch=compute_80,code=sm_80 -gencode arch=compute_90,code=[sm_90,compute_90] $(NO_SPILLS)
+# A kernel whose registers do not suffice is an error; the harness's own, which never run on a GPU, may spill.
+NO_SPILLS := -Xptxas -warn-spills,-Werror
+$(BUILD)/tests/cudacpu/%.o: NO_SPILLS :=
 CUDA     := $(and $(NVCC),$(wildcard kernels/*.cu))
 KERNELS  := $(if $(CUDA),$(patsubst %.cu,$(BUILD)/%.o,$(wildcard kernels/*.cu)))
 ifdef CUDA
 override CPPFLAGS += -DGSOS_CUDA
+CUDA_HEADERS := $(addprefix -isystem ,$(filter-out /usr/include,$(wildcard $(patsubst %/bin/nvcc,%/include,$(realpath $(NVCC))))))
 CUDA_LIB := $(firstword $(wildcard $(patsubst %/bin/nvcc,%,$(realpath $(NVCC)))/lib64 /usr/lib/x86_64-linux-gnu))
 LIBS     += -L$(CUDA_LIB) -lcudart_static -lstdc++ -ldl -lrt
 endif
 
 PARTS   := $(HOST) $(SCHED) $(KERNELS)
 OBJECTS := $(PARTS) $(MAIN) $(HELPER) $(TESTS:=.o) $(BENCH:=.o)
+
+# Tests that run .cu files on the CPU, and the same on a GPU.
+include tests/cudacpu/cudacpu.mk
+include tests/gpu.mk
 
 # ------------------------------------------------------------------------------------------------- build
 
@@ -75,12 +83,18 @@ $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
 
+ifdef CUDA
+$(patsubst %.c,$(BUILD)/%.o,$(shell grep -lsE 'include (<cuda_runtime|"ranges.h")' host/*.c sched/*.c)): \
+  private override CPPFLAGS += $(CUDA_HEADERS)
+endif
+
 $(BUILD)/%.o: %.cu
 	@mkdir -p $(@D)
 	$(NVCC) $(CPPFLAGS) $(NVCCFLAGS) -MMD -MP -c -o $@ $<
 
+# Objects come before the library: a kernel of the harness's takes the place of nvcc's.
 $(BUILD)/tests/%: $(BUILD)/tests/%.o $(HELPER) $(BUILD)/libgsos.a $(BUILD)/link
-	$(CC) $(LDFLAGS) -o $@ $(filter %.o %.a,$^) $(LIBS) $(LDLIBS) -lcmocka
+	$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) $(filter %.a,$^) $(LIBS) $(LDLIBS) -lcmocka
 
 $(OBJECTS): $(BUILD)/flags | $(BUILD)/have-run
 $(TESTS:=.o) $(BENCH:=.o) $(HELPER): | $(BUILD)/have-test
@@ -89,7 +103,7 @@ $(TESTS:=.o) $(BENCH:=.o) $(HELPER): | $(BUILD)/have-test
 remember = @mkdir -p $(BUILD); printf '%s\n' $(1) | cmp -s - $@ || printf '%s\n' $(1) >$@
 .PHONY: always
 $(BUILD)/flags: always
-	$(call remember,'$(CC) $(CPPFLAGS) $(CFLAGS) $(NVCC) $(NVCCFLAGS)')
+	$(call remember,'$(CC) $(CPPFLAGS) $(CFLAGS) $(NVCC) $(NVCCFLAGS) $(CXX) $(CXXFLAGS_ALL) $(CUDACPU_TSAN)')
 $(BUILD)/link: always
 	$(call remember,'$(CC) $(LDFLAGS) $(LIBS) $(LDLIBS) $(sort $(PARTS) $(HELPER))')
 
@@ -103,7 +117,7 @@ $(BUILD)/have-%: tools/setup.sh $(BUILD)/flags
 
 # ----------------------------------------------------------------------------------------- run and check
 
-.PHONY: quickstart tests test bench bench-search lint asan tsan ci
+.PHONY: quickstart tests test bench bench-search roofline kernel-report lint asan tsan ci
 quickstart: gsos## builds, and runs configs/quickstart.ini
 	./gsos run configs/quickstart.ini
 
@@ -119,6 +133,10 @@ bench: $(BENCH)## builds and runs the benchmarks; in detail with V=--verbose
 bench-search: $(BUILD)/tests/bench_search## how well samplers search, beside Optuna's; some minutes
 	$< --compare tests/search_optuna.csv --output $(BUILD) $(V)
 
+INI      ?= configs/quickstart.ini
+roofline: $(BUILD)/tools/roofline## what a training step costs on a GPU at least (INI=FILE.ini, SETTINGS='--set ...')
+	@$(BUILD)/tools/roofline $(INI) $(SETTINGS)
+
 lint:## layout, static analysis of C and shell, the man page
 	CLANG_FORMAT='$(CLANG_FORMAT)' sh tools/lint.sh
 
@@ -126,13 +144,16 @@ ASAN := -O1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-r
 TSAN := -O1 -fno-omit-frame-pointer -fsanitize=thread
 # Leaks are looked for, too: LeakSanitizer is part of the first.  Nothing is suppressed: what a library does wrong is to be
 # known.  oneDNN and libgomp are not instrumented; what only they do, ThreadSanitizer does not see (tools/run_tests.sh).
-asan:## runs all tests under AddressSanitizer and UndefinedBehaviorSanitizer
+asan:## runs the tests under AddressSanitizer and UndefinedBehaviorSanitizer
 	$(MAKE) BUILD=build-asan VARIANT='$(ASAN)' tests
-	sh tools/run_tests.sh build-asan
+	KILLS=5 sh tools/run_tests.sh build-asan sanitized
 
-tsan:## runs all tests under ThreadSanitizer
+tsan:## runs the tests under ThreadSanitizer
 	$(MAKE) BUILD=build-tsan VARIANT='$(TSAN)' tests
-	sh tools/run_tests.sh build-tsan
+	KILLS=5 sh tools/run_tests.sh build-tsan sanitized
+
+kernel-report:## registers, shared memory, spills and occupancy of each kernel; launches of a step (needs nvcc)
+	@sh tools/kernel_report.sh '$(NVCC)' $(NO_SPILLS)
 
 ci:## what is run before a change is taken: everything above, under two compilers
 	bash .ci/run
@@ -163,6 +184,6 @@ clean:## removes what was built; results stay
 
 help:## this list
 	@echo 'gsos: make TARGET'
-	@sed -n 's/^\([a-z-]*\):[^#=]*## *\(.*\)/  \1|\2/p' Makefile | \
+	@sed -n 's/^\([a-z-]*\):[^#=]*## *\(.*\)/  \1|\2/p' Makefile tests/gpu.mk | \
 	  while IFS='|' read -r target text; do printf '%-13s %s\n' "$$target" "$$text"; done
 	@echo 'Variables: CC CFLAGS LDFLAGS PREFIX DESTDIR, WERROR=1 (a warning is an error), BUILD (folder, build)'

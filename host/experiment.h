@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "cohort.h"
 #include "dataset.h"
 #include "error.h"
 #include "plan.h"
@@ -44,7 +45,8 @@ struct experiment {
   /* [dataset], [model], [function] */
   struct dataset_options dataset;
   struct model_options model;
-  char function[64]; /* objective = function: its name */
+  enum cohort_precision precision; /* of the CUDA trainer; fp32 */
+  char function[64];               /* objective = function: its name */
   /* [space], [groups] */
   struct space space;
   struct groups groups;
@@ -57,7 +59,7 @@ struct experiment {
   struct enqueued enqueued[ENQUEUE_MAX];
   /* [scheduler] */
   int parallel;         /* search; 4: trials of a study that may be in flight */
-  char devices[128];    /* machine; auto | cpu */
+  char devices[128];    /* machine; auto | cpu | cuda | cuda:0,1 (devices.h) */
   int slots;            /* machine; trials at once on this machine; 0: one a core */
   int64_t trial_memory; /* search; bytes; 16 GiB */
   double timeout_s;     /* machine; 0: off */

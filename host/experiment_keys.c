@@ -17,6 +17,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "devices.h"
 #include "nearest.h"
 #include "text_escape.h"
 
@@ -28,9 +29,9 @@ static const char *const channel_names[] = {"1", "3", NULL};
 static const char *const resize_names[] = {"area", "lanczos", NULL};
 static const char *const bad_image_names[] = {"fail", "skip", NULL};
 static const char *const history_names[] = {"default", "group", "all", NULL};
+static const char *const precision_names[] = {"fp32", "tf32", NULL};
 static const char *const gp_history_names[] = {"all", "group", NULL};
 static const char *const design_names[] = {"sobol", "random", NULL};
-static const char *const device_names[] = {"auto", "cpu", NULL};
 
 /* clang-format off */
 #define AT(member) offsetof(struct experiment, member), sizeof(((struct experiment *)0)->member)
@@ -91,6 +92,7 @@ const struct key_spec key_table[] = {
 
   INT("model", "filters", "search", "32", 1, 4096, model.filters, "filters of every convolution"),
   NUMBER("model", "momentum", "0.9", 0, 1, OPEN_HIGH, model.momentum, "momentum of sgd"),
+  CHOICE("model", "precision", "search", "fp32", KEY_ENUM, precision_names, precision, "on GPUs: fp32, or tf32 (tensor cores)"),
 
   TEXT("function", "name", "search", KEY_TEXT, function, "objective = function: which one"),
 
@@ -135,8 +137,9 @@ const struct key_spec key_table[] = {
 
   INT("scheduler", "parallel", "search", "4", 1, 100000, parallel,
       "trials of a study in flight at once, as the sampler sees it; changes the history, not the machine's load alone"),
-  CHOICE("scheduler", "devices", "machine", "auto", KEY_WORD, device_names, devices, "auto or cpu"),
-  INT("scheduler", "slots", "machine", "0", 0, 100000, slots, "trials at once on this machine, over all studies; 0: one a core"),
+  {{"scheduler", "devices", "machine", "auto", "auto, cpu, cuda (all GPUs), or some: cuda:0,1"},
+   KEY_DEVICES, AT(devices), 0, 0, 0, NULL},
+  INT("scheduler", "slots", "machine", "0", 0, 100000, slots, "trials at once on this machine, over all studies; 0: one a core, or as many as its GPUs can use"),
   {{"scheduler", "trial_memory", "search", "16GiB", "a configuration that needs more is infeasible"},
    KEY_SIZE, AT(trial_memory), 1, 0, 0, NULL},
   {{"scheduler", "timeout", "machine", "0", "a trial that takes longer fails: 90, 90s, 15m, 2h; 0: never"},
@@ -379,6 +382,11 @@ int key_parse(struct experiment *x, const struct key_spec *k, const char *text, 
     if (rc < 0) return rc;
     snprintf(field, k->size, "%s", text);
     return 0;
+  case KEY_DEVICES:
+    if (strlen(text) >= k->size || !devices_parse(text, &(struct devices){0}))
+      return error_set(e, ERROR_CONFIG, "not auto, cpu, cuda (all GPUs), or some of them, as cuda:0 or cuda:0,1");
+    snprintf(field, k->size, "%s", text);
+    return 0;
   case KEY_ENUM:
     rc = parse_choice(text, k->choices, e);
     if (rc < 0) return rc;
@@ -444,6 +452,7 @@ void key_format(const struct experiment *x, const struct key_spec *k, char *text
   case KEY_NAME:
   case KEY_PATH:
   case KEY_WORD:
+  case KEY_DEVICES:
   case KEY_SAMPLER:
     snprintf(text, size, "%s", (const char *)field);
     break;

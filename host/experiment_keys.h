@@ -9,6 +9,7 @@ enum key_type {
   KEY_NAME,       /* char []: a name that a folder can have */
   KEY_PATH,       /* char []: a path; in a file, relative to the file's folder */
   KEY_WORD,       /* char []: one of `choices` */
+  KEY_DEVICES,    /* char []: where trials run (devices.h) */
   KEY_ENUM,       /* an enum (or bool-like int): index into `choices` */
   KEY_INT,        /* int, low ... high; with `choices` only those */
   KEY_INT64,      /* int64_t, low ... high */

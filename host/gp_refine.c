@@ -2,7 +2,7 @@
  *
  * In turn: the free floats, and ints and ordinals of more than SWEEP_MOST values as if they were floats, by L-BFGS with the
  * gradient of log EI; then each other free hyperparameter through all its values, and those long ones by single steps.  A
- * step counts where its configuration, rounded to what the space has, is feasible and better.  Ends when a turn's sweep brings nothing, or
+ * step counts where its configuration, rounded to what the space has, is feasible and better.  Ends when a sweep brings nothing, or
  * after TURNS. */
 #include "gp_refine.h"
 
@@ -47,7 +47,7 @@ static void locate(const struct climber *c, const double *values, double *point)
 }
 
 /* Takes a configuration where it is feasible and better; true then. */
-static bool try(struct climber *c, const double *values)
+static bool consider(struct climber *c, const double *values)
 {
   double point[GP_DIMENSIONS_MAX], mean, sd;
   int n = c->s->request->space->n;
@@ -97,7 +97,7 @@ static void climb(struct climber *c)
     if (!isfinite(u[i])) return;
     values[c->s->axes->param[c->smooth[i]]] = param_from_unit(param_of(c, c->smooth[i]), u[i]) + 0.0;
   }
-  try(c, values);
+  consider(c, values);
 }
 
 static bool sweep(struct climber *c, int axis)
@@ -109,12 +109,12 @@ static bool sweep(struct climber *c, int axis)
   for (int k = 0; param_count(p) <= SWEEP_MOST && k < param_count(p); k++) {
     memcpy(values, c->values, sizeof(values));
     values[at] = p->low + k;
-    if (values[at] != c->values[at]) moved |= try(c, values);
+    if (values[at] != c->values[at]) moved |= consider(c, values);
   }
   for (int step = -1; param_count(p) > SWEEP_MOST && step <= 1; step += 2) {
     memcpy(values, c->values, sizeof(values));
     for (values[at] = from + step; values[at] >= p->low && values[at] <= p->high; values[at] += step) {
-      if (!try(c, values)) break;
+      if (!consider(c, values)) break;
       moved = true;
     }
   }
@@ -138,6 +138,7 @@ void gp_refine(const struct gp_search *s, const double *values, double score, st
       const struct param *p = param_of(&c, i);
       if (s->request->free[s->axes->param[i]] && p->type != PARAM_FLOAT) swept |= sweep(&c, i);
     }
+    // cppcheck-suppress knownConditionTrueFalse ; sweep, in the loop above, says
     if (!swept) break; /* a second climb from the same place ends where the first did */
   }
 }

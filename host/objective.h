@@ -28,7 +28,8 @@ struct objective_cost {
   double flops;     /* of the whole trial; an analytic function: 0 */
   int64_t steps, images;
   int epochs;
-  int64_t bytes; /* host memory while it runs */
+  int64_t bytes;        /* host memory while it runs */
+  int64_t device_bytes; /* a device's; 0: it runs on the CPU */
 };
 
 struct trial_spec {
@@ -71,6 +72,8 @@ struct objective {
   bool maximize;
   const char *value_name; /* "validation accuracy", "value" */
   bool has_epochs, has_network, has_test;
+  /* What makes use of this machine: so many places (0: one a core) of `capacity` trials (0: 1), the i-th on device i % n_devices. */
+  int places, capacity, n_devices;
   void *state;
 
   int (*cost)(struct objective *o, const double *values, struct objective_cost *cost, struct error *e);

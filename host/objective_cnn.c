@@ -1,4 +1,5 @@
-/* The objective of the project: the validation accuracy of the paper's CNN, trained on the CPU.
+/* The objective of the project: the validation accuracy of the paper's CNN.  Here: trained on the CPU; objective_cnn_cuda.c: on
+ * GPUs.
  *
  * A place is one thread with room for one trial; the thread that opens it trains.  What a configuration costs follows from
  * its plan alone, so a sampler may ask a thousand times between two trials, from any thread.  A trial's time is the CPU time
@@ -12,20 +13,11 @@
 
 #include "../kernels/philox.h"
 #include "describe.h"
-#include "experiment.h"
 #include "file_replace.h"
 #include "network_file.h"
-#include "objective.h"
-#include "plan.h"
+#include "objective_cnn.h"
 #include "text_units.h"
 #include "trainer.h"
-
-struct cnn {
-  struct objective objective; /* first: the caller's pointer is ours */
-  const struct experiment *x;
-  struct network_names names;
-  struct dataset data;
-};
 
 /* The one member of a place. */
 struct place {
@@ -39,11 +31,6 @@ struct place {
   double values[SPACE_MAX];
 };
 
-static struct cnn *cnn_of(struct objective *o)
-{
-  return o->state;
-}
-
 static double thread_seconds(void)
 {
   struct timespec t;
@@ -53,7 +40,7 @@ static double thread_seconds(void)
 
 /* ---- what a configuration costs ------------------------------------------------------------------------------------ */
 
-static void make_plan(const struct cnn *c, const double *values, struct plan *p)
+void cnn_make_plan(const struct cnn *c, const double *values, struct plan *p)
 {
   struct network_config config;
   network_config_from_values(&config, &c->names, &c->x->space, values, &c->x->model);
@@ -61,20 +48,21 @@ static void make_plan(const struct cnn *c, const double *values, struct plan *p)
             c->data.validation.n);
 }
 
-static int cnn_cost(struct objective *o, const double *values, struct objective_cost *cost, struct error *e)
+int cnn_cost(struct objective *o, const double *values, struct objective_cost *cost, struct error *e)
 {
   const struct cnn *c = cnn_of(o);
   struct plan p;
   char needed[TEXT_UNITS_MAX], limit[TEXT_UNITS_MAX];
   (void)e;
   memset(cost, 0, sizeof *cost);
-  make_plan(c, values, &p);
+  cnn_make_plan(c, values, &p);
   cost->feasible = p.feasible && p.bytes <= c->x->trial_memory;
   cost->flops = p.flops_total;
   cost->steps = p.steps;
   cost->images = p.images;
   cost->epochs = p.config.epochs;
-  cost->bytes = p.bytes;
+  cost->device_bytes = c->n_devices > 0 && p.feasible ? cnn_cuda_bytes(&p) : 0;
+  cost->bytes = c->n_devices > 0 ? 1 << 20 : p.bytes; /* of the host: a network on a device hardly needs any */
   if (!p.feasible)
     memcpy(cost->reason, p.reason, sizeof cost->reason);
   else if (!cost->feasible)
@@ -119,7 +107,7 @@ static int cnn_add(struct place *p, const struct trial_spec *spec, struct error 
   if (p->network) return error_set(e, ERROR_MACHINE, "trial %d: the place still holds trial %d", spec->id, p->id);
   cnn_cost(&p->cnn->objective, spec->values, &cost, e);
   if (!cost.feasible) return error_set(e, ERROR_FAILED, "trial %d is infeasible: %s", spec->id, cost.reason);
-  make_plan(p->cnn, spec->values, &p->plan);
+  cnn_make_plan(p->cnn, spec->values, &p->plan);
   int code = network_create(&p->network, &p->plan, spec->key, &p->cnn->data, e);
   if (code) {
     p->network = NULL;
@@ -328,8 +316,11 @@ static void cnn_describe(struct objective *o, FILE *out)
 static void cnn_describe_trial(struct objective *o, const double *values, FILE *out)
 {
   struct plan p;
-  make_plan(cnn_of(o), values, &p);
+  cnn_make_plan(cnn_of(o), values, &p);
   describe_plan(out, &p);
+  char memory[TEXT_UNITS_MAX];
+  if (cnn_of(o)->n_devices > 0)
+    fprintf(out, "    %s of a GPU's memory\n", text_bytes(memory, sizeof memory, (double)cnn_cuda_bytes(&p)));
 }
 
 /* ---- how long a trial takes ---------------------------------------------------------------------------------------- */
@@ -353,7 +344,7 @@ static int cnn_measure(struct objective *o, const double *values, double piece_s
   struct network *network = NULL;
   double loss, start = 0, elapsed = 0;
   int steps = -1; /* the first one warms up: the library compiles its loops, memory comes */
-  make_plan(c, values, &whole);
+  cnn_make_plan(c, values, &whole);
   struct network_config config = whole.config;
   double images = PIECE_STEP_FLOPS / whole.flops_image_training;
   if (images < PLAN_IMAGES_ROUND) images = PLAN_IMAGES_ROUND;
@@ -380,17 +371,46 @@ static int cnn_measure(struct objective *o, const double *values, double piece_s
 
 static void cnn_description(struct objective *o, char *text, size_t size)
 {
-  const struct dataset *d = &cnn_of(o)->data;
-  snprintf(text, size, "cpu, %s, data set %016llx (%d×%d×%d, %d classes, %d + %d + %d images)",
-           trainer_cpu_description(), (unsigned long long)d->fingerprint, d->width, d->height, d->channels,
-           d->n_classes, d->train.n, d->validation.n, d->test.n);
+  const struct cnn *c = cnn_of(o);
+  const struct dataset *d = &c->data;
+  char trainer[400];
+  if (c->n_devices > 0)
+    cnn_cuda_description(c, trainer, sizeof trainer);
+  else
+    snprintf(trainer, sizeof trainer, "%s", trainer_cpu_description());
+  snprintf(text, size, "%s, %s, data set %016llx (%d×%d×%d, %d classes, %d + %d + %d images)",
+           c->n_devices > 0 ? "cuda" : "cpu", trainer, (unsigned long long)d->fingerprint, d->width, d->height,
+           d->channels, d->n_classes, d->train.n, d->validation.n, d->test.n);
 }
 
 static void cnn_destroy(struct objective *o)
 {
   struct cnn *c = cnn_of(o);
+  cnn_leave_cuda(c);
   dataset_close(&c->data);
   free(c);
+}
+
+/* Which devices: c->devices and c->n_devices, 0 for the CPU. */
+static int choose_devices(struct cnn *c, struct error *e)
+{
+  const struct experiment *x = c->x;
+  struct devices wanted;
+  char why[300] = "";
+  if (!devices_parse(x->devices, &wanted)) return error_set(e, ERROR_CONFIG, "[scheduler] devices = %s?", x->devices);
+  int there = wanted.kind == DEVICES_CPU ? 0 : cohort_device_count(why, sizeof why);
+  if (wanted.kind == DEVICES_CUDA && there == 0)
+    return error_set(e, ERROR_CONFIG, "[scheduler] devices = %s: %s; use auto or cpu", x->devices, why);
+  for (int i = 0; i < wanted.n; i++)
+    if (wanted.list[i] >= there)
+      return error_set(e, ERROR_CONFIG, "[scheduler] devices = %s: there is no device %d; there are %d, from 0",
+                       x->devices, wanted.list[i], there);
+  c->n_devices = wanted.n > 0 ? wanted.n : there < DEVICES_MAX ? there : DEVICES_MAX;
+  for (int i = 0; i < c->n_devices; i++) c->devices[i] = wanted.n > 0 ? wanted.list[i] : i;
+  if (c->n_devices == 0 && x->precision == COHORT_TF32)
+    return error_set(e, ERROR_CONFIG, "[model] precision = tf32 is for GPUs, and this runs on the CPU%s%s; use fp32",
+                     why[0] ? ": " : "", why);
+  return 0;
 }
 
 int objective_cnn_create(struct objective **o, const struct experiment *x, objective_progress progress, void *context,
@@ -407,6 +427,7 @@ int objective_cnn_create(struct objective **o, const struct experiment *x, objec
                      c->data.train.n, c->data.validation.n);
     dataset_close(&c->data);
   }
+  if (!code && (code = choose_devices(c, e))) dataset_close(&c->data);
   if (code) {
     free(c);
     return code;
@@ -435,6 +456,10 @@ int objective_cnn_create(struct objective **o, const struct experiment *x, objec
       .measure = cnn_measure,
       .destroy = cnn_destroy,
   };
+  if (c->n_devices > 0 && (code = cnn_use_cuda(c, e))) {
+    cnn_destroy(&c->objective);
+    return code;
+  }
   *o = &c->objective;
   return 0;
 }

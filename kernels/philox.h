@@ -69,7 +69,9 @@ PHILOX_FUNCTION struct philox_block philox4x32(uint64_t key, uint64_t subsequenc
 /* Element `element` of a subsequence. */
 PHILOX_FUNCTION uint32_t philox_word(uint64_t key, uint64_t subsequence, uint64_t element)
 {
-  return philox4x32(key, subsequence, element / 4).word[element % 4];
+  struct philox_block b = philox4x32(key, subsequence, element / 4);
+  uint32_t low = element & 1 ? b.word[1] : b.word[0], high = element & 1 ? b.word[3] : b.word[2];
+  return element & 2 ? high : low; /* chosen, not indexed: on a GPU the words stay in registers */
 }
 
 /* A word as a float in [0, 1), exact. */

@@ -22,8 +22,9 @@ static void print_configuration(const struct check *c, const char *title, const 
   c->o->describe_trial(c->o, values, stdout);
 }
 
-static void print_memory(const struct check *c, int64_t bytes)
+static void print_memory(const struct check *c, const struct objective_cost *cost)
 {
+  int64_t bytes = cost->device_bytes > 0 ? cost->device_bytes : cost->bytes;
   int64_t available = machine_memory_available();
   char one[TEXT_UNITS_MAX], all[TEXT_UNITS_MAX], have[TEXT_UNITS_MAX];
   double needed = (double)bytes * (double)c->at_once;
@@ -31,6 +32,12 @@ static void print_memory(const struct check *c, int64_t bytes)
   text_bytes(all, sizeof all, needed);
   text_bytes(have, sizeof have, (double)available);
   printf("\nMemory\n");
+  if (cost->device_bytes > 0) {
+    text_wrapf(stdout, "  ",
+               "%lld of the largest side by side need %s of the GPUs' memory (%s each); a trial that finds none waits.",
+               (long long)c->at_once, all, one);
+    return;
+  }
   if (available == INT64_MAX)
     text_wrapf(stdout, "  ", "%lld of the largest side by side need %s (%s each).", (long long)c->at_once, all, one);
   else
@@ -77,7 +84,7 @@ int check_print_networks(struct check *c, struct error *e)
   c->has_longest = true;
   memcpy(c->longest, by_flops, sizeof c->longest);
   if (c->o->cost(c->o, by_bytes, &cost, e)) return e->code;
-  print_memory(c, cost.bytes);
+  print_memory(c, &cost);
   return 0;
 }
 

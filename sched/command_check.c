@@ -67,7 +67,8 @@ static void count_trials(struct check *c)
   c->studies = (int64_t)x->n_strategies * x->rounds;
   c->trials = c->studies * x->trials;
   c->cores = machine_cores();
-  c->at_once = x->slots ? x->slots : c->cores;
+  const struct objective *o = c->o;
+  c->at_once = x->slots ? x->slots : o->places ? (int64_t)o->places * o->capacity : c->cores;
   int64_t in_flight = c->studies * (x->parallel < x->trials ? x->parallel : x->trials);
   if (c->at_once > in_flight) c->at_once = in_flight;
 }

@@ -242,7 +242,8 @@ static void print_head(const struct run *run)
   }
   text_wrapf(stderr, "", "%s: %s; %d round%s of %d trials each, sampler %s, %d in flight", x->name, names, x->rounds,
              x->rounds == 1 ? "" : "s", x->trials, x->sampler, x->parallel);
-  text_wrapf(stderr, "  on ", "%s; %d at once", run->depends_on, r->slots);
+  text_wrapf(stderr, "  on ", "%s; %d at once", run->depends_on,
+             r->slots * r->capacity < r->n_studies * x->parallel ? r->slots * r->capacity : r->n_studies * x->parallel);
   fprintf(stderr, "  to %s\n", text_escape(output, sizeof output, x->output));
   for (int i = 0; i < r->n_studies; i++) before += r->studies[i].done_before;
   if (before > 0) fprintf(stderr, "  going on after %d trials of an earlier run\n", before);
@@ -282,8 +283,11 @@ static int search(struct run *run, struct error *e)
   r->objective = run->objective;
   r->store = run->store;
   r->signal = &signals_stop;
-  r->slots = run->x->slots > 0 ? run->x->slots : machine_cores();
+  const struct objective *o = run->objective;
   int useful = r->n_studies * run->x->parallel;
+  r->slots = o->places > 0 ? o->places : run->x->slots > 0 ? run->x->slots : machine_cores();
+  r->capacity = o->capacity > 0 ? o->capacity : 1;
+  r->n_devices = o->n_devices;
   if (r->slots > useful) r->slots = useful;
   if (!run->options->quiet) print_head(run);
   progress_start(&progress, run->options->quiet);

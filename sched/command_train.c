@@ -15,6 +15,7 @@
 #include "experiment.h"
 #include "objective.h"
 #include "philox.h"
+#include "ranges.h"
 #include "signals.h"
 
 static const char help[] =
@@ -227,6 +228,7 @@ static int train_experiment(const struct options *o, const struct experiment *x,
   struct output to = {0};
   double values[SPACE_MAX];
   struct trial_spec spec = {0, philox_trial_key(x->seed, 0, 0), values};
+  uint64_t range = 0;
 
   space_defaults(&x->space, values);
   if (prepare_output(&to, o, e)) goto done;
@@ -241,8 +243,10 @@ static int train_experiment(const struct options *o, const struct experiment *x,
     goto done;
   }
   if (!o->quiet) print_configuration(x, objective, values, &cost);
+  range = range_begin("trial 0, place 0");
   if (objective->open(objective, &place, 0, 1, e) || objective->add(place, &spec, e)) goto done;
   if (train(objective, place, o->quiet, &last, e)) goto done;
+  range_end(&range);
   if (!o->quiet && objective->has_epochs) printf("\n");
   if (objective->has_network) {
     printf("%s %.4f, loss %.4f\n", objective->value_name, last.value, last.loss);
@@ -251,6 +255,7 @@ static int train_experiment(const struct options *o, const struct experiment *x,
     printf("%s %.17g\n", objective->value_name, last.value);
   }
 done:
+  range_end(&range);
   release_output(&to);
   if (objective) objective->close(place);
   objective_destroy(objective);

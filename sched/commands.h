@@ -5,6 +5,7 @@
 int command_check(int argc, char **argv);
 int command_run(int argc, char **argv);
 int command_train(int argc, char **argv);
+int command_devices(int argc, char **argv);
 int command_predict(int argc, char **argv);
 int command_show(int argc, char **argv);
 

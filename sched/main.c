@@ -21,6 +21,7 @@ static const struct command commands[] = {
     {"check", "FILE.ini", "show what is searched, and what it takes", command_check},
     {"train", "FILE.ini", "train one configuration, epoch by epoch", command_train},
     {"show", "DIR | study.db", "trials, tables, best configuration of a run", command_show},
+    {"devices", "", "where trials can run on this machine", command_devices},
     {"predict", "FILE.safetensors IMAGE...", "class of each image by a saved network", command_predict},
 };
 enum { COMMANDS = sizeof commands / sizeof *commands };

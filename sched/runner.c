@@ -12,17 +12,29 @@
 #include <unistd.h>
 
 #include "machine.h"
+#include "ranges.h"
 #include "study_record.h"
 
 enum { TICK_MS = 100, HEARTBEAT_MS = 10000 };
 
+/* A trial in a place. */
+struct member {
+  bool used, timed_out;
+  struct run_study *study;
+  struct stored_trial trial;
+  struct objective_cost cost;
+  double since;   /* monotonic seconds at its start */
+  uint64_t range; /* its own (ranges.h) */
+};
+
 struct worker {
   struct runner *runner;
   pthread_t thread;
+  int device;
   struct place *place;
   volatile int stop;      /* the trainer looks at it after every step */
-  bool active, timed_out; /* under the runner's lock: a trial is being trained; its time was up */
-  double since;           /* monotonic seconds at its start */
+  struct member *members; /* [runner->capacity]; a member's place in it is its id */
+  int n;                  /* members: changed under the runner's lock */
 };
 
 double runner_now(void)
@@ -180,77 +192,51 @@ static int start(struct worker *w, struct job *job, struct objective_cost *cost,
   return code;
 }
 
-/* ---- one trial ------------------------------------------------------------------------------------------------------------ */
+/* ---- what becomes of a trial ------------------------------------------------------------------------------------------------ */
 
-enum outcome { OUTCOME_ENDED, OUTCOME_STOPPED, OUTCOME_MACHINE, OUTCOME_ERROR };
+enum outcome { OUTCOME_GOES_ON, OUTCOME_ENDED, OUTCOME_STOPPED, OUTCOME_MACHINE, OUTCOME_LOST, OUTCOME_ERROR };
 
-static enum outcome fail_trial(struct stored_trial *t, const char *format, double number)
+/* Takes what an event tells into the trial, and commits an epoch's value. */
+static enum outcome take_event(struct worker *w, struct member *m, const struct trial_event *event, struct error *e)
 {
-  t->state = STORED_FAIL;
-  snprintf(t->reason, sizeof t->reason, format, number);
-  return OUTCOME_ENDED;
-}
-
-/* Takes what an event tells into the trial. */
-static void take_event(struct stored_trial *t, const struct trial_event *event, const struct objective_cost *cost)
-{
+  struct runner *r = w->runner;
+  struct stored_trial *t = &m->trial;
   t->seconds += event->seconds;
   t->images += event->images;
   t->epochs = event->epoch;
-  if (event->kind == TRIAL_EPOCH || event->kind == TRIAL_DONE) {
-    t->value = event->value;
-    t->loss = event->loss;
-  }
-  if (cost->epochs > 0) t->flops = cost->flops * event->epoch / cost->epochs;
-}
-
-/* Trains to the end.  The place holds the trial afterwards. */
-static enum outcome train(struct worker *w, const struct run_study *s, struct stored_trial *t,
-                          const struct objective_cost *cost, struct error *e)
-{
-  struct runner *r = w->runner;
-  struct objective *o = r->objective;
-  struct trial_spec spec = {t->number, t->key, t->values};
-  if (!cost->feasible) {
+  if (m->cost.epochs > 0) t->flops = m->cost.flops * event->epoch / m->cost.epochs;
+  switch (event->kind) {
+  case TRIAL_MACHINE_FAILED:
+    error_set(e, ERROR_MACHINE, "%s", event->reason);
+    return OUTCOME_MACHINE;
+  case TRIAL_FAILED:
     t->state = STORED_FAIL;
-    snprintf(t->reason, sizeof t->reason, "infeasible: %.180s", cost->reason);
+    memcpy(t->reason, event->reason, sizeof t->reason);
     return OUTCOME_ENDED;
+  case TRIAL_EPOCH:
+  case TRIAL_DONE:
+    break;
   }
-  int code = o->add(w->place, &spec, e);
-  if (code) return code == ERROR_MACHINE ? OUTCOME_MACHINE : OUTCOME_ERROR;
-  for (;;) {
-    struct trial_event event;
-    int n;
-    code = o->advance(w->place, &event, 1, &n, &w->stop, e);
-    if (code == ERROR_INTERRUPTED) {
-      pthread_mutex_lock(&r->lock);
-      bool timed_out = w->timed_out && !r->stopping;
-      pthread_mutex_unlock(&r->lock);
-      return timed_out ? fail_trial(t, "timeout: took longer than %g s", r->x->timeout_s) : OUTCOME_STOPPED;
-    }
-    if (code) return code == ERROR_MACHINE ? OUTCOME_MACHINE : OUTCOME_ERROR;
-    if (n == 0) return error_set(e, ERROR_FAILED, "%s ended without a result", o->name), OUTCOME_ERROR;
-    take_event(t, &event, cost);
-    if (event.kind == TRIAL_MACHINE_FAILED) {
-      error_set(e, ERROR_MACHINE, "%s", event.reason);
-      return OUTCOME_MACHINE;
-    }
-    if (event.kind == TRIAL_FAILED) {
-      t->state = STORED_FAIL;
-      memcpy(t->reason, event.reason, sizeof t->reason);
-      return OUTCOME_ENDED;
-    }
-    if (o->has_epochs && store_trial_epoch(r->store, s->store_id, t->number, event.epoch, event.value, e))
-      return OUTCOME_ERROR;
-    if (event.kind == TRIAL_DONE) {
-      t->state = STORED_COMPLETE;
-      return OUTCOME_ENDED;
-    }
-  }
+  t->value = event->value;
+  t->loss = event->loss;
+  if (r->objective->has_epochs &&
+      store_trial_epoch(r->store, m->study->store_id, t->number, event->epoch, event->value, e))
+    return OUTCOME_ERROR;
+  if (event->kind == TRIAL_EPOCH) return OUTCOME_GOES_ON;
+  t->state = STORED_COMPLETE;
+  return OUTCOME_ENDED;
 }
 
-static int save_network(struct worker *w, struct run_study *s, int trial, struct error *e)
+static enum outcome time_out(struct runner *r, struct member *m)
 {
+  m->trial.state = STORED_FAIL;
+  snprintf(m->trial.reason, sizeof m->trial.reason, "timeout: took longer than %g s", r->x->timeout_s);
+  return OUTCOME_ENDED;
+}
+
+static int save_network(struct worker *w, const struct member *m, struct error *e)
+{
+  struct run_study *s = m->study;
   char path[1200];
   for (char *slash = s->networks + 1; (slash = strchr(slash, '/')); slash++) { /* as mkdir -p does */
     *slash = 0;
@@ -259,14 +245,16 @@ static int save_network(struct worker *w, struct run_study *s, int trial, struct
     if (made && errno != EEXIST) break; /* the last one tells */
   }
   if (mkdir(s->networks, 0777) && errno != EEXIST) return error_errno(e, "%s: cannot be made", s->networks);
-  runner_network_path(s, trial, path, sizeof path);
-  return w->runner->objective->save(w->place, trial, path, NULL, e);
+  runner_network_path(s, m->trial.number, path, sizeof path);
+  return w->runner->objective->save(w->place, (int)(m - w->members), path, NULL, e);
 }
 
 /* Commits the end of a trial: its network first where it is the best, then the database, then the study hears of it. */
-static int commit(struct worker *w, struct run_study *s, const struct stored_trial *t, struct error *e)
+static int commit(struct worker *w, const struct member *m, struct error *e)
 {
   struct runner *r = w->runner;
+  struct run_study *s = m->study;
+  const struct stored_trial *t = &m->trial;
   char old[1200];
   int code = 0;
   pthread_mutex_lock(&s->commit);
@@ -274,7 +262,7 @@ static int commit(struct worker *w, struct run_study *s, const struct stored_tri
   bool best = study_is_best(&s->study, t);
   int before = s->study.best;
   pthread_mutex_unlock(&r->lock);
-  if (best && r->objective->has_network) code = save_network(w, s, t->number, e);
+  if (best && r->objective->has_network) code = save_network(w, m, e);
   if (!code) code = store_trial_end(r->store, s->store_id, t, e);
   if (!code) {
     pthread_mutex_lock(&r->lock);
@@ -289,65 +277,131 @@ static int commit(struct worker *w, struct run_study *s, const struct stored_tri
   return code;
 }
 
-/* The machine could not go on with a trial: it runs again later, with fewer beside it.  Under the lock. */
-static void put_back(struct runner *r, struct run_study *s, int number, const struct error *why)
+/* The machine could not go on with a trial: it runs again later, with fewer beside it, or on another place where its own is lost.
+ * Under the lock. */
+static void put_back(struct runner *r, struct run_study *s, int number, bool lost, const struct error *why)
 {
   s->taken[number] = false;
-  if (r->running > 1) {
-    r->at_once = r->running - 1;
+  if (lost ? r->alive > 1 : r->running > 1) {
+    if (!lost) r->at_once = r->running - 1;
   } else if (!r->failure.code) {
     r->failure = *why;
-    error_prefix(&r->failure, "%s, trial %d could not run although nothing ran beside it", s->title, number);
+    error_prefix(&r->failure,
+                 lost ? "%s, trial %d: no device is left that could run it; the same command goes on when there is one"
+                      : "%s, trial %d could not run although nothing ran beside it",
+                 s->title, number);
     stop_all(r);
   }
 }
 
-static void run_trial(struct worker *w, const struct job *job, const struct objective_cost *cost)
+/* A member leaves its place, as `outcome` says. */
+static void end_member(struct worker *w, struct member *m, enum outcome outcome, struct error *e)
 {
   struct runner *r = w->runner;
-  struct run_study *s = job->study;
-  struct error e = {0};
-  struct stored_trial t = s->study.trials[job->number];
-  t.value = NAN;
-  enum outcome outcome = train(w, s, &t, cost, &e);
-  t.wall_s = runner_now() - w->since;
-  if (outcome == OUTCOME_ENDED && commit(w, s, &t, &e)) outcome = OUTCOME_ERROR;
-  r->objective->remove(w->place, t.number);
-  if (outcome == OUTCOME_ERROR) fail(r, &e);
+  m->trial.wall_s = runner_now() - m->since;
+  if (outcome == OUTCOME_ENDED && commit(w, m, e)) outcome = OUTCOME_ERROR;
+  r->objective->remove(w->place, (int)(m - w->members));
+  range_end(&m->range);
+  if (outcome == OUTCOME_ERROR) fail(r, e);
   pthread_mutex_lock(&r->lock);
-  w->active = false;
-  if (outcome == OUTCOME_MACHINE) put_back(r, s, t.number, &e);
-  if (outcome != OUTCOME_ENDED) s->interrupted = true;
-  release(r, s, cost->bytes);
+  m->used = false;
+  w->n--;
+  if (outcome == OUTCOME_MACHINE || outcome == OUTCOME_LOST)
+    put_back(r, m->study, m->trial.number, outcome == OUTCOME_LOST, e);
+  if (outcome != OUTCOME_ENDED) m->study->interrupted = true;
+  release(r, m->study, m->cost.bytes);
   pthread_mutex_unlock(&r->lock);
 }
 
 /* ---- threads -------------------------------------------------------------------------------------------------------------- */
 
-/* Takes one trial through.  Under the lock, which is given back meanwhile. */
-static void work(struct worker *w, struct job *job)
+/* Takes one trial into the place.  Under the lock, which is given back meanwhile.  False where there is no memory for it yet. */
+static bool take(struct worker *w, struct job *job)
 {
   struct runner *r = w->runner;
-  struct objective_cost cost;
   struct error e = {0};
+  struct member *m = w->members;
+  while (m->used) m++;
+  *m = (struct member){.study = job->study};
   job->study->busy = true;
   pthread_mutex_unlock(&r->lock);
-  int code = start(w, job, &cost, &e);
+  int code = start(w, job, &m->cost, &e);
   if (code < 0) fail(r, &e);
   pthread_mutex_lock(&r->lock);
   job->study->busy = false;
   pthread_cond_broadcast(&r->changed);
-  if (code) {
-    if (code == 1 && !r->stopping) pthread_cond_wait(&r->changed, &r->lock); /* until something ends */
-    return;
-  }
-  w->active = true;
-  w->timed_out = false;
-  w->since = runner_now();
-  __atomic_store_n(&w->stop, r->stopping, __ATOMIC_RELAXED);
+  if (code) return false;
+  m->trial = job->study->study.trials[job->number];
+  m->trial.value = NAN;
+  m->since = runner_now();
+  m->range = range_begin("%s, trial %d, place %d", job->study->title, job->number, (int)(m - w->members));
+  m->used = true;
+  if (++w->n == 1) __atomic_store_n(&w->stop, r->stopping, __ATOMIC_RELAXED); /* a timeout may have set it before */
   pthread_mutex_unlock(&r->lock);
-  run_trial(w, job, &cost);
+  if (!m->cost.feasible) { /* an enqueued one: no sampler proposes it */
+    m->trial.state = STORED_FAIL;
+    snprintf(m->trial.reason, sizeof m->trial.reason, "infeasible: %.180s", m->cost.reason);
+    end_member(w, m, OUTCOME_ENDED, &e);
+  } else {
+    struct trial_spec spec = {(int)(m - w->members), m->trial.key, m->trial.values};
+    code = r->objective->add(w->place, &spec, &e);
+    if (code) end_member(w, m, code == ERROR_MACHINE ? OUTCOME_MACHINE : OUTCOME_ERROR, &e);
+  }
   pthread_mutex_lock(&r->lock);
+  return true;
+}
+
+/* Is a member's time up? */
+static bool is_late(struct runner *r, const struct member *m)
+{
+  pthread_mutex_lock(&r->lock);
+  bool yes = m->timed_out;
+  pthread_mutex_unlock(&r->lock);
+  return yes;
+}
+
+/* All members leave: stopped, or their place is lost. */
+static void end_all(struct worker *w, enum outcome outcome, const struct error *why)
+{
+  for (int i = 0; i < w->runner->capacity; i++) {
+    struct member *m = &w->members[i];
+    struct error e = *why;
+    bool late = m->used && outcome == OUTCOME_STOPPED && is_late(w->runner, m);
+    if (m->used) end_member(w, m, late ? time_out(w->runner, m) : outcome, &e);
+  }
+}
+
+/* Trains until something ends.  Returns false where the place is lost: its trials go to others. */
+static bool advance(struct worker *w)
+{
+  struct runner *r = w->runner;
+  struct trial_event events[RUNNER_CAPACITY_MAX];
+  struct error e = {0};
+  int n;
+  int code = r->objective->advance(w->place, events, r->capacity, &n, &w->stop, &e);
+  if (!code && n == 0) code = error_set(&e, ERROR_FAILED, "%s ended without a result", r->objective->name);
+  if (code == ERROR_INTERRUPTED || code == ERROR_MACHINE) {
+    end_all(w, code == ERROR_MACHINE ? OUTCOME_LOST : OUTCOME_STOPPED, &e);
+    return code == ERROR_INTERRUPTED;
+  }
+  if (code) {
+    end_all(w, OUTCOME_ERROR, &e);
+    return true;
+  }
+  for (int i = 0; i < n; i++) {
+    struct member *m = &w->members[events[i].id];
+    enum outcome outcome = take_event(w, m, &events[i], &e);
+    if (outcome == OUTCOME_GOES_ON && r->capacity > 1 && is_late(r, m)) outcome = time_out(r, m);
+    if (outcome != OUTCOME_GOES_ON) end_member(w, m, outcome, &e);
+  }
+  return true;
+}
+
+/* May this worker take one more?  Not before the others have as many. */
+static bool its_turn(const struct worker *w)
+{
+  const struct runner *r = w->runner;
+  return w->n < r->capacity && w->n * r->alive <= r->running;
 }
 
 static void *worker_thread(void *context)
@@ -355,17 +409,22 @@ static void *worker_thread(void *context)
   struct worker *w = context;
   struct runner *r = w->runner;
   struct error e = {0};
-  bool open = r->objective->open(r->objective, &w->place, 0, 1, &e) == 0;
+  bool open = r->objective->open(r->objective, &w->place, w->device, r->capacity, &e) == 0, good = open;
   if (!open) fail(r, &e);
   pthread_mutex_lock(&r->lock);
-  while (open && !r->stopping) {
+  while (good && (!r->stopping || w->n > 0)) {
     struct job job;
-    if (find_job(r, &job))
-      work(w, &job);
-    else if (all_ended(r))
+    bool waits = false;
+    while (!waits && its_turn(w) && find_job(r, &job)) waits = !take(w, &job);
+    if (w->n > 0) {
+      pthread_mutex_unlock(&r->lock);
+      good = advance(w);
+      pthread_mutex_lock(&r->lock);
+    } else if (!r->stopping && all_ended(r)) {
       break;
-    else
+    } else if (!r->stopping) {
       pthread_cond_wait(&r->changed, &r->lock);
+    }
   }
   r->alive--;
   pthread_cond_broadcast(&r->changed);
@@ -423,6 +482,8 @@ static void *keeper_thread(void *context)
 static void watch(struct runner *r)
 {
   double now = runner_now();
+  for (int i = 0; i < r->n_studies; i++)
+    if (r->studies[i].study.ended && r->studies[i].study.done == r->studies[i].study.n) range_end(&r->studies[i].range);
   if (!r->stopping && r->signal && __atomic_load_n(r->signal, __ATOMIC_RELAXED)) stop_all(r);
   if (!r->stopping && r->x->time_limit_s > 0 && now - r->began >= r->x->time_limit_s) {
     r->time_is_up = true;
@@ -431,9 +492,12 @@ static void watch(struct runner *r)
   if (r->x->timeout_s <= 0) return;
   for (int i = 0; i < r->slots; i++) {
     struct worker *w = &r->workers[i];
-    if (!w->active || w->timed_out || now - w->since < r->x->timeout_s) continue;
-    w->timed_out = true;
-    __atomic_store_n(&w->stop, 1, __ATOMIC_RELAXED);
+    for (int k = 0; k < r->capacity; k++) {
+      struct member *m = &w->members[k];
+      if (!m->used || m->timed_out || now - m->since < r->x->timeout_s) continue;
+      m->timed_out = true; /* looked at when its epoch ends; a trial that is alone is stopped within it */
+      if (r->capacity == 1) __atomic_store_n(&w->stop, 1, __ATOMIC_RELAXED);
+    }
   }
 }
 
@@ -446,6 +510,7 @@ static int start_threads(struct runner *r, pthread_t *keeper, bool *has_keeper, 
   *has_keeper = pthread_create(keeper, NULL, keeper_thread, r) == 0;
   for (int i = 0; i < r->slots && *has_keeper; i++) {
     r->workers[i].runner = r;
+    r->workers[i].device = i % r->n_devices;
     pthread_mutex_lock(&r->lock);
     r->alive++;
     pthread_mutex_unlock(&r->lock);
@@ -466,9 +531,14 @@ static int prepare(struct runner *r, struct error *e)
 {
   r->workers = calloc((size_t)r->slots, sizeof *r->workers);
   if (!r->workers) return error_set(e, ERROR_MACHINE, "no memory for %d workers", r->slots);
+  for (int i = 0; i < r->slots; i++) {
+    r->workers[i].members = calloc((size_t)r->capacity, sizeof *r->workers[i].members);
+    if (!r->workers[i].members) return error_set(e, ERROR_MACHINE, "no memory for %d workers", r->slots);
+  }
   for (int i = 0; i < r->n_studies; i++) {
     struct run_study *s = &r->studies[i];
     pthread_mutex_init(&s->commit, NULL);
+    s->range = range_begin("%s", s->title);
     s->taken = calloc((size_t)r->x->trials, sizeof *s->taken);
     if (!s->taken) return error_set(e, ERROR_MACHINE, "no memory for a study of %d trials", r->x->trials);
   }
@@ -478,7 +548,7 @@ static int prepare(struct runner *r, struct error *e)
   pthread_mutex_init(&r->lock, NULL);
   pthread_cond_init(&r->changed, &monotonic);
   pthread_condattr_destroy(&monotonic);
-  r->at_once = r->slots;
+  r->at_once = r->slots * r->capacity;
   r->waiting = -1;
   r->began = runner_now();
   r->bytes_limit = machine_memory_available() / 10 * 9;
@@ -489,7 +559,9 @@ int runner_run(struct runner *r, runner_tick tick, void *context, struct error *
 {
   pthread_t keeper;
   bool has_keeper = false;
-  int code = prepare(r, e);
+  if (r->capacity < 1) r->capacity = 1;
+  if (r->n_devices < 1) r->n_devices = 1;
+  int slots = r->slots, code = prepare(r, e);
   if (code) goto done;
   code = start_threads(r, &keeper, &has_keeper, e);
   if (code) fail(r, e);
@@ -523,10 +595,12 @@ int runner_run(struct runner *r, runner_tick tick, void *context, struct error *
   pthread_mutex_destroy(&r->lock);
 done:
   for (int i = 0; i < r->n_studies; i++) {
+    range_end(&r->studies[i].range);
     pthread_mutex_destroy(&r->studies[i].commit);
     free(r->studies[i].taken);
     r->studies[i].taken = NULL;
   }
+  for (int i = 0; i < slots && r->workers; i++) free(r->workers[i].members);
   free(r->workers);
   r->workers = NULL;
   return code;

@@ -1,9 +1,10 @@
 /* Running studies: worker threads that take the next trial of any study that has one, train it, and commit it.
  *
  * Studies run side by side; what each of them does is decided in study.c, so that neither the number of workers nor the order in
- * which trials end changes a history.  One worker is one place of the objective (a core with the CPU trainer).
+ * which trials end changes a history.  One worker has one place
+ * of the objective: a core with the CPU trainer, a cohort of trials with the CUDA trainer.
  *
- *   worker     takes a trial (find_job), proposes it where it is new, starts it in the database, trains it, commits its end
+ *   worker     takes trials (find_job), proposes what is new, starts them in the database, trains them, commits their ends
  *   keeper     heartbeat of the database, every 10 s
  *   the caller signals, time limits, progress: runner_run calls `tick` ten times a second
  *
@@ -29,8 +30,11 @@ struct run_study {
   bool *taken; /* [x->trials] a worker has it, or it has ended */
   int running;
   bool interrupted;       /* trials were begun that did not end */
+  uint64_t range;         /* its own (ranges.h) */
   pthread_mutex_t commit; /* one end at a time: which network is the best is decided in order */
 };
+
+enum { RUNNER_CAPACITY_MAX = 32 };
 
 struct worker;
 
@@ -40,7 +44,9 @@ struct runner {
   struct store *store;
   struct run_study *studies;
   int n_studies;
-  int slots;                  /* trials at once */
+  int slots;                  /* workers, each with a place of its own */
+  int capacity;               /* trials in a place; 0: 1 */
+  int n_devices;              /* worker i is on device i % n_devices; 0: 1 */
   const volatile int *signal; /* not 0: stop */
 
   /* runner's own, under `lock` */

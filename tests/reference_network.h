@@ -247,7 +247,7 @@ static double reference_pass(struct reference *r, const struct dataset *d, const
 }
 
 /* One step of the optimiser, t = 1, 2, ...; moments are kept in first and second, shaped as the tensors. */
-static void reference_optimise(struct reference *r, double **first, double **second, int64_t t)
+__attribute__((unused)) static void reference_optimise(struct reference *r, double **first, double **second, int64_t t)
 {
   const struct network_config *c = &r->plan.config;
   double c1 = 1 - pow(0.9, (double)t), c2 = 1 - pow(0.999, (double)t);

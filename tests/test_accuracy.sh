@@ -2,6 +2,7 @@
 # What the trainer learns on real images: after 8 epochs of the default network with Adam and learning rate 0.001 on the MNIST subset
 # the mean test accuracy of three seeds is at least 95.5 %, and, where Debian's python3-torch is installed,
 # within 1 point of the same network's in PyTorch.  Needs ./gsos (or $GSOS).  Run from the project's root.
+# Not under a sanitizer: three minutes for what the tests of the trainer run, too.
 # Prints a line "ok NAME" or "not ok NAME" for each test, and ends with "N passed, N failed".
 set -u
 

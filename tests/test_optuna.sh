@@ -78,8 +78,8 @@ EOF
 noticed() { ! "$venv/bin/python" tests/optuna_check.py "$work/study.db" "$work/expected.json"; }
 check a_changed_value_is_noticed noticed
 sed '3s/,[01]\.[0-9]*,/,0.123,/' "$work/run/trials.csv" >"$work/changed.csv"
-noticed() { ! "$venv/bin/python" tests/optuna_check.py "$work/run/study.db" "$work/changed.csv"; }
-check a_changed_table_is_noticed noticed
+noticed_table() { ! "$venv/bin/python" tests/optuna_check.py "$work/run/study.db" "$work/changed.csv"; }
+check a_changed_table_is_noticed noticed_table
 
 echo "$passed passed, $failed failed"
 [ "$failed" -eq 0 ]

@@ -13,9 +13,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "machine.h"
+#include "philox.h"
 #include "runner.h"
 
 /* ---- an objective that can be told to fail -------------------------------------------------------------------------------- */
@@ -35,14 +37,31 @@ struct fake {
   int stop_after;            /* sets stop_signal when so many have been added; 0: never */
   volatile int *stop_signal;
   bool fail_save;
+  int lost_device; /* is lost after three steps; -1: none */
+  _Atomic int lost_steps;
+};
+
+struct guest {
+  int id, number, epoch;
+  bool used;
+  double value;
 };
 
 struct place {
   struct fake *fake;
-  int id, epoch;
-  bool used;
-  double value;
+  int device, capacity;
+  struct guest guests[RUNNER_CAPACITY_MAX];
 };
+
+/* A trial's number within its study, by its key. */
+static int number_of(const struct experiment *x, uint64_t key)
+{
+  for (int round = 0; round < x->rounds; round++)
+    for (int number = 0; number < x->trials; number++)
+      if (philox_trial_key(x->seed, round, number) == key) return number;
+  fail_msg("a trial of an unknown key");
+  return -1;
+}
 
 static double value_of(const struct experiment *x, const double *values)
 {
@@ -65,21 +84,24 @@ static int fake_cost(struct objective *o, const double *values, struct objective
 
 static int fake_open(struct objective *o, struct place **p, int device, int capacity, struct error *e)
 {
-  (void)device, (void)capacity, (void)e;
+  (void)e;
   *p = calloc(1, sizeof **p);
   assert_non_null(*p);
-  (*p)->fake = (struct fake *)o;
+  **p = (struct place){.fake = (struct fake *)o, .device = device, .capacity = capacity};
   return 0;
 }
 
 static int fake_add(struct place *p, const struct trial_spec *spec, struct error *e)
 {
   struct fake *f = p->fake;
-  if (spec->id == f->fail_id && f->fails_left > 0) {
+  int number = number_of(f->x, spec->key), at = 0;
+  if (number == f->fail_id && f->fails_left > 0) {
     f->fails_left--;
     return error_set(e, ERROR_MACHINE, "no memory for a network");
   }
-  *p = (struct place){.fake = f, .id = spec->id, .used = true, .value = value_of(f->x, spec->values)};
+  while (at < p->capacity && p->guests[at].used) at++;
+  assert_true(at < p->capacity);
+  p->guests[at] = (struct guest){.id = spec->id, .number = number, .used = true, .value = value_of(f->x, spec->values)};
   int running = ++f->running;
   for (int most = f->most; running > most && !atomic_compare_exchange_weak(&f->most, &most, running);) {
   }
@@ -87,36 +109,52 @@ static int fake_add(struct place *p, const struct trial_spec *spec, struct error
   return 0;
 }
 
+static bool hangs(const struct place *p)
+{
+  for (int i = 0; i < p->capacity; i++)
+    if (p->guests[i].used && p->guests[i].number == p->fake->hang_id) return true;
+  return false;
+}
+
 static int fake_advance(struct place *p, struct trial_event *events, int max, int *n, const volatile int *stop,
                         struct error *e)
 {
   struct fake *f = p->fake;
-  assert_true(max >= 1);
-  for (int ms = 0; ms < f->step_ms || p->id == f->hang_id; ms++) {
+  for (int ms = 0; ms < f->step_ms || hangs(p); ms++) {
     if (__atomic_load_n(stop, __ATOMIC_RELAXED)) return error_set(e, ERROR_INTERRUPTED, "stopped");
-    usleep(1000);
+    nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
   }
-  p->epoch++;
-  *n = 1;
-  events[0] = (struct trial_event){.id = p->id,
-                                   .kind = p->epoch == EPOCHS ? TRIAL_DONE : TRIAL_EPOCH,
-                                   .epoch = p->epoch,
-                                   .epochs = EPOCHS,
-                                   .value = p->value + EPOCHS - p->epoch,
-                                   .loss = p->value / 2,
-                                   .seconds = 0.25,
-                                   .images = 1000};
-  if (p->id == f->diverge_id && p->epoch == 2) {
-    events[0].kind = TRIAL_FAILED;
-    snprintf(events[0].reason, sizeof events[0].reason, "diverged: as told");
+  if (p->device == f->lost_device && ++f->lost_steps > 3)
+    return error_set(e, ERROR_MACHINE, "device %d is lost", p->device);
+  *n = 0;
+  for (int i = 0; i < p->capacity && *n < max; i++) {
+    struct guest *g = &p->guests[i];
+    if (!g->used) continue;
+    g->epoch++;
+    events[*n] = (struct trial_event){.id = g->id,
+                                      .kind = g->epoch == EPOCHS ? TRIAL_DONE : TRIAL_EPOCH,
+                                      .epoch = g->epoch,
+                                      .epochs = EPOCHS,
+                                      .value = g->value + EPOCHS - g->epoch,
+                                      .loss = g->value / 2,
+                                      .seconds = 0.25,
+                                      .images = 1000};
+    if (g->number == f->diverge_id && g->epoch == 2) {
+      events[*n].kind = TRIAL_FAILED;
+      snprintf(events[*n].reason, sizeof events[*n].reason, "diverged: as told");
+    }
+    ++*n;
   }
   return 0;
 }
 
 static void fake_remove(struct place *p, int id)
 {
-  if (p->used && p->id == id) p->fake->running--;
-  p->used = false;
+  for (int i = 0; i < p->capacity; i++) {
+    if (!p->guests[i].used || p->guests[i].id != id) continue;
+    p->guests[i].used = false;
+    p->fake->running--;
+  }
 }
 
 static void fake_close(struct place *p)
@@ -172,6 +210,7 @@ static void open_fixture(struct fixture *f, const char *const *settings, int n)
                           .hang_id = -1,
                           .fail_id = -1,
                           .diverge_id = -1,
+                          .lost_device = -1,
                           .stop_signal = &f->signal};
 }
 #define OPEN(f, ...)                                                                                                   \
@@ -179,7 +218,8 @@ static void open_fixture(struct fixture *f, const char *const *settings, int n)
                (int)(sizeof((const char *[]){"", __VA_ARGS__}) / sizeof(char *)) - 1)
 
 /* One run: opens the database and its studies, takes up what is there, runs. */
-static int run(struct fixture *f, int slots)
+/* Places of so many trials, on so many devices. */
+static int run_places(struct fixture *f, int slots, int capacity, int devices)
 {
   char path[300];
   struct runner *r = &f->runner;
@@ -193,13 +233,15 @@ static int run(struct fixture *f, int slots)
   r->objective = &f->fake.objective;
   r->store = f->store;
   r->slots = slots;
+  r->capacity = capacity;
+  r->n_devices = devices;
   r->signal = &f->signal;
   r->n_studies = f->x.n_strategies * f->x.rounds;
   r->studies = calloc((size_t)r->n_studies, sizeof *r->studies);
   assert_non_null(r->studies);
   for (int i = 0; i < r->n_studies; i++) {
     struct run_study *s = &r->studies[i];
-    struct stored_trial *trials;
+    struct stored_trial *trials = NULL;
     char name[100];
     int n;
     snprintf(s->title, sizeof s->title, "%s %d", f->x.strategies[i % f->x.n_strategies], i / f->x.n_strategies);
@@ -214,6 +256,11 @@ static int run(struct fixture *f, int slots)
     free(trials);
   }
   return runner_run(r, NULL, NULL, &f->e);
+}
+
+static int run(struct fixture *f, int slots)
+{
+  return run_places(f, slots, 1, 1);
 }
 
 static void end_run(struct fixture *f)
@@ -259,7 +306,7 @@ static void stored_as_in_memory(struct fixture *f)
 {
   for (int i = 0; i < f->runner.n_studies; i++) {
     const struct run_study *s = &f->runner.studies[i];
-    struct stored_trial *trials;
+    struct stored_trial *trials = NULL;
     int n;
     if (store_trials(f->store, s->store_id, &f->x.space, NULL, &trials, &n, &f->e)) fail_msg("%s", f->e.message);
     /* one may have been proposed when the stop came, and not been started */
@@ -324,6 +371,78 @@ static void one_worker_and_eight_make_the_same_history(void **state)
   end_run(&eight);
   close_fixture(&one);
   close_fixture(&eight);
+}
+
+static void cohorts_on_two_devices_make_the_same_history(void **state)
+{
+  struct fixture one, two;
+  (void)state;
+  OPEN(&one, "experiment.rounds=2");
+  OPEN(&two, "experiment.rounds=2");
+  two.fake.step_ms = 1;
+  one.fake.diverge_id = two.fake.diverge_id = 5;
+  assert_int_equal(run(&one, 1), 0);
+  assert_int_equal(run_places(&two, 3, 4, 2), 0);
+  assert_in_range(two.fake.most, 5, 12);
+  same_history(&one.runner, &two.runner);
+  stored_as_in_memory(&two);
+  end_run(&one);
+  end_run(&two);
+  close_fixture(&one);
+  close_fixture(&two);
+}
+
+static void trials_of_a_lost_device_go_to_another(void **state)
+{
+  struct fixture well, ill;
+  (void)state;
+  OPEN(&well, );
+  OPEN(&ill, );
+  ill.fake.lost_device = 1;
+  ill.fake.step_ms = 1;
+  assert_int_equal(run(&well, 2), 0);
+  assert_int_equal(run_places(&ill, 2, 3, 2), 0);
+  assert_true(ill.fake.lost_steps > 3);
+  same_history(&well.runner, &ill.runner);
+  stored_as_in_memory(&ill);
+  end_run(&well);
+  end_run(&ill);
+  close_fixture(&well);
+  close_fixture(&ill);
+}
+
+static void all_devices_lost_ends_the_run_and_can_go_on(void **state)
+{
+  struct fixture f;
+  (void)state;
+  OPEN(&f, );
+  f.fake.lost_device = 0;
+  f.fake.step_ms = 1;
+  assert_int_equal(run_places(&f, 2, 3, 1), ERROR_MACHINE);
+  assert_non_null(strstr(f.e.message, "no device is left"));
+  assert_non_null(strstr(f.e.message, "device 0 is lost"));
+  for (int i = 0; i < 2; i++) assert_int_equal(f.runner.studies[i].study.failed, 0);
+  end_run(&f);
+  f.fake.lost_device = -1;
+  assert_int_equal(run_places(&f, 2, 3, 1), 0);
+  assert_int_equal(f.runner.studies[0].study.complete, 20);
+  end_run(&f);
+  close_fixture(&f);
+}
+
+static void a_member_of_a_cohort_times_out_alone(void **state)
+{
+  struct fixture f;
+  (void)state;
+  OPEN(&f, "scheduler.timeout=0.2s", "experiment.strategies=simultaneous");
+  f.fake.step_ms = 150; /* two epochs are too long, one is not */
+  assert_int_equal(run_places(&f, 1, 4, 1), 0);
+  const struct study *s = &f.runner.studies[0].study;
+  assert_int_equal(s->failed, 20);
+  assert_string_equal(s->trials[6].reason, "timeout: took longer than 0.2 s");
+  stored_as_in_memory(&f);
+  end_run(&f);
+  close_fixture(&f);
 }
 
 static void the_best_network_and_no_other_is_on_disk(void **state)
@@ -506,6 +625,10 @@ int main(void)
 {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(one_worker_and_eight_make_the_same_history),
+      cmocka_unit_test(cohorts_on_two_devices_make_the_same_history),
+      cmocka_unit_test(trials_of_a_lost_device_go_to_another),
+      cmocka_unit_test(all_devices_lost_ends_the_run_and_can_go_on),
+      cmocka_unit_test(a_member_of_a_cohort_times_out_alone),
       cmocka_unit_test(the_best_network_and_no_other_is_on_disk),
       cmocka_unit_test(a_network_that_cannot_be_written_ends_the_run_before_its_commit),
       cmocka_unit_test(what_was_stopped_goes_on_to_the_same_history),

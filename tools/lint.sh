@@ -107,7 +107,7 @@ check_c() {
   # shellcheck disable=SC2046 # one word a file
   cppcheck -q --error-exitcode=1 -j "$(nproc)" --cppcheck-build-dir="$work/cppcheck" --std=c11 \
     --enable=warning,style,performance,portability --library=posix --library=gnu --library=zlib --library=sqlite3 \
-    --inline-suppr --suppressions-list=tools/cppcheck.txt -I. -Ihost -Isched -Ikernels \
+    --inline-suppr --suppressions-list=tools/cppcheck.txt -UREAL_GPU -I. -Ihost -Isched -Ikernels \
     --template='{file}:{line}: {severity}: {message} [{id}]' $(files '*.c') >"$work/found" 2>&1 || failed cppcheck $?
   case $version in
     "$cppcheck_decides" | "$cppcheck_decides".*) verdict c cppcheck ;;
@@ -117,9 +117,10 @@ check_c() {
 
 # ------------------------------------------------------------------------------- shell, python, man page
 
+# SC2317, a command that is never reached: it does not see the functions that tests hand to `check`.
 check_shell() {
   # shellcheck disable=SC2046
-  shellcheck -f gcc $(files '*.sh' run) >"$work/found" 2>&1 || failed shellcheck $?
+  shellcheck -f gcc -e SC2317 $(files '*.sh' run) >"$work/found" 2>&1 || failed shellcheck $?
   verdict shell shellcheck
 }
 
@@ -183,7 +184,8 @@ check_tests() {
   for file in $(files 'test_*'); do
     case ${file#tests/} in
       */*) echo "$file: is run by nobody; tests are tests/test_*.c and tests/test_*.sh" ;;
-      *.c) grep -q cmocka_run_group_tests "$file" || echo "$file: runs no group of cmocka's: its tests are not counted" ;;
+      # or includes one that does
+      *.c) grep -qE 'cmocka_run_group_tests|^#include "test_[a-z_]*\.c"' "$file" || echo "$file: runs no group of cmocka's: its tests are not counted" ;;
       *.sh) grep -q 'passed, .* failed' "$file" || echo "$file: has no last line 'N passed, N failed'" ;;
       *) echo "$file: is run by nobody; tests are tests/test_*.c and tests/test_*.sh" ;;
     esac

@@ -13,7 +13,7 @@ echo "quickstart: building"
 mkdir -p build
 # The compiler's lines are of use only where it fails; a person's screen is for the result.
 if ! make -j"$(nproc)" gsos >build/make.log 2>&1; then
-  tail -n 40 build/make.log >&2
+  grep -v ' -MMD ' build/make.log | tail -n 40 >&2 # without the commands
   echo "quickstart: the build failed; its last lines are above, all of them in build/make.log" >&2
   exit 1
 fi

@@ -1,10 +1,12 @@
 #!/bin/sh
 # Runs the tests and counts them.
 #
-#   tools/run_tests.sh [BUILD] [all | unit] [NAME]...
+#   tools/run_tests.sh [BUILD] [all | unit | sanitized] [NAME]...
 #
 # BUILD (build) holds the compiled tests and the program.  `all` are the cmocka programs BUILD/tests/test_* and the scripts
-# tests/test_*.sh, `unit` the programs alone.  NAMEs (test_store, test_store.sh) choose some of them.
+# tests/test_*.sh, `unit` the programs alone, `sanitized` all but the scripts that say "Not under a sanitizer" and the programs
+# test_*_checked, which a build with a sanitizer has not (tests/cudacpu/cudacpu.mk).  NAMEs (test_store, test_store.sh) choose
+# some of them.
 #
 # As many run side by side as there are cores (JOBS=N: so many), those that took longest the last time first.  Each has a time
 # limit: TIME_LIMIT seconds, 180 by default, for a program; three times that for a script.  One line tells how each went, the
@@ -85,10 +87,12 @@ for path in tests/test_*.c tests/test_*.sh; do
   fi
   case $kind,$path in
     all,*.sh) tests="$tests $path" ;;
-    unit,*.c | all,*.c) tests="$tests $build/tests/$name" ;;
-    *,*.sh) ;;
+    sanitized,*.sh) grep -q '^# Not under a sanitizer: ' "$path" || tests="$tests $path" ;;
+    unit,*.sh) ;;
+    sanitized,*_checked.c) ;;
+    all,*.c | unit,*.c | sanitized,*.c) tests="$tests $build/tests/$name" ;;
     *)
-      echo "run_tests.sh: '$kind' is none of all, unit" >&2
+      echo "run_tests.sh: '$kind' is none of all, unit, sanitized" >&2
       exit 2 ;;
   esac
 done

@@ -45,6 +45,7 @@ run|libjpeg-dev|header jpeglib.h|libjpeg-turbo-devel|libjpeg-turbo|jpeg-turbo|re
 run|libpng-dev|header png.h|libpng-devel|libpng|libpng|reads PNG images
 run|zlib1g-dev|header zlib.h|zlib-devel|zlib|zlib|reads gzip files
 test|libcmocka-dev|header cmocka.h|libcmocka-devel|cmocka|cmocka|cmocka: the unit tests
+test|g++|command g++|gcc-c++|gcc|gcc|compiles the CUDA sources for the tests that run them on the CPU
 test|python3|command python3|python3|python|python|small programs of the tests
 test|sqlite3|command sqlite3|sqlite|sqlite|sqlite|looks into study databases from outside
 optional|python3-venv|command python3|python3|python|python|lets Optuna, safetensors and scikit-learn from PyPI check what gsos does

@@ -11,7 +11,7 @@ unset MAKEFLAGS MAKELEVEL MFLAGS || :
 echo "test: building"
 mkdir -p build
 if ! make -j"$(nproc)" tests >build/make.log 2>&1; then
-  tail -n 40 build/make.log >&2
+  grep -v ' -MMD ' build/make.log | tail -n 40 >&2 # without the commands
   echo "test: the build failed; its last lines are above, all of them in build/make.log" >&2
   echo "0 passed, 1 failed"
   exit 1

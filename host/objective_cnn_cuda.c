@@ -1,0 +1,290 @@
+/* Places of the CNN on CUDA devices: each is a cohort on a stream of its own (cohort.h), with room for several trials.
+ *
+ * A network is written to disk by way of the CPU trainer's own: a network of the same plan takes the weights, and is saved.  So a file
+ * has one writer, and `gsos predict` and the test set need no GPU. */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "file_replace.h"
+#include "network_file.h"
+#include "objective_cnn.h"
+#include "trainer.h"
+
+struct guest {
+  bool used;
+  int id;
+  uint64_t key;
+  struct plan plan;
+  double values[SPACE_MAX];
+};
+
+struct place {
+  struct cnn *cnn;
+  struct cohort *cohort;
+  int capacity;
+  struct guest *guests; /* [capacity] */
+};
+
+static struct guest *find(const struct place *p, int id)
+{
+  for (int i = 0; i < p->capacity; i++)
+    if (p->guests[i].used && p->guests[i].id == id) return &p->guests[i];
+  return NULL;
+}
+
+static int not_here(struct error *e, int id)
+{
+  return error_set(e, ERROR_FAILED, "trial %d is not in this place", id);
+}
+
+/* ---- a place and its members ---------------------------------------------------------------------------------------------- */
+
+static void cuda_close(struct place *p)
+{
+  if (!p) return;
+  cohort_close(p->cohort);
+  free(p->guests);
+  free(p);
+}
+
+static int cuda_open(struct objective *o, struct place **out, int device, int capacity, struct error *e)
+{
+  struct cnn *c = cnn_of(o);
+  struct place *p = calloc(1, sizeof *p);
+  *out = NULL;
+  if (!p || !(p->guests = calloc((size_t)capacity, sizeof *p->guests))) {
+    free(p);
+    return error_set(e, ERROR_MACHINE, "no memory for a place to train in");
+  }
+  p->cnn = c;
+  p->capacity = capacity;
+  int code = cohort_open(&p->cohort, c->on_device[device % c->n_devices], capacity, c->x->precision, e);
+  if (code) {
+    cuda_close(p);
+    return code;
+  }
+  *out = p;
+  return 0;
+}
+
+/* Notes who has come. */
+static void note(struct place *p, const struct trial_spec *spec, const struct plan *plan)
+{
+  struct guest *g = p->guests;
+  while (g->used) g++; /* the cohort had room, so there is one */
+  *g = (struct guest){.used = true, .id = spec->id, .key = spec->key, .plan = *plan};
+  memcpy(g->values, spec->values, (size_t)p->cnn->x->space.n * sizeof *g->values);
+}
+
+static int plan_of(struct place *p, const struct trial_spec *spec, struct plan *plan, struct error *e)
+{
+  struct objective_cost cost;
+  cnn_cost(&p->cnn->objective, spec->values, &cost, e);
+  if (!cost.feasible) return error_set(e, ERROR_FAILED, "trial %d is infeasible: %s", spec->id, cost.reason);
+  cnn_make_plan(p->cnn, spec->values, plan);
+  return 0;
+}
+
+static int cuda_add(struct place *p, const struct trial_spec *spec, struct error *e)
+{
+  struct plan plan;
+  int code = plan_of(p, spec, &plan, e);
+  if (!code) code = cohort_add(p->cohort, spec->id, &plan, spec->key, e);
+  if (!code) note(p, spec, &plan);
+  return code;
+}
+
+static void cuda_remove(struct place *p, int id)
+{
+  struct guest *g = find(p, id);
+  if (!g) return;
+  cohort_remove(p->cohort, id);
+  g->used = false;
+}
+
+static void tell(const struct place *p, const struct cohort_event *from, struct trial_event *to)
+{
+  const struct guest *g = find(p, from->id);
+  bool trained = !from->failed || isfinite(from->training_loss);
+  *to = (struct trial_event){.id = from->id,
+                             .kind = from->failed                           ? TRIAL_FAILED
+                                     : from->epoch == g->plan.config.epochs ? TRIAL_DONE
+                                                                            : TRIAL_EPOCH,
+                             .epoch = from->epoch,
+                             .epochs = g->plan.config.epochs,
+                             .value = from->accuracy,
+                             .loss = from->loss,
+                             .training_loss = from->training_loss,
+                             .seconds = from->seconds,
+                             .images = trained ? g->plan.train_images : 0};
+  if (from->failed)
+    snprintf(to->reason, sizeof to->reason, "diverged: the %s loss of epoch %d is not finite",
+             trained ? "validation" : "training", from->epoch);
+}
+
+static int cuda_advance(struct place *p, struct trial_event *events, int max, int *n_events, const volatile int *stop,
+                        struct error *e)
+{
+  struct cohort_event ended[32];
+  int code = cohort_advance(p->cohort, ended, max < 32 ? max : 32, n_events, stop, e);
+  for (int i = 0; i < *n_events && !code; i++) tell(p, &ended[i], &events[i]);
+  return code;
+}
+
+static int cuda_checkpoint(struct place *p, int id, void **block, size_t *bytes, struct error *e)
+{
+  return cohort_checkpoint(p->cohort, id, block, bytes, e);
+}
+
+static int cuda_restore(struct place *p, const struct trial_spec *spec, const void *block, size_t bytes,
+                        struct error *e)
+{
+  struct plan plan;
+  int code = plan_of(p, spec, &plan, e);
+  if (!code) code = cohort_restore(p->cohort, spec->id, &plan, spec->key, block, bytes, e);
+  if (!code) note(p, spec, &plan);
+  return code;
+}
+
+/* ---- the network on disk -------------------------------------------------------------------------------------------------- */
+
+static int copy_weights(struct place *p, int id, struct network *n, struct error *e)
+{
+  int code = 0;
+  for (int i = 0; i < network_tensor_count(n) && !code; i++) {
+    struct network_tensor t;
+    network_tensor_info(n, i, &t);
+    float *w = malloc((size_t)t.count * sizeof *w);
+    if (!w) return error_set(e, ERROR_MACHINE, "no memory for the weights of %s", t.name);
+    code = cohort_tensor_get(p->cohort, id, i, w, e);
+    if (!code) code = network_tensor_set(n, i, w, e);
+    free(w);
+  }
+  return code;
+}
+
+static int cuda_save(struct place *p, int id, const char *path, const char *ini_path, struct error *e)
+{
+  const struct experiment *x = p->cnn->x;
+  const struct guest *g = find(p, id);
+  struct network *n;
+  if (!g) return not_here(e, id);
+  if (ini_path) {
+    char *text = experiment_best_ini(x, g->values);
+    int code =
+        text ? file_replace_text(ini_path, text, e) : error_set(e, ERROR_MACHINE, "no memory to write %s", ini_path);
+    free(text);
+    if (code) return code;
+  }
+  int code = network_create(&n, &g->plan, g->key, &p->cnn->data, e);
+  if (code) return code;
+  code = copy_weights(p, id, n, e);
+  if (!code) code = network_file_save(path, n, &g->plan, &p->cnn->data, x->dataset.resize, e);
+  network_destroy(n);
+  return code;
+}
+
+/* ---- how fast this machine is ---------------------------------------------------------------------------------------------- */
+
+static double wall_seconds(void)
+{
+  struct timespec t;
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+/* Epochs of a batch of training images and one of validation images, in a cohort of one.  Side by side trials are faster. */
+static int cuda_measure(struct objective *o, const double *values, double piece_s, const volatile int *stop,
+                        double *trial_s, struct error *e)
+{
+  struct cnn *c = cnn_of(o);
+  struct cohort *cohort;
+  struct cohort_event event;
+  struct plan whole, piece;
+  double start = 0, elapsed = 0;
+  int n, epochs = -1; /* the first one warms up */
+  cnn_make_plan(c, values, &whole);
+  struct network_config config = whole.config;
+  config.learning_rate = 1e-9;
+  config.epochs = 1000000;
+  int batch = config.batch_size;
+  plan_make(&piece, &config, whole.height, whole.width, whole.channels, whole.classes,
+            batch < c->data.train.n ? batch : c->data.train.n,
+            batch < c->data.validation.n ? batch : c->data.validation.n);
+  int code = cohort_open(&cohort, c->on_device[0], 1, c->x->precision, e);
+  if (code) return code;
+  code = cohort_add(cohort, 0, &piece, 0, e);
+  while (!code && (epochs < 1 || elapsed < piece_s)) {
+    code = cohort_advance(cohort, &event, 1, &n, stop, e);
+    if (++epochs == 0) start = wall_seconds();
+    elapsed = wall_seconds() - start;
+  }
+  double flops = piece.train_images * piece.flops_image_training + piece.validation_images * piece.flops_image_forward;
+  if (!code) *trial_s = whole.flops_total * elapsed / (epochs * flops);
+  cohort_close(cohort);
+  return code;
+}
+
+/* ---- devices -------------------------------------------------------------------------------------------------------------- */
+
+int64_t cnn_cuda_bytes(const struct plan *p)
+{
+  return cohort_trial_bytes(p);
+}
+
+void cnn_cuda_description(const struct cnn *c, char *text, size_t size)
+{
+  cohort_device_name(c->devices[0], text, size);
+  size_t used = strlen(text);
+  snprintf(text + used, size - used, ", %s", c->x->precision == COHORT_TF32 ? "tf32" : "fp32");
+}
+
+enum { STREAMS = 2, CAPACITY = 16 }; /* cohorts on a device, and trials in one where nothing else is said */
+
+int cnn_use_cuda(struct cnn *c, struct error *e)
+{
+  struct objective *o = &c->objective;
+  char first[400], other[400];
+  int code = 0;
+  cohort_device_name(c->devices[0], first, sizeof first);
+  for (int i = 0; i < c->n_devices && !code; i++) {
+    cohort_device_name(c->devices[i], other, sizeof other);
+    if (strcmp(first, other) != 0)
+      code = error_set(e, ERROR_CONFIG,
+                       "devices %d and %d are of different models (%s; %s), and their results differ in the last bits; "
+                       "name those of one model: [scheduler] devices = cuda:%d",
+                       c->devices[0], c->devices[i], first, other, c->devices[0]);
+    else
+      code = device_data_open(&c->on_device[i], &c->data, c->devices[i], e);
+  }
+  if (code) {
+    cnn_leave_cuda(c);
+    return code;
+  }
+  int slots = c->x->slots;
+  o->n_devices = c->n_devices;
+  o->places = slots > 0 && slots < STREAMS * c->n_devices ? slots : STREAMS * c->n_devices;
+  o->capacity = slots > 0 ? (slots + o->places - 1) / o->places : CAPACITY;
+  if (o->capacity > 32) o->capacity = 32;
+  o->measure = cuda_measure;
+  o->open = cuda_open;
+  o->add = cuda_add;
+  o->advance = cuda_advance;
+  o->checkpoint = cuda_checkpoint;
+  o->restore = cuda_restore;
+  o->remove = cuda_remove;
+  o->close = cuda_close;
+  o->save = cuda_save;
+  return 0;
+}
+
+void cnn_leave_cuda(struct cnn *c)
+{
+  for (int i = 0; i < c->n_devices; i++) {
+    device_data_close(c->on_device[i]);
+    c->on_device[i] = NULL;
+  }
+}

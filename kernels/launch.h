@@ -1,0 +1,39 @@
+/* Launches of kernels and dynamic shared memory, in the words that both compilers of .cu files know: nvcc, and a C++
+ * compiler with the harness that runs kernels on the CPU (tests/cudacpu). */
+#ifndef GSOS_LAUNCH_H
+#define GSOS_LAUNCH_H
+
+#include <cuda_runtime.h>
+
+/* Queues kernel(arguments...) on a stream.  Arguments become what the kernel's parameters are; a null pointer is written
+ * as nullptr. */
+template <typename... P, typename... A>
+static inline cudaError_t launch(void (*kernel)(P...), dim3 grid, dim3 block, size_t dynamic_shared_bytes,
+                                 cudaStream_t stream, A... arguments)
+{
+  static_assert(sizeof...(P) == sizeof...(A), "as many arguments as the kernel has parameters");
+  cudaLaunchConfig_t config = {};
+  config.gridDim = grid;
+  config.blockDim = block;
+  config.dynamicSmemBytes = dynamic_shared_bytes;
+  config.stream = stream;
+  return cudaLaunchKernelEx(&config, kernel, static_cast<P>(arguments)...);
+}
+
+/* Before a loop that is to be unrolled; a pragma that the C++ compiler does not know. */
+#ifdef __CUDACC__
+#define UNROLL _Pragma("unroll")
+#else
+#define UNROLL
+#endif
+
+/* Within a kernel: declares `name`, a pointer to the block's dynamic shared memory. */
+#ifdef CUDACPU
+#define DYNAMIC_SHARED(type, name) type *const name = (type *)cudacpu_dynamic_shared()
+#else
+#define DYNAMIC_SHARED(type, name)                                                                                     \
+  extern __shared__ __align__(128) unsigned char dynamic_shared_bytes[];                                               \
+  type *const name = (type *)dynamic_shared_bytes
+#endif
+
+#endif

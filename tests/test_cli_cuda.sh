@@ -1,0 +1,123 @@
+#!/bin/sh
+# Whole runs with the CUDA trainer, on devices that the harness plays (tests/cudacpu): two devices, cohorts and streams give the history
+# of one device and trials one by one; what stops goes on; what is lost runs elsewhere.  Needs BUILD/gsos-cudacpu (or $GSOS_CUDACPU),
+# python3 and sqlite3.  Run from the project's root.
+# Prints a line "ok NAME" or "not ok NAME" for each test, and ends with "N passed, N failed".
+# shellcheck disable=SC2016 # conditions are evaluated later
+set -u
+
+gsos=${GSOS_CUDACPU:-$(dirname "${GSOS:-$PWD/build/gsos}")/gsos-cudacpu}
+plain=${GSOS:-$PWD/build/gsos}
+work=$(mktemp -d "${TMPDIR:-/tmp}/gsos-cuda.XXXXXX") || exit 1
+trap 'rm -rf "$work"' EXIT
+trap 'exit 1' INT TERM
+passed=0 failed=0 code=0
+if [ ! -x "$gsos" ]; then
+  echo "not ok a_run_on_one_device ($gsos is not built)"
+  echo "0 passed, 1 failed"
+  exit 1
+fi
+
+check() { # NAME CONDITION...: counts one test
+  test_name=$1
+  shift
+  if "$@"; then
+    echo "ok $test_name"
+    passed=$((passed + 1))
+  else
+    echo "not ok $test_name"
+    echo "# exit status $code"
+    sed 's/^/# /' "$work/out" "$work/err"
+    failed=$((failed + 1))
+  fi
+}
+run() { # PROGRAM ARGUMENT...
+  "$@" >"$work/out" 2>"$work/err" </dev/null
+  code=$?
+}
+all() { # "CONDITION"...: every one, each a line of shell
+  for condition; do
+    eval "$condition" || {
+      echo "# failed: $condition"
+      return 1
+    }
+  done
+}
+exits() { [ "$code" -eq "$1" ]; }
+said() { grep -q -e "$1" "$work/out"; }
+complained() { grep -q -e "$1" "$work/err"; }
+history() { python3 tests/history.py "$1/study.db"; }
+
+data="$work/data"
+python3 tests/small_images.py "$data" 16 16 1 4 80 40 2 || exit 1
+cat >"$work/small.ini" <<END
+[experiment]
+trials = 10
+[dataset]
+train_images = $data/train-images
+train_labels = $data/train-labels
+test_images = $data/test-images
+test_labels = $data/test-labels
+cache = $work/cache
+[model]
+filters = 8
+[space]
+epoch = int 1 .. 3 default 2
+num_conv_layers = int 1 .. 2 default 2
+num_fc_units = int 16 .. 32 default 16
+[tpe]
+startup = 2
+END
+
+run "$gsos" run "$work/small.ini" --output "$work/one" --set scheduler.devices=cuda:0 --set scheduler.slots=1
+history "$work/one" >"$work/history"
+check a_run_on_one_device all 'exits 0' 'said "^Table 3"' 'complained "cuda, CUDA on the CPU"' '[ -s "$work/one/best.safetensors" ]' \
+  '[ "$(sqlite3 "$work/one/study.db" "SELECT count(*) FROM trials WHERE state = '"'COMPLETE'"'")" -gt 10 ]'
+run "$gsos" run "$work/small.ini" --output "$work/two" --set scheduler.devices=cuda --set scheduler.slots=16
+history "$work/two" >"$work/again"
+check cohorts_of_four_on_two_devices_and_two_streams_make_the_same_history all 'exits 0' 'complained "16 at once\|8 at once"' \
+  'cmp -s "$work/history" "$work/again"' 'cmp -s "$work/one/best.safetensors" "$work/two/best.safetensors"'
+run env CUDACPU_ORDER=shuffled CUDACPU_SEED=7 "$gsos" run "$work/small.ini" --output "$work/shuffled" --set scheduler.slots=5
+history "$work/shuffled" >"$work/again"
+check threads_and_blocks_in_any_order_make_the_same_history all 'exits 0' 'cmp -s "$work/history" "$work/again"'
+
+run "$plain" predict "$work/one/best.safetensors" "$data/0.png"
+check the_network_predicts_without_a_gpu all 'exits 0' 'said 0.png'
+
+"$gsos" run "$work/small.ini" --output "$work/stopped" --quiet >"$work/out" 2>"$work/err" &
+pid=$!
+while ! sqlite3 "$work/stopped/study.db" "SELECT 1 FROM trials WHERE state = 'COMPLETE'" 2>/dev/null | grep -q 1; do sleep 0.02; done
+kill -TERM $pid
+wait $pid
+code=$?
+check a_run_stops all 'exits 143'
+run "$gsos" run "$work/small.ini" --output "$work/stopped" --quiet
+history "$work/stopped" >"$work/again"
+check a_run_that_was_stopped_goes_on_to_the_same_history all 'exits 0' 'cmp -s "$work/history" "$work/again"'
+
+run "$gsos" run "$work/small.ini" --output "$work/cut" --set experiment.time_limit=0.3s --quiet
+run env CUDA_VISIBLE_DEVICES= "$plain" run "$work/small.ini" --output "$work/cut" --quiet
+check the_cpu_does_not_go_on_where_a_gpu_stood all 'exits 2' 'complained "cuda, CUDA on the CPU"' 'complained "accept-change"'
+
+run "$gsos" run "$work/small.ini" --output "$work/tf32" --set model.precision=tf32 --set experiment.trials=3 --quiet
+check tf32_runs all 'exits 0' 'said tf32'
+run env CUDA_VISIBLE_DEVICES= "$plain" run "$work/small.ini" --output "$work/none" --set scheduler.devices=cuda
+check without_a_gpu_devices_cuda_is_refused_with_the_reason all 'exits 2' 'complained "devices = cuda: "' '[ ! -e "$work/none" ]'
+run env CUDA_VISIBLE_DEVICES= "$plain" run "$work/small.ini" --output "$work/none" --set model.precision=tf32
+check tf32_is_refused_on_the_cpu all 'exits 2' 'complained "tf32"'
+run "$gsos" run "$work/small.ini" --output "$work/none" --set scheduler.devices=cuda:0,7
+check a_device_that_is_not_there_is_named all 'exits 2' 'complained "no device 7; there are 2"'
+run "$gsos" run "$work/small.ini" --set scheduler.devices=gpu
+check another_word_is_refused all 'exits 2' 'complained "cuda:0,1"'
+
+run "$gsos" devices
+check devices_lists_what_is_there all 'exits 0' 'said "^cpu "' 'said "^cuda:0  CUDA on the CPU, compute capability 9.0"' 'said "^cuda:1"'
+run env CUDA_VISIBLE_DEVICES= "$plain" devices
+check devices_says_why_there_is_no_gpu all 'exits 0' 'said "^cpu "' 'said "^no GPU: "'
+run "$gsos" train "$work/small.ini" --quiet
+check train_runs_on_a_device all 'exits 0' 'said "validation accuracy"'
+run "$gsos" check "$work/small.ini"
+check check_measures_a_device all 'exits 0' 'said "cuda, CUDA on the CPU"' 'said "a trial on average"'
+
+echo "$passed passed, $failed failed"
+[ "$failed" -eq 0 ]

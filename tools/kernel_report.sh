@@ -1,0 +1,75 @@
+#!/bin/sh
+# What the kernels need of a GPU: `make kernel-report`.
+#
+#   tools/kernel_report.sh NVCC [FLAG]...
+#
+# Compiles kernels/*.cu for sm_80 and sm_90 and prints, kernel by kernel, what ptxas says, and the blocks and warps that fit a
+# multiprocessor at once by these limits (CUDA C++ Programming Guide, "Compute Capabilities"):
+#
+#   registers       65,536, a quarter to each of four partitions; a warp's in units of 256
+#   shared memory   164 KB on sm_80, 228 KB on sm_90; a block takes 1 KB more than it says, in units of 128 bytes
+#   warps, blocks   64, 32
+#
+# FLAGs go to nvcc.  Exits 1 where one does not compile, or a register is spilt.
+set -u
+cd "$(dirname "$0")/.." || exit 1
+
+nvcc=${1:-}
+[ -n "$nvcc" ] || {
+  echo "kernel_report.sh: needs nvcc, of the CUDA toolkit (NVCC=/path/to/nvcc)" >&2
+  exit 1
+}
+shift
+work=$(mktemp -d) || exit 1
+trap 'rm -rf "$work"' EXIT
+
+set -- "$@" -O3 -std=c++17 -I. -Ikernels
+for file in kernels/*.cu; do
+  name=$(basename "$file" .cu)
+  # The threads of a block are said in PTX alone.
+  "$nvcc" "$@" -arch=sm_80 -ptx -o "$work/$name.ptx" "$file" || exit 1
+  for arch in sm_80 sm_90; do
+    "$nvcc" "$@" -arch=$arch -Xptxas -v -cubin -o "$work/$name.cubin" "$file" 2>"$work/$name.$arch" || {
+      cat "$work/$name.$arch" >&2
+      exit 1
+    }
+  done
+done
+
+cat "$work"/*.ptx "$work"/*.sm_80 "$work"/*.sm_90 | c++filt | sed 's/void //; s/(device_trial[^)]*)//' | awk '
+  / \.entry / { entry = $3; sub(/[(].*/, "", entry) }
+  /\.maxntid/ { sub(/,/, "", $2); threads[entry] = $2 }
+  /Compiling entry function/ { split($0, part, "\047"); kernel = part[2]; arch = part[4] }
+  /bytes stack frame/ { stack = $1; spills = $5 + $9 }
+  /Used [0-9]+ registers/ {
+    registers = $5
+    shared = match($0, /[0-9]+ bytes smem/) ? substr($0, RSTART, RLENGTH) + 0 : 0
+    t = threads[kernel]
+    warps = int((t + 31) / 32)
+    of_warp = int((registers * 32 + 255) / 256) * 256
+    limit = "warps"; blocks = int(64 / warps)
+    if (blocks > 32) { limit = "blocks"; blocks = 32 }
+    fit = int(4 * int(16384 / of_warp) / warps)
+    if (fit < blocks) { limit = "registers"; blocks = fit }
+    fit = int((arch == "sm_80" ? 164 : 228) * 1024 / (int((shared + 1024 + 127) / 128) * 128))
+    if (fit < blocks) { limit = "shared"; blocks = fit }
+    row = sprintf("%-28s %-6s %8d %10d %7d %7d %6d %8d %7d %8d %%  %s", kernel, arch, t, registers, shared, spills, stack,
+                  blocks, blocks * warps, blocks * warps * 100 / 64, limit)
+    print row | "sort"
+    if (spills > 0) bad = 1
+    n++
+  }
+  BEGIN {
+    printf "%-28s %-6s %8s %10s %7s %7s %6s %8s %7s %10s  %s\n", "kernel", "", "threads", "registers", "shared", "spilt",
+           "stack", "blocks", "warps", "occupancy", "limit"
+    fflush()
+  }
+  END {
+    close("sort")
+    if (n == 0) { print "kernel_report.sh: nothing to read in what nvcc says" >"/dev/stderr"; exit 1 }
+    # Forward and backward of each convolution, two dense layers, their gradients, optimiser, end: test_kernels_training counts them.
+    printf "launches a step, however many trials:"
+    for (layers = 2; layers <= 4; layers++) printf "  %d layers %d", layers, 2 * layers + 6
+    printf "\n"
+    exit bad
+  }'

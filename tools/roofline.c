@@ -1,0 +1,90 @@
+/* What a training step costs on a GPU at least, from the plan alone: `make roofline INI=FILE.ini [SETTINGS='--set ...']`.
+ *
+ * For each stage of the step: FLOPs, the bytes of device memory that it has to move once, and the time that a GPU needs for the larger
+ * of the two, at the rates of its data sheet (host/step_cost.h).  One trial alone; a cohort multiplies FLOPs and bytes, not launches. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "experiment.h"
+#include "objective_cnn.h"
+#include "step_cost.h"
+
+static void print_step(const struct step_cost *s, const struct device_trial *t, int64_t bytes)
+{
+  double flops = 0, moved = 0;
+  printf("%-26s %10s %10s", "stage (a launch each)", "MFLOP", "KiB");
+  printf("  %s fp32, tf32\n", gpu_rates[0].name);
+  for (int i = 0; i < s->n; i++) {
+    const struct stage_cost *a = &s->stages[i];
+    flops += a->flops;
+    moved += a->bytes;
+    printf("%-26s %10.2f %10.1f  %8.2f %8.2f us\n", a->name, a->flops * 1e-6, a->bytes / 1024,
+           stage_floor_us(a, &gpu_rates[0], false, 1), stage_floor_us(a, &gpu_rates[0], true, 1));
+  }
+  printf("%-26s %10.2f %10.1f\n\n", "step", flops * 1e-6, moved / 1024);
+  printf("%d launches a step; %.2f MiB of device memory\n\n", s->n, (double)bytes / 0x1p20);
+  printf("%-16s %12s %12s %22s\n", "floor of a step", "fp32", "tf32", "images/s fp32, tf32");
+  for (int g = 0; g < gpu_rates_n; g++) {
+    double fp32 = step_floor_us(s, &gpu_rates[g], false, 1), tf32 = step_floor_us(s, &gpu_rates[g], true, 1);
+    printf("%-16s %9.1f us %9.1f us %10.0f %11.0f\n", gpu_rates[g].name, fp32, tf32, t->batch / fp32 * 1e6,
+           t->batch / tf32 * 1e6);
+  }
+}
+
+static int run(const char *ini, const char *const *settings, int n, struct error *e)
+{
+  struct experiment *x = calloc(1, sizeof *x);
+  struct objective *o = NULL;
+  double values[SPACE_MAX];
+  if (!x) return error_set(e, ERROR_MACHINE, "no memory");
+  int code = experiment_load(x, ini, settings, n, e);
+  if (code) {
+    free(x);
+    return code;
+  }
+  snprintf(x->devices, sizeof x->devices, "cpu"); /* nothing runs */
+  x->precision = COHORT_FP32;
+  if (strcmp(x->objective, "cnn") != 0)
+    code = error_set(e, ERROR_CONFIG, "%s: objective = %s has no network", ini, x->objective);
+  if (!code) code = objective_cnn_create(&o, x, NULL, NULL, e);
+  if (!code) {
+    struct plan p;
+    struct device_trial t;
+    struct step_cost s;
+    space_defaults(&x->space, values);
+    cnn_make_plan(cnn_of(o), values, &p);
+    int64_t bytes = p.feasible ? device_network_make(&t, &p, 0) : -1;
+    if (bytes < 0)
+      code =
+          error_set(e, ERROR_CONFIG, "%s: the default configuration: %s", ini, p.feasible ? "not for a GPU" : p.reason);
+    if (!code) {
+      printf("%s: the default configuration, %d×%d×%d, batch %d\n\n", ini, p.width, p.height, p.channels, t.batch);
+      step_cost_make(&s, &t, &p);
+      print_step(&s, &t, bytes);
+    }
+  }
+  objective_destroy(o);
+  experiment_destroy(x);
+  free(x);
+  return code;
+}
+
+int main(int argc, char **argv)
+{
+  const char **settings = calloc((size_t)argc, sizeof *settings), *ini = NULL;
+  struct error e = {0};
+  int n = 0;
+  if (!settings) return 1;
+  for (int i = 1; i < argc; i++) {
+    if (!strcmp(argv[i], "--set") && i + 1 < argc)
+      settings[n++] = argv[++i];
+    else
+      ini = argv[i];
+  }
+  if (!ini) error_set(&e, ERROR_CONFIG, "usage: roofline FILE.ini [--set SECTION.KEY=VALUE]...");
+  if (ini) run(ini, settings, n, &e);
+  if (e.code) fprintf(stderr, "roofline: %s\n", e.message);
+  free(settings);
+  return e.code == 0 ? 0 : e.code == ERROR_CONFIG ? 2 : 1;
+}
