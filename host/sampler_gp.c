@@ -17,13 +17,20 @@
 #include "sampler.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include <nlopt.h>
 
 #include "gp_acquisition.h"
 #include "gp_fit.h"
 #include "sampler_common.h"
 #include "sobol.h"
+
+/* Of OpenBLAS's own cblas.h; some systems have another. */
+char *openblas_get_config(void);
+char *openblas_get_corename(void);
 
 enum { OBSERVATIONS_MAX = 1024, INCUMBENTS = 5 };
 
@@ -205,7 +212,18 @@ done:
   return code;
 }
 
+/* OpenBLAS chooses its code by the processor, and the environment may choose another (OPENBLAS_CORETYPE). */
+static void description(char *text, size_t size)
+{
+  int major, minor, patch;
+  char version[40] = "?";
+  sscanf(openblas_get_config(), "OpenBLAS %39s", version); /* "OpenBLAS 0.3.21 NO_AFFINITY ..." */
+  nlopt_version(&major, &minor, &patch);
+  snprintf(text, size, "OpenBLAS %s for %s, NLopt %d.%d.%d", version, openblas_get_corename(), major, minor, patch);
+}
+
 const struct sampler sampler_gp = {.name = "gp",
                                    .summary = "Gaussian process with expected improvement, over the whole history",
                                    .sees_all = true,
-                                   .ask = gp_ask};
+                                   .ask = gp_ask,
+                                   .description = description};

@@ -93,6 +93,12 @@ static int open_objective(struct run *run, struct error *e)
   int code = objective_create(&run->objective, run->x, on_decoding, (void *)run->options, e);
   if (code) return code;
   run->objective->description(run->objective, run->depends_on, sizeof run->depends_on);
+  const struct sampler *sampler = sampler_find(run->x->sampler);
+  size_t used = strlen(run->depends_on);
+  if (sampler && sampler->description && used + 3 < sizeof run->depends_on) {
+    strcpy(run->depends_on + used, ", ");
+    sampler->description(run->depends_on + used + 2, sizeof run->depends_on - used - 2);
+  }
   for (int i = 0; i < run->x->n_enqueued && !code; i++) {
     struct objective_cost cost;
     code = run->objective->cost(run->objective, run->x->enqueued[i].values, &cost, e);

@@ -382,6 +382,18 @@ static void a_proposal_has_the_same_bits_whatever_runs_beside_it(void **state)
   fixture_close(&f);
 }
 
+static void it_says_which_libraries_decide_its_bits(void **state)
+{
+  (void)state;
+  char text[200], cut[12];
+  int major, minor, patch;
+  sampler_find("gp")->description(text, sizeof(text));
+  assert_int_equal(sscanf(text, "OpenBLAS %d.%d.%d for ", &major, &minor, &patch), 3);
+  assert_non_null(strstr(text, ", NLopt 2."));
+  sampler_find("gp")->description(cut, sizeof(cut));
+  assert_memory_equal(cut, text, sizeof(cut) - 1);
+}
+
 int main(void)
 {
   const struct CMUnitTest tests[] = {
@@ -397,6 +409,7 @@ int main(void)
       cmocka_unit_test(a_space_with_one_value_left_is_filled_and_then_repeated),
       cmocka_unit_test(a_history_beyond_its_cap_is_thinned),
       cmocka_unit_test(a_proposal_has_the_same_bits_whatever_runs_beside_it),
+      cmocka_unit_test(it_says_which_libraries_decide_its_bits),
   };
   return cmocka_run_group_tests_name("gp_sampler", tests, NULL, NULL);
 }
