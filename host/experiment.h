@@ -18,6 +18,16 @@
 enum { STRATEGIES_MAX = 8, ENQUEUE_MAX = 64 };
 enum history_kind { HISTORY_DEFAULT, HISTORY_GROUP, HISTORY_ALL };
 enum gp_history { GP_HISTORY_ALL, GP_HISTORY_GROUP };
+enum trial_order { ORDER_SEQUENTIAL, ORDER_ASYNCHRONOUS };
+enum studies_run { STUDIES_TOGETHER, STUDIES_ONE_BY_ONE };
+
+/* How trials are ended early ([pruner]; sched/pruner.h). */
+struct pruner_settings {
+  double eta;  /* asha: one of so many goes on at a rung */
+  int first;   /* asha: epoch of the first rung */
+  int startup; /* median: other trials that must have reached an epoch before one is ended there */
+  int warmup;  /* epochs within which no trial is ended */
+};
 
 /* A configuration to try first ([enqueue]): given values; the others stay at the defaults. */
 struct enqueued {
@@ -58,11 +68,17 @@ struct experiment {
   int n_enqueued;
   struct enqueued enqueued[ENQUEUE_MAX];
   /* [scheduler] */
-  int parallel;         /* search; 4: trials of a study that may be in flight */
-  char devices[128];    /* machine; auto | cpu | cuda | cuda:0,1 (devices.h) */
-  int slots;            /* machine; trials at once on this machine; 0: one a core */
-  int64_t trial_memory; /* search; bytes; 16 GiB */
-  double timeout_s;     /* machine; 0: off */
+  int parallel;             /* search; 4: trials of a study that may be in flight */
+  char devices[128];        /* machine; auto | cpu | cuda | cuda:0,1 (devices.h) */
+  int slots;                /* machine; trials at once on this machine; 0: auto, what makes use of it */
+  enum trial_order order;   /* search; sequential */
+  enum studies_run studies; /* machine; together */
+  int64_t trial_memory;     /* search; bytes; 16 GiB */
+  double timeout_s;         /* machine; 0: off */
+  /* [pruner] */
+  char pruner[32];            /* none | median | asha */
+  char pruned_strategies[32]; /* all, or the one whose studies are pruned */
+  struct pruner_settings pruner_settings;
 };
 
 /* Reads `path`, applies `settings` ("section.key=value", later ones win), checks all.  Errors are ERROR_CONFIG and name

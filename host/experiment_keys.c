@@ -31,6 +31,10 @@ static const char *const bad_image_names[] = {"fail", "skip", NULL};
 static const char *const history_names[] = {"default", "group", "all", NULL};
 static const char *const precision_names[] = {"fp32", "tf32", NULL};
 static const char *const gp_history_names[] = {"all", "group", NULL};
+static const char *const order_names[] = {"sequential", "asynchronous", NULL};
+static const char *const studies_names[] = {"together", "one_by_one", NULL};
+static const char *const pruner_names[] = {"none", "median", "asha", NULL};
+static const char *const pruned_names[] = {"all", "grouped", "simultaneous", NULL};
 static const char *const design_names[] = {"sobol", "random", NULL};
 
 /* clang-format off */
@@ -137,13 +141,29 @@ const struct key_spec key_table[] = {
 
   INT("scheduler", "parallel", "search", "4", 1, 100000, parallel,
       "trials of a study in flight at once, as the sampler sees it; changes the history, not the machine's load alone"),
+  CHOICE("scheduler", "order", "search", "sequential", KEY_ENUM, order_names, order,
+         "what a proposal sees: sequential (all but the parallel - 1 trials before it) or asynchronous (whatever has ended)"),
+  CHOICE("scheduler", "studies", "machine", "together", KEY_ENUM, studies_names, studies,
+         "strategies and rounds run together, or one_by_one"),
   {{"scheduler", "devices", "machine", "auto", "auto, cpu, cuda (all GPUs), or some: cuda:0,1"},
    KEY_DEVICES, AT(devices), 0, 0, 0, NULL},
-  INT("scheduler", "slots", "machine", "0", 0, 100000, slots, "trials at once on this machine, over all studies; 0: one a core, or as many as its GPUs can use"),
+  {{"scheduler", "slots", "machine", "auto",
+    "trials at once on this machine, over all studies; auto: one a core, or as many as its GPUs can use"},
+   KEY_SLOTS, AT(slots), 1, 100000, 0, NULL},
   {{"scheduler", "trial_memory", "search", "16GiB", "a configuration that needs more is infeasible"},
    KEY_SIZE, AT(trial_memory), 1, 0, 0, NULL},
   {{"scheduler", "timeout", "machine", "0", "a trial that takes longer fails: 90, 90s, 15m, 2h; 0: never"},
    KEY_DURATION, AT(timeout_s), 0, 0, 0, NULL},
+
+  CHOICE("pruner", "kind", "search", "none", KEY_WORD, pruner_names, pruner,
+         "what ends trials early that do badly: none, median, asha"),
+  CHOICE("pruner", "strategies", "search", "all", KEY_WORD, pruned_names, pruned_strategies,
+         "whose trials: of all strategies, or of one"),
+  NUMBER("pruner", "eta", "3", 1, 1000, OPEN_LOW, pruner_settings.eta, "asha: one of so many goes on at a rung, and rungs are so far apart"),
+  INT("pruner", "first", "search", "1", 1, 1000000, pruner_settings.first, "asha: the epoch of the first rung"),
+  INT("pruner", "startup", "search", "5", 1, 1000000, pruner_settings.startup,
+      "median: so many others must have reached an epoch before a trial is ended there"),
+  INT("pruner", "warmup", "search", "0", 0, 1000000, pruner_settings.warmup, "epochs within which no trial is ended"),
 };
 /* clang-format on */
 const int key_count = sizeof key_table / sizeof key_table[0];
@@ -401,6 +421,16 @@ int key_parse(struct experiment *x, const struct key_spec *k, const char *text, 
     rc = parse_whole(k, text, &whole, e);
     if (!rc) *(int *)field = (int)whole;
     return rc;
+  case KEY_SLOTS:
+    if (!strcmp(text, "auto") || !strcmp(text, "0")) {
+      *(int *)field = 0;
+      return 0;
+    }
+    if (!parse_whole(k, text, &whole, e)) {
+      *(int *)field = (int)whole;
+      return 0;
+    }
+    return error_set(e, ERROR_CONFIG, "neither auto nor a whole number from 1 to %.0f", k->high);
   case KEY_INT64:
     rc = parse_whole(k, text, &whole, e);
     if (!rc) *(int64_t *)field = whole;
@@ -462,6 +492,12 @@ void key_format(const struct experiment *x, const struct key_spec *k, char *text
     break;
   case KEY_INT:
     if (k->about.default_text[0] || *(const int *)field) snprintf(text, size, "%d", *(const int *)field);
+    break;
+  case KEY_SLOTS:
+    if (*(const int *)field)
+      snprintf(text, size, "%d", *(const int *)field);
+    else
+      snprintf(text, size, "auto");
     break;
   case KEY_INT64:
     snprintf(text, size, "%lld", (long long)*(const int64_t *)field);

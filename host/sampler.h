@@ -65,6 +65,9 @@ struct sampler {
   bool sees_all;       /* default of `history`: false = the group's own trials, true = all of the study's */
   /* Writes a whole configuration [space->n] (fixed entries copied).  Only feasible ones; ERROR_CONFIG where none is. */
   int (*ask)(const struct sampler_request *request, double *values, struct error *e);
+  /* Does this proposal depend on the configurations of the history alone, and not on what became of them?  Of the history only
+   * n_history may be looked at. */
+  bool (*is_blind)(const struct sampler_request *request);
   /* What a proposal depends on beyond its request: the libraries that compute it.  NULL: nothing. */
   void (*description)(char *text, size_t size);
 };

@@ -196,13 +196,18 @@ done:
   return code;
 }
 
+static bool is_blind(const struct sampler_request *request)
+{
+  return request->n_history < request->settings->gp_startup || request->n_history == 0;
+}
+
 static int gp_ask(const struct sampler_request *request, double *values, struct error *e)
 {
   struct rng rng = rng_make(request->key, philox_subsequence(PHILOX_SAMPLER, 0, 0));
   struct seen seen = {0};
   int code = seen_make(&seen, request, e);
   if (code) goto done;
-  if (request->n_history >= request->settings->gp_startup && request->n_history > 0) {
+  if (!is_blind(request)) {
     code = propose(request, &seen, &rng, values, e);
   } else if (!design(request, &seen, values)) {
     code = sampler_draw_random(request, &rng, values, e);
@@ -226,4 +231,5 @@ const struct sampler sampler_gp = {.name = "gp",
                                    .summary = "Gaussian process with expected improvement, over the whole history",
                                    .sees_all = true,
                                    .ask = gp_ask,
+                                   .is_blind = is_blind,
                                    .description = description};

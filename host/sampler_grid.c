@@ -167,5 +167,13 @@ done:
   return result;
 }
 
-const struct sampler sampler_grid = {
-    .name = "grid", .summary = "full factorial, spread evenly from the first trial on", .ask = grid_ask};
+static bool is_blind(const struct sampler_request *request)
+{
+  (void)request;
+  return true;
+}
+
+const struct sampler sampler_grid = {.name = "grid",
+                                     .summary = "full factorial, spread evenly from the first trial on",
+                                     .ask = grid_ask,
+                                     .is_blind = is_blind};

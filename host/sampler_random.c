@@ -9,5 +9,13 @@ static int random_ask(const struct sampler_request *request, double *values, str
   return sampler_draw_random(request, &rng, values, e);
 }
 
-const struct sampler sampler_random = {
-    .name = "random", .summary = "uniform random draws, in the logarithm where a range says so", .ask = random_ask};
+static bool is_blind(const struct sampler_request *request)
+{
+  (void)request;
+  return true;
+}
+
+const struct sampler sampler_random = {.name = "random",
+                                       .summary = "uniform random draws, in the logarithm where a range says so",
+                                       .ask = random_ask,
+                                       .is_blind = is_blind};

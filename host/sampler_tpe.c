@@ -2,8 +2,10 @@
  * strategies") adds.
  *
  *   1. The first tpe_startup trials of a group are random.
- *   2. The n complete trials are sorted from the best; the first ceil(tpe_quantile · n) are good, and all others that are
- *      known, failed, pruned and in flight among them, are bad.  A trial without a number for a value counts as failed.
+ *   2. The n trials that were complete or pruned are sorted: the complete ones from the best, then the pruned ones, first those that
+ *      came furthest, of these the better value first (as Optuna orders them).  The first ceil(tpe_quantile · n) are good, and all
+ *      others that are known, failed and in flight among them, are bad.  A complete trial without a number for a value counts as
+ *      failed; a pruned one is the last of those that came as far.
  *   3. Each free hyperparameter has a density over the good, l, and over the bad, g (parzen.c); their products over the
  *      hyperparameters are those of a configuration.
  *   4. tpe_candidates feasible draws from l are ranked by l/g, which orders them as 1 / (quantile + (g/l)(1 - quantile)),
@@ -41,27 +43,34 @@ static bool is_complete(const struct observation *o)
   return o->state == OBSERVATION_COMPLETE && !isnan(o->value);
 }
 
+static bool is_ranked(const struct observation *o)
+{
+  return is_complete(o) || o->state == OBSERVATION_PRUNED;
+}
+
 static int by_best(const void *a, const void *b)
 {
   const struct observation *x = *(const struct observation *const *)a, *y = *(const struct observation *const *)b;
+  if (x->state != y->state) return x->state == OBSERVATION_COMPLETE ? -1 : 1;
+  if (x->state == OBSERVATION_PRUNED && x->step != y->step) return x->step > y->step ? -1 : 1;
   return observation_better(x, y) ? -1 : observation_better(y, x) ? 1 : 0;
 }
 
 static void model_split(struct model *m)
 {
-  int n = m->request->n_history, complete = 0, last = n;
+  int n = m->request->n_history, ranked = 0, last = n;
   for (int i = 0; i < n; i++) {
     const struct observation *o = &m->request->history[i];
-    if (is_complete(o)) {
-      m->order[complete++] = o;
+    if (is_ranked(o)) {
+      m->order[ranked++] = o;
     } else {
       m->order[--last] = o;
     }
   }
-  qsort(m->order, (size_t)complete, sizeof(*m->order), by_best);
+  qsort(m->order, (size_t)ranked, sizeof(*m->order), by_best);
   double good =
-      ceil(m->request->settings->tpe_quantile * complete - 1e-9); /* 0.1 · 30 is 3, whatever its last bit says */
-  m->n_good = (int)fmin(fmax(good, complete > 0), complete);
+      ceil(m->request->settings->tpe_quantile * ranked - 1e-9); /* 0.1 · 30 is 3, whatever its last bit says */
+  m->n_good = (int)fmin(fmax(good, ranked > 0), ranked);
   m->n_bad = n - m->n_good;
 }
 
@@ -165,10 +174,15 @@ static void choose(struct model *m, struct rng *rng, const struct seen *seen, st
   }
 }
 
+static bool is_blind(const struct sampler_request *request)
+{
+  return request->n_group < request->settings->tpe_startup;
+}
+
 static int tpe_ask(const struct sampler_request *request, double *values, struct error *e)
 {
   struct rng rng = rng_make(request->key, philox_subsequence(PHILOX_SAMPLER, 0, 0));
-  if (request->n_group < request->settings->tpe_startup) return sampler_draw_random(request, &rng, values, e);
+  if (is_blind(request)) return sampler_draw_random(request, &rng, values, e);
   struct model model = {0};
   struct seen seen = {0};
   struct choice choice = {.n = request->space->n};
@@ -187,5 +201,7 @@ done:
   return result;
 }
 
-const struct sampler sampler_tpe = {
-    .name = "tpe", .summary = "tree-structured Parzen estimator (the paper's Algorithm 1)", .ask = tpe_ask};
+const struct sampler sampler_tpe = {.name = "tpe",
+                                    .summary = "tree-structured Parzen estimator (the paper's Algorithm 1)",
+                                    .ask = tpe_ask,
+                                    .is_blind = is_blind};

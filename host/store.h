@@ -76,7 +76,8 @@ int store_study_name(
 int store_study_attribute_set(struct store *s, int study, const char *key, const char *json, struct error *e);
 int store_study_attribute_get(struct store *s, int study, const char *key, char **json, struct error *e);
 
-/* Starts trial t->number (state RUNNING, values, distributions, free, group, key).  Where that number is there already and
+/* Starts trial t->number (values, distributions, free, group, key) as RUNNING, or, where t->state says so, as WAITING: known, but not
+ * begun.  Where that number is there already and
  * RUNNING or WAITING (left by a dead process, or put back by the machine's failure), its old epochs, params and attributes are
  * deleted and it starts anew, with the same trial_id; one that has ended is refused.  Numbers must be contiguous. */
 int store_trial_start(struct store *s, int study, const struct space *space, const struct stored_trial *t,

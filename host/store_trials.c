@@ -237,6 +237,8 @@ static int forget_attempt(struct store *s, int64_t id, struct error *e)
 static int start_row(struct store *s, struct start *w, const char *now, struct error *e)
 {
   int number = w->trial->number;
+  enum stored_state state = w->trial->state == STORED_WAITING ? STORED_WAITING : STORED_RUNNING;
+  const char *started = state == STORED_WAITING ? NULL : now; /* as Optuna has it */
   struct study_index *index;
   int code = index_load(s, w->study, &index, e);
   if (!code) code = index_reserve(s, index, e); /* after the COMMIT nothing may fail */
@@ -256,18 +258,16 @@ static int start_row(struct store *s, struct start *w, const char *now, struct e
                     "to its database",
                     s->shown, w->study, (long long)last, number - 1);
     if (!code)
-      code =
-          store_run(s, e, "INSERT INTO trials (number, study_id, state, datetime_start) VALUES (?1, ?2, 'RUNNING', ?3)",
-                    "iit", (int64_t)number, (int64_t)w->study, now);
+      code = store_run(s, e, "INSERT INTO trials (number, study_id, state, datetime_start) VALUES (?1, ?2, ?3, ?4)",
+                       "iitt", (int64_t)number, (int64_t)w->study, store_state_name(state), started);
     w->id = sqlite3_last_insert_rowid(s->db);
     return code;
   }
   w->id = index->ids[number];
-  code = store_run(
-      s, e,
-      "UPDATE trials SET state = 'RUNNING', datetime_start = ?2, datetime_complete = NULL WHERE trial_id = ?1 "
-      "AND state IN ('RUNNING', 'WAITING')",
-      "it", w->id, now);
+  code = store_run(s, e,
+                   "UPDATE trials SET state = ?2, datetime_start = ?3, datetime_complete = NULL WHERE trial_id = ?1 "
+                   "AND state IN ('RUNNING', 'WAITING')",
+                   "itt", w->id, store_state_name(state), started);
   if (!code && sqlite3_changes(s->db) != 1)
     code = error_set(e, ERROR_FAILED, "%s: trial %d of study %d has ended and is not started again", s->shown, number,
                      w->study);

@@ -13,6 +13,7 @@
 #include "check.h"
 #include "machine.h"
 #include "signals.h"
+#include "study.h"
 
 static const char help[] = "Usage: gsos check FILE.ini [--set SECTION.KEY=VALUE]...\n"
                            "Check FILE.ini and its data set, and show what would be searched: the space, the\n"
@@ -69,8 +70,8 @@ static void count_trials(struct check *c)
   c->cores = machine_cores();
   const struct objective *o = c->o;
   c->at_once = x->slots ? x->slots : o->places ? (int64_t)o->places * o->capacity : c->cores;
-  int64_t in_flight = c->studies * (x->parallel < x->trials ? x->parallel : x->trials);
-  if (c->at_once > in_flight) c->at_once = in_flight;
+  int64_t useful = study_trials_at_once(x);
+  if (c->at_once > useful) c->at_once = useful;
 }
 
 static int check_experiment(const struct experiment *x, struct error *e)

@@ -69,127 +69,68 @@ static void fail(struct runner *r, const struct error *e)
 
 /* ---- the next trial ------------------------------------------------------------------------------------------------------- */
 
-struct job {
-  struct run_study *study;
-  bool propose; /* else trial `number` has its configuration */
-  int number;
-};
-
-/* The first trial that has a configuration and nobody who runs it: left by an earlier run, put back, or waiting for memory. */
-static int untaken(const struct run_study *s)
+static struct queue_study *queued(struct runner *r, const struct run_study *s)
 {
-  for (int i = s->study.known; i < s->study.n; i++)
-    if (s->study.trials[i].state == STORED_RUNNING && !s->taken[i]) return i;
-  return -1;
+  return &r->queue.studies[s - r->studies];
 }
 
-/* What study i could start now. */
-static bool startable(struct run_study *s, struct job *job)
+/* Proposes a trial and takes it into its study, which is ours (busy) meanwhile.  Under the lock, which is given back meanwhile. */
+static void propose(struct runner *r, const struct job *job)
 {
-  if (s->busy) return false;
-  *job = (struct job){.study = s, .number = untaken(s)};
-  if (job->number >= 0) return true;
-  job->propose = study_next(&s->study) == STUDY_PROPOSE;
-  job->number = s->study.n;
-  return job->propose;
-}
-
-/* Under the lock.  The study that is furthest behind comes first, so that all end at about the same time. */
-static bool find_job(struct runner *r, struct job *job)
-{
-  double least = INFINITY;
-  *job = (struct job){0};
-  if (r->stopping || r->running >= r->at_once) return false;
-  for (int i = 0; i < r->n_studies; i++) {
-    struct job candidate;
-    if (r->waiting >= 0 && r->waiting != i) continue;
-    if (!startable(&r->studies[i], &candidate)) continue;
-    double share = (double)candidate.number / r->x->trials;
-    if (share >= least) continue;
-    least = share;
-    *job = candidate;
-  }
-  return least < INFINITY;
-}
-
-static bool all_ended(struct runner *r)
-{
-  if (r->running > 0) return false;
-  for (int i = 0; i < r->n_studies; i++) {
-    struct run_study *s = &r->studies[i];
-    if (s->busy || untaken(s) >= 0 || study_next(&s->study) != STUDY_ENDED) return false;
-  }
-  return true;
-}
-
-/* Room for a trial of so many bytes?  Under the lock. */
-static bool admit(struct runner *r, const struct job *job, int64_t bytes)
-{
-  if (r->running > 0 && r->bytes + bytes > r->bytes_limit) {
-    r->waiting = (int)(job->study - r->studies);
-    return false;
-  }
-  if (r->running == 0 && bytes > r->bytes_limit) { /* alone: whatever the machine has now */
-    int64_t available = machine_memory_available();
-    if (bytes > available) {
-      if (!r->failure.code)
-        error_set(&r->failure, ERROR_MACHINE,
-                  "%s, trial %d needs %.2f GiB of memory and this machine has %.2f GiB free; the same command goes on "
-                  "when there is more, or on a larger machine (a smaller [scheduler] trial_memory, in another output, "
-                  "leaves such configurations out)",
-                  job->study->title, job->number, (double)bytes / 0x1p30, (double)available / 0x1p30);
-      stop_all(r);
-      return false;
-    }
-  }
-  r->waiting = -1;
-  r->bytes += bytes;
-  r->running++;
-  job->study->running++;
-  job->study->taken[job->number] = true;
-  return true;
-}
-
-/* Gives back what admit took.  Under the lock. */
-static void release(struct runner *r, struct run_study *s, int64_t bytes)
-{
-  r->bytes -= bytes;
-  r->running--;
-  s->running--;
-  pthread_cond_broadcast(&r->changed);
-}
-
-/* Proposes where the trial is new, and starts it in the database.  The study is ours (busy) meanwhile.  Returns 1 where there is
- * no memory for it yet. */
-static int start(struct worker *w, struct job *job, struct objective_cost *cost, struct error *e)
-{
-  struct runner *r = w->runner;
-  struct run_study *s = job->study;
+  struct study *s = &r->studies[job->study].study;
   struct stored_trial trial;
-  int code = 0;
-  if (job->propose) {
-    code = study_propose(&s->study, &trial, e);
-    if (code) return code;
-    pthread_mutex_lock(&r->lock);
-    study_add(&s->study, &trial);
-    pthread_mutex_unlock(&r->lock);
-  }
-  trial = s->study.trials[job->number]; /* only its end could change it, and it has not begun */
-  code = r->objective->cost(r->objective, trial.values, cost, e);
-  if (code) return code;
-  if (!cost->feasible) cost->bytes = 0; /* an enqueued one, which is not trained */
-  pthread_mutex_lock(&r->lock);
-  bool admitted = !r->stopping && admit(r, job, cost->bytes);
+  struct objective_cost cost;
+  struct error e = {0};
+  r->queue.studies[job->study].busy = true;
+  study_look(s);
   pthread_mutex_unlock(&r->lock);
-  if (!admitted) return 1;
-  code = store_trial_start(r->store, s->store_id, &r->x->space, &trial, e);
-  if (code) {
-    pthread_mutex_lock(&r->lock);
-    s->taken[job->number] = false;
-    release(r, s, cost->bytes);
-    pthread_mutex_unlock(&r->lock);
+  int code = study_propose(s, &trial, &e);
+  if (!code) code = r->objective->cost(r->objective, trial.values, &cost, &e);
+  if (code) fail(r, &e);
+  pthread_mutex_lock(&r->lock);
+  r->queue.studies[job->study].busy = false;
+  pthread_cond_broadcast(&r->changed);
+  if (code) return;
+  study_add(s, &trial);
+  queue_proposed(&r->queue, job, &cost);
+}
+
+/* A trial that runs alone and still needs more than there is ends the run.  Under the lock. */
+static bool fits_alone(struct runner *r, const struct job *job)
+{
+  int64_t bytes = r->queue.studies[job->study].trials[job->number].bytes, available;
+  if (r->queue.running > 0 || bytes <= r->queue.bytes_limit) return true;
+  available = machine_memory_available(); /* whatever the machine has now */
+  if (bytes <= available) return true;
+  if (!r->failure.code)
+    error_set(&r->failure, ERROR_MACHINE,
+              "%s, trial %d needs %.2f GiB of memory and this machine has %.2f GiB free; the same command goes on "
+              "when there is more, or on a larger machine (a smaller [scheduler] trial_memory, in another output, "
+              "leaves such configurations out)",
+              r->studies[job->study].title, job->number, (double)bytes / 0x1p30, (double)available / 0x1p30);
+  stop_all(r);
+  return false;
+}
+
+/* Starts a trial in the database, after those before it that have not been started yet: numbers have no gaps there. */
+static int store_start(struct runner *r, struct run_study *s, int number, struct error *e)
+{
+  int code = 0;
+  for (; s->stored < number && !code; s->stored += !code) {
+    struct stored_trial waiting = s->study.trials[s->stored];
+    waiting.state = STORED_WAITING;
+    code = store_trial_start(r->store, s->store_id, &r->x->space, &waiting, e);
   }
+  if (!code) code = store_trial_start(r->store, s->store_id, &r->x->space, &s->study.trials[number], e);
+  if (!code && s->stored == number) s->stored++;
   return code;
+}
+
+/* Gives back what queue_take took.  Under the lock. */
+static void release(struct runner *r, const struct run_study *s, int number, bool again)
+{
+  queue_release(&r->queue, (int)(s - r->studies), number, again);
+  pthread_cond_broadcast(&r->changed);
 }
 
 /* ---- what becomes of a trial ------------------------------------------------------------------------------------------------ */
@@ -222,8 +163,13 @@ static enum outcome take_event(struct worker *w, struct member *m, const struct 
   if (r->objective->has_epochs &&
       store_trial_epoch(r->store, m->study->store_id, t->number, event->epoch, event->value, e))
     return OUTCOME_ERROR;
-  if (event->kind == TRIAL_EPOCH) return OUTCOME_GOES_ON;
-  t->state = STORED_COMPLETE;
+  pthread_mutex_lock(&r->lock);
+  int code = study_epoch(&m->study->study, t->number, event->epoch, event->value, e);
+  bool prune = !code && event->kind == TRIAL_EPOCH && study_prunes(&m->study->study, t->number);
+  pthread_mutex_unlock(&r->lock);
+  if (code) return OUTCOME_MACHINE;
+  if (event->kind == TRIAL_EPOCH && !prune) return OUTCOME_GOES_ON;
+  t->state = prune ? STORED_PRUNED : STORED_COMPLETE;
   return OUTCOME_ENDED;
 }
 
@@ -267,6 +213,7 @@ static int commit(struct worker *w, const struct member *m, struct error *e)
   if (!code) {
     pthread_mutex_lock(&r->lock);
     study_end(&s->study, t);
+    s->ended_s = runner_now() - r->began;
     pthread_mutex_unlock(&r->lock);
     if (best && before >= 0 && r->objective->has_network) {
       runner_network_path(s, before, old, sizeof old);
@@ -279,11 +226,10 @@ static int commit(struct worker *w, const struct member *m, struct error *e)
 
 /* The machine could not go on with a trial: it runs again later, with fewer beside it, or on another place where its own is lost.
  * Under the lock. */
-static void put_back(struct runner *r, struct run_study *s, int number, bool lost, const struct error *why)
+static void put_back(struct runner *r, const struct run_study *s, int number, bool lost, const struct error *why)
 {
-  s->taken[number] = false;
-  if (lost ? r->alive > 1 : r->running > 1) {
-    if (!lost) r->at_once = r->running - 1;
+  if (lost ? r->alive > 1 : r->queue.running > 1) {
+    if (!lost) r->queue.at_once = r->queue.running - 1;
   } else if (!r->failure.code) {
     r->failure = *why;
     error_prefix(&r->failure,
@@ -309,32 +255,38 @@ static void end_member(struct worker *w, struct member *m, enum outcome outcome,
   if (outcome == OUTCOME_MACHINE || outcome == OUTCOME_LOST)
     put_back(r, m->study, m->trial.number, outcome == OUTCOME_LOST, e);
   if (outcome != OUTCOME_ENDED) m->study->interrupted = true;
-  release(r, m->study, m->cost.bytes);
+  release(r, m->study, m->trial.number, outcome == OUTCOME_MACHINE || outcome == OUTCOME_LOST);
   pthread_mutex_unlock(&r->lock);
 }
 
 /* ---- threads -------------------------------------------------------------------------------------------------------------- */
 
-/* Takes one trial into the place.  Under the lock, which is given back meanwhile.  False where there is no memory for it yet. */
-static bool take(struct worker *w, struct job *job)
+/* Starts a trial that has been taken (queue_take): in the database, then in the place.  Under the lock, which is given back
+ * meanwhile. */
+static void start(struct worker *w, const struct job *job)
 {
   struct runner *r = w->runner;
+  struct run_study *s = &r->studies[job->study];
   struct error e = {0};
   struct member *m = w->members;
   while (m->used) m++;
-  *m = (struct member){.study = job->study};
-  job->study->busy = true;
-  pthread_mutex_unlock(&r->lock);
-  int code = start(w, job, &m->cost, &e);
-  if (code < 0) fail(r, &e);
-  pthread_mutex_lock(&r->lock);
-  job->study->busy = false;
-  pthread_cond_broadcast(&r->changed);
-  if (code) return false;
-  m->trial = job->study->study.trials[job->number];
+  *m = (struct member){.study = s, .since = runner_now()};
+  if (s->began_s == 0) s->began_s = m->since - r->began;
+  queued(r, s)->busy = true;
+  m->trial = s->study.trials[job->number]; /* only its end could change it, and it has not begun */
   m->trial.value = NAN;
-  m->since = runner_now();
-  m->range = range_begin("%s, trial %d, place %d", job->study->title, job->number, (int)(m - w->members));
+  pthread_mutex_unlock(&r->lock);
+  int code = r->objective->cost(r->objective, m->trial.values, &m->cost, &e);
+  if (!code) code = store_start(r, s, job->number, &e);
+  if (code) fail(r, &e);
+  pthread_mutex_lock(&r->lock);
+  queued(r, s)->busy = false;
+  pthread_cond_broadcast(&r->changed);
+  if (code) {
+    release(r, s, job->number, true);
+    return;
+  }
+  m->range = range_begin("%s, trial %d, place %d", s->title, job->number, (int)(m - w->members));
   m->used = true;
   if (++w->n == 1) __atomic_store_n(&w->stop, r->stopping, __ATOMIC_RELAXED); /* a timeout may have set it before */
   pthread_mutex_unlock(&r->lock);
@@ -348,6 +300,21 @@ static bool take(struct worker *w, struct job *job)
     if (code) end_member(w, m, code == ERROR_MACHINE ? OUTCOME_MACHINE : OUTCOME_ERROR, &e);
   }
   pthread_mutex_lock(&r->lock);
+}
+
+/* Takes a trial into the place, or proposes one.  Under the lock, which is given back meanwhile.  False where there is nothing to
+ * do, or no memory for it yet. */
+static bool take(struct worker *w)
+{
+  struct runner *r = w->runner;
+  struct job job;
+  if (r->stopping || !queue_find(&r->queue, &job)) return false;
+  if (job.propose) {
+    propose(r, &job);
+    return true;
+  }
+  if (!fits_alone(r, &job) || queue_take(&r->queue, &job) == ROOM_LATER) return false;
+  start(w, &job);
   return true;
 }
 
@@ -401,7 +368,7 @@ static bool advance(struct worker *w)
 static bool its_turn(const struct worker *w)
 {
   const struct runner *r = w->runner;
-  return w->n < r->capacity && w->n * r->alive <= r->running;
+  return w->n < r->capacity && w->n * r->alive <= r->queue.running;
 }
 
 static void *worker_thread(void *context)
@@ -413,14 +380,13 @@ static void *worker_thread(void *context)
   if (!open) fail(r, &e);
   pthread_mutex_lock(&r->lock);
   while (good && (!r->stopping || w->n > 0)) {
-    struct job job;
-    bool waits = false;
-    while (!waits && its_turn(w) && find_job(r, &job)) waits = !take(w, &job);
+    while (its_turn(w) && take(w)) {
+    }
     if (w->n > 0) {
       pthread_mutex_unlock(&r->lock);
       good = advance(w);
       pthread_mutex_lock(&r->lock);
-    } else if (!r->stopping && all_ended(r)) {
+    } else if (!r->stopping && queue_ended(&r->queue)) {
       break;
     } else if (!r->stopping) {
       pthread_cond_wait(&r->changed, &r->lock);
@@ -443,14 +409,28 @@ static void timed_wait(struct runner *r, int ms)
   pthread_cond_timedwait(&r->changed, &r->lock, &t);
 }
 
-static int write_walls(struct runner *r, struct error *e)
+/* A study's wall time in this run: all of the run's where studies run together. */
+static double wall_of(struct runner *r, const struct run_study *s)
 {
   double elapsed = runner_now() - r->began;
+  if (!r->queue.one_by_one) return elapsed;
+  pthread_mutex_lock(&r->lock);
+  double wall = s->began_s > 0 ? (s->over ? s->ended_s : elapsed) - s->began_s : 0;
+  pthread_mutex_unlock(&r->lock);
+  return wall;
+}
+
+static bool ran_alone(const struct runner *r, const struct run_study *s)
+{
+  return (r->n_studies == 1 || r->queue.one_by_one) && !s->shared_before;
+}
+
+static int write_walls(struct runner *r, struct error *e)
+{
   int code = 0;
   for (int i = 0; i < r->n_studies && !code; i++) {
     const struct run_study *s = &r->studies[i];
-    code = study_record_write_wall(r->store, s->store_id, s->wall_before_s + elapsed,
-                                   r->n_studies == 1 && !s->shared_before, e);
+    code = study_record_write_wall(r->store, s->store_id, s->wall_before_s + wall_of(r, s), ran_alone(r, s), e);
   }
   return code;
 }
@@ -482,8 +462,12 @@ static void *keeper_thread(void *context)
 static void watch(struct runner *r)
 {
   double now = runner_now();
-  for (int i = 0; i < r->n_studies; i++)
-    if (r->studies[i].study.ended && r->studies[i].study.done == r->studies[i].study.n) range_end(&r->studies[i].range);
+  for (int i = 0; i < r->n_studies; i++) {
+    struct run_study *s = &r->studies[i];
+    if (!s->study.ended || s->study.done < s->study.n || s->over) continue;
+    range_end(&s->range);
+    s->over = true;
+  }
   if (!r->stopping && r->signal && __atomic_load_n(r->signal, __ATOMIC_RELAXED)) stop_all(r);
   if (!r->stopping && r->x->time_limit_s > 0 && now - r->began >= r->x->time_limit_s) {
     r->time_is_up = true;
@@ -535,12 +519,15 @@ static int prepare(struct runner *r, struct error *e)
     r->workers[i].members = calloc((size_t)r->capacity, sizeof *r->workers[i].members);
     if (!r->workers[i].members) return error_set(e, ERROR_MACHINE, "no memory for %d workers", r->slots);
   }
+  if (queue_create(&r->queue, r->n_studies, r->x->studies == STUDIES_ONE_BY_ONE, r->slots * r->capacity,
+                   machine_memory_available() / 10 * 9, e))
+    return e->code;
   for (int i = 0; i < r->n_studies; i++) {
     struct run_study *s = &r->studies[i];
     pthread_mutex_init(&s->commit, NULL);
     s->range = range_begin("%s", s->title);
-    s->taken = calloc((size_t)r->x->trials, sizeof *s->taken);
-    if (!s->taken) return error_set(e, ERROR_MACHINE, "no memory for a study of %d trials", r->x->trials);
+    s->stored = s->study.n;
+    if (queue_add(&r->queue, i, &s->study, e)) return e->code;
   }
   pthread_condattr_t monotonic;
   pthread_condattr_init(&monotonic);
@@ -548,10 +535,7 @@ static int prepare(struct runner *r, struct error *e)
   pthread_mutex_init(&r->lock, NULL);
   pthread_cond_init(&r->changed, &monotonic);
   pthread_condattr_destroy(&monotonic);
-  r->at_once = r->slots * r->capacity;
-  r->waiting = -1;
   r->began = runner_now();
-  r->bytes_limit = machine_memory_available() / 10 * 9;
   return 0;
 }
 
@@ -583,7 +567,7 @@ int runner_run(struct runner *r, runner_tick tick, void *context, struct error *
   if (r->failure.code) {
     *e = r->failure;
     code = e->code;
-  } else if (r->stopping && !all_ended(r)) {
+  } else if (r->stopping && !queue_ended(&r->queue)) {
     code = error_set(e, ERROR_INTERRUPTED, "stopped");
   }
   struct error walls;
@@ -597,9 +581,8 @@ done:
   for (int i = 0; i < r->n_studies; i++) {
     range_end(&r->studies[i].range);
     pthread_mutex_destroy(&r->studies[i].commit);
-    free(r->studies[i].taken);
-    r->studies[i].taken = NULL;
   }
+  queue_destroy(&r->queue);
   for (int i = 0; i < slots && r->workers; i++) free(r->workers[i].members);
   free(r->workers);
   r->workers = NULL;
@@ -615,13 +598,13 @@ void runner_status(struct runner *r, int i, struct run_status *status)
   const struct study *t = &s->study;
   *status = (struct run_status){.trials = r->x->trials,
                                 .done = t->done,
-                                .running = s->running,
+                                .running = r->queue.studies ? queued(r, s)->running : 0,
                                 .failed = t->failed,
                                 .best = t->best,
                                 .best_value = t->best >= 0 ? t->trials[t->best].value : NAN,
                                 .ended = t->ended && t->done == t->n,
                                 .target_reached = t->target_reached,
-                                .waits_for_memory = r->waiting == i,
+                                .waits_for_memory = r->queue.waiting == i,
                                 .elapsed_s = runner_now() - r->began,
                                 .done_before = s->done_before,
                                 .phase_trials = t->in_phase ? t->phase.count : 0};

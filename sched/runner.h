@@ -4,7 +4,7 @@
  * which trials end changes a history.  One worker has one place
  * of the objective: a core with the CPU trainer, a cohort of trials with the CUDA trainer.
  *
- *   worker     takes trials (find_job), proposes what is new, starts them in the database, trains them, commits their ends
+ *   worker     takes trials (queue.h), proposes what is new, starts them in the database, trains them, commits their ends
  *   keeper     heartbeat of the database, every 10 s
  *   the caller signals, time limits, progress: runner_run calls `tick` ten times a second
  *
@@ -15,7 +15,7 @@
 
 #include <pthread.h>
 
-#include "study.h"
+#include "queue.h"
 
 struct run_study {
   struct study study;
@@ -26,11 +26,12 @@ struct run_study {
   bool shared_before;   /* other studies ran beside it then */
   int done_before;      /* trials that earlier runs ended */
   /* runner's own */
-  bool busy;   /* a worker is proposing or starting a trial */
-  bool *taken; /* [x->trials] a worker has it, or it has ended */
-  int running;
-  bool interrupted;       /* trials were begun that did not end */
-  uint64_t range;         /* its own (ranges.h) */
+  int stored; /* trials 0 ... stored - 1 are in the database */
+  double began_s,
+      ended_s;      /* seconds after the run's start: its first trial's start, the last end of a trial; 0: not yet */
+  bool over;        /* every trial has ended */
+  bool interrupted; /* trials were begun that did not end */
+  uint64_t range;   /* its own (ranges.h) */
   pthread_mutex_t commit; /* one end at a time: which network is the best is decided in order */
 };
 
@@ -53,10 +54,8 @@ struct runner {
   pthread_mutex_t lock;
   pthread_cond_t changed;
   struct worker *workers;
-  int alive;            /* workers that have not left */
-  int running, at_once; /* trials that run; how many may */
-  int64_t bytes, bytes_limit;
-  int waiting; /* study whose next trial waits for memory, before which no other starts; -1: none */
+  int alive;          /* workers that have not left */
+  struct queue queue; /* of the studies, by the same index */
   bool stopping, time_is_up;
   bool keeper_stop;
   bool over;            /* the last tick: nothing runs any more */

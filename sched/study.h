@@ -4,13 +4,19 @@
  * trial of its phase, and of the trials after those and before t only the configurations (contract 2).  So the history is the
  * same whatever finishes first and however many run at once; what has ended but may not be seen yet is not looked at.
  *
+ * A proposal that depends on no result, as a random one at the start of a phase, need not wait for any: such trials are known ahead,
+ * and may be run in any order without a change of the history (study_is_blind).  Not so where a target or a pruner looks at results.
+ *
+ * With `order = asynchronous` a proposal sees whatever has ended when it is made, and waits only where P trials are in flight.
+ *
  * Nothing here knows threads, files or how a trial is run.  The caller keeps two calls on one study from overlapping, except that
- * study_propose may run beside study_end: it reads only trials that had ended when study_next said STUDY_PROPOSE. */
+ * study_propose may run beside study_end: it reads what study_look has put aside. */
 #ifndef GSOS_STUDY_H
 #define GSOS_STUDY_H
 
 #include "experiment.h"
 #include "objective.h"
+#include "pruner.h"
 #include "store.h"
 #include "strategy.h"
 
@@ -19,8 +25,9 @@ struct study {
   struct objective *objective; /* for its costs: a configuration that is infeasible is never proposed */
   const struct strategy *strategy;
   const struct sampler *sampler;
-  int round; /* from 0 */
-  bool all;  /* proposals learn from the whole study, not from their phase alone */
+  const struct pruner *pruner; /* NULL: none */
+  int round;                   /* from 0 */
+  bool all;                    /* proposals learn from the whole study, not from their phase alone */
 
   struct phase phase;
   bool in_phase;       /* `phase` holds one */
@@ -30,9 +37,12 @@ struct study {
   struct stored_trial *trials; /* [n], room for x->trials; STORED_RUNNING: proposed, its end not yet known */
   int n;
   int known;                   /* trials 0 ... known - 1 have ended */
-  struct observation *history; /* [x->trials + 1] scratch of study_propose */
-  int done, complete, failed;  /* trials that have ended, in all and by how */
-  int best;                    /* number of the best complete trial (contract 5); -1: none */
+  struct observation *history; /* [n_history] what study_look has put aside; room for x->trials + 1 */
+  int n_history;
+  struct curve *curves;       /* [n] of a study with a pruner, larger being better, as far as they have come */
+  struct curve *others;       /* [x->trials + 1] scratch of study_prunes */
+  int done, complete, failed; /* trials that have ended, in all and by how */
+  int best;                   /* number of the best complete trial (contract 5); -1: none */
 };
 
 /* x, objective and whatever they point to must outlive the study. */
@@ -41,7 +51,7 @@ int study_create(struct study *s, const struct experiment *x, struct objective *
 void study_destroy(struct study *s); /* takes a zeroed one */
 
 /* Takes up what an earlier run left: trials [n] by number.  Those that have not ended (STORED_RUNNING, STORED_WAITING) keep their
- * configuration and are to be run again.  ERROR_FAILED where they cannot be this study's. */
+ * configuration and are to be run again.  Where there is a pruner, study_epoch follows for what the others' epochs were.  ERROR_FAILED where they cannot be this study's. */
 int study_resume(struct study *s, const struct stored_trial *trials, int n, struct error *e);
 
 enum study_state {
@@ -51,6 +61,15 @@ enum study_state {
 };
 enum study_state study_next(struct study *s);
 
+/* May trial s->n be proposed without a result of another one?  After study_next said STUDY_PROPOSE. */
+bool study_is_blind(const struct study *s);
+
+/* Trials of all studies of an experiment that may run at once, at most: of each `parallel`, or more where so many are known ahead. */
+int64_t study_trials_at_once(const struct experiment *x);
+
+/* Puts aside what the proposal for trial s->n may see.  After study_next said STUDY_PROPOSE, and before study_propose. */
+void study_look(struct study *s);
+
 /* Proposes trial s->n: everything in *trial that is known before it runs.  The study is unchanged; study_add takes the trial in.
  * ERROR_CONFIG where no feasible configuration is left. */
 int study_propose(const struct study *s, struct stored_trial *trial, struct error *e);
@@ -58,6 +77,13 @@ void study_add(struct study *s, const struct stored_trial *trial);
 
 /* The end of a trial: COMPLETE, FAIL or PRUNED with all that is known of it. */
 void study_end(struct study *s, const struct stored_trial *trial);
+
+/* The value after an epoch (1, 2, ...) of a trial that runs, as the objective gives it; a trial that runs again begins anew.  Does
+ * nothing where the study has no pruner.  ERROR_MACHINE without memory. */
+int study_epoch(struct study *s, int number, int epoch, double value, struct error *e);
+
+/* Is a trial to end now, as STORED_PRUNED?  After study_epoch, but not after its last epoch. */
+bool study_prunes(const struct study *s, int number);
 
 /* Would this complete trial be the best so far (contract 5)? */
 bool study_is_best(const struct study *s, const struct stored_trial *trial);

@@ -559,7 +559,7 @@ static void wrong_values_say_what_is_right(void **state)
       {"[scheduler]\ntrial_memory = 0\n", "not a size"},
       {"[scheduler]\ntrial_memory = 16G\n", "16GiB"},
       {"[scheduler]\ntrial_memory = 99999999TiB\n", "not a size"},
-      {"[scheduler]\nslots = -1\n", "from 0"},
+      {"[scheduler]\nslots = -1\n", "neither auto nor a whole number from 1"},
       {"[dataset]\nvalidation_fraction = 1\n", "not a number above 0 and below 1"},
       {"[dataset]\nvalidation_fraction = 0\n", "not a number above 0 and below 1"},
       {"[dataset]\nvalidation_fraction = nan\n", "not a number"},

@@ -48,6 +48,7 @@ static void propose(struct study *s)
   struct error e = {0};
   struct stored_trial t;
   assert_int_equal(study_next(s), STUDY_PROPOSE);
+  study_look(s);
   if (study_propose(s, &t, &e)) fail_msg("%s", e.message);
   study_add(s, &t);
 }
@@ -588,7 +589,7 @@ static void a_history_that_cannot_be_is_refused(void **state)
   struct error e = {0};
   struct stored_trial left[4] = {{.number = 0, .state = STORED_RUNNING}, {.number = 1, .state = STORED_COMPLETE}};
   (void)state;
-  OPEN("experiment.trials=3", "scheduler.parallel=1");
+  OPEN("experiment.trials=3", "scheduler.parallel=1", "tpe.startup=1");
   make(&s, "simultaneous");
   assert_int_equal(study_resume(&s, left, 2, &e), ERROR_FAILED); /* trial 1 without the result of trial 0 */
   study_destroy(&s);
