@@ -117,7 +117,7 @@ $(BUILD)/have-%: tools/setup.sh $(BUILD)/flags
 
 # ----------------------------------------------------------------------------------------- run and check
 
-.PHONY: quickstart tests test bench bench-search roofline kernel-report lint asan tsan ci
+.PHONY: quickstart tests test bench bench-search bench-sched roofline kernel-report lint asan tsan ci
 quickstart: gsos## builds, and runs configs/quickstart.ini
 	./gsos run configs/quickstart.ini
 
@@ -132,6 +132,10 @@ bench: $(BENCH)## builds and runs the benchmarks; in detail with V=--verbose
 # With --form dev for work on the samplers (tests/bench_search.c).
 bench-search: $(BUILD)/tests/bench_search## how well samplers search, beside Optuna's; some minutes
 	$< --compare tests/search_optuna.csv --output $(BUILD) $(V)
+
+# With --lengths FILE for the trials.csv of a run of one's own (tests/bench_sched.c).
+bench-sched: $(BUILD)/tests/bench_sched## how well the scheduler fills 1 to 8 devices: recorded trials, no training
+	$< $(V)
 
 INI      ?= configs/quickstart.ini
 roofline: $(BUILD)/tools/roofline## what a training step costs on a GPU at least (INI=FILE.ini, SETTINGS='--set ...')

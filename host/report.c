@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "experiment.h"
 #include "report_internal.h"
 #include "text_escape.h"
 #include "text_wrap.h"
@@ -204,10 +205,22 @@ void report_failure_kind(const char *reason, char *kind, size_t size)
   text_escape(kind, size, cut[0] ? cut : "no reason stored");
 }
 
+bool report_is_asynchronous(const struct report_study *s)
+{
+  char order[32] = "";
+  if (s->record.search) experiment_search_get(s->record.search, "scheduler.order", order, sizeof order);
+  return !strcmp(order, "asynchronous");
+}
+
 void report_print_changes(FILE *out, const struct report_study *s)
 {
   char name[600], change[1300];
   text_escape(name, sizeof name, s->name);
+  if (report_is_asynchronous(s))
+    text_wrapf(out, "  ",
+               "asynchronous: %s: its proposals saw what had ended by then; this history depends on the machine and "
+               "cannot be had again",
+               name);
   for (int i = 0; i < s->record.n_changes; i++) {
     text_escape(change, sizeof change, s->record.changes[i]);
     text_wrapf(out, "  ", "changed: %s went on with --accept-change: %s", name, change);

@@ -22,7 +22,9 @@ bool report_test_value(const struct report_study *s, double *value);
 int report_ended(const struct report_study *s);
 /* "the kind" of a failure: its reason up to the colon, printable. */
 void report_failure_kind(const char *reason, char *kind, size_t size);
-/* "grouped went on after a change ..." of each accepted change, a paragraph each. */
+/* Did its proposals see whatever had ended by then ([scheduler] order)? */
+bool report_is_asynchronous(const struct report_study *s);
+/* That the order was asynchronous, and "grouped went on after a change ..." of each accepted change, a paragraph each. */
 void report_print_changes(FILE *out, const struct report_study *s);
 /* Studies of another program, a line each. */
 void report_print_others(FILE *out, const struct report *r);

@@ -27,7 +27,7 @@ struct tables {
   struct strategy strategies[STRATEGIES_SHOWN];
   int n, left_out, control;
   bool several; /* some row is a mean of more than one round, or not of all */
-  bool unfinished, changed, images;
+  bool unfinished, changed, asynchronous, images;
 };
 
 /* ---- what is measured ------------------------------------------------------------------------------------------------ */
@@ -56,6 +56,12 @@ static bool images_trained(const struct report_study *s, double *value)
 {
   *value = (double)s->images;
   return true;
+}
+
+static bool tflop_trained(const struct report_study *s, double *value)
+{
+  *value = s->flops * 1e-12;
+  return s->flops > 0;
 }
 
 static bool wall_time(const struct report_study *s, double *value)
@@ -125,6 +131,7 @@ static void collect(struct tables *t, const struct report *r)
     t->strategies[k].finished += s->finished;
     t->unfinished = t->unfinished || !s->finished;
     t->changed = t->changed || s->record.n_changes > 0;
+    t->asynchronous = t->asynchronous || report_is_asynchronous(s);
     t->images = t->images || s->images > 0;
   }
   t->control = t->n - 1;
@@ -137,7 +144,7 @@ static void collect(struct tables *t, const struct report *r)
 /* ---- cells ----------------------------------------------------------------------------------------------------------- */
 
 /* How a column's numbers are shown. */
-enum unit { UNIT_TIME, UNIT_COUNT, UNIT_VALUE };
+enum unit { UNIT_TIME, UNIT_COUNT, UNIT_VALUE, UNIT_WORK };
 
 struct figure_column {
   const char *heading;
@@ -198,7 +205,9 @@ static void figure_cell(struct text_table *table, const struct tables *t, const 
   char text[REPORT_TEXT];
   if (unit == UNIT_TIME)
     time_text(number, f->longest_s, text);
-  else if (unit == UNIT_COUNT)
+  else if (unit == UNIT_WORK && number < 1000)
+    snprintf(text, sizeof text, "%.3g", number);
+  else if (unit == UNIT_COUNT || unit == UNIT_WORK)
     count_text(number, text);
   else
     report_value_text(t->first, number, text);
@@ -262,9 +271,12 @@ static void print_figures(FILE *out, const struct tables *t, const struct figure
 {
   struct text_table *table = text_table_create();
   fprintf(out, "%s%s\n", title, t->several ? ", means over rounds" : "");
-  if (t->unfinished || t->changed)
-    fprintf(out, "[%s%s%s; see the notes below]\n", t->unfinished ? "unfinished" : "",
-            t->unfinished && t->changed ? ", " : "", t->changed ? "changed on the way" : "");
+  const char *const marks[] = {t->unfinished ? "unfinished" : NULL, t->changed ? "changed on the way" : NULL,
+                               t->asynchronous ? "asynchronous order, cannot be had again" : NULL};
+  int n_marks = 0;
+  for (size_t i = 0; i < sizeof marks / sizeof *marks; i++)
+    if (marks[i]) fprintf(out, "%s%s", n_marks++ ? ", " : "[", marks[i]);
+  if (n_marks) fputs("; see the notes below]\n", out);
   text_table_column(table, "strategy", false);
   if (t->several) text_table_column(table, "rounds", true);
   for (int i = 0; i < f->n; i++) text_table_column(table, f->columns[i].heading, true);
@@ -295,6 +307,7 @@ static void print_times(FILE *out, const struct tables *t)
     add_column(&f, "images trained", images_trained, UNIT_COUNT);
   else
     add_column(&f, "trials to best", trials_to_best, UNIT_COUNT);
+  if (any_has(t, tflop_trained)) add_column(&f, "TFLOP trained", tflop_trained, UNIT_WORK);
   if (any_has(t, wall_time)) add_column(&f, "wall time", wall_time, UNIT_TIME);
   print_figures(out, t, &f, "Table 3: time", "%s saves");
 }
@@ -370,6 +383,22 @@ static void note_failures(FILE *out, const struct tables *t)
                timeouts, timeouts == 1 ? " was" : "s were");
 }
 
+static void note_pruned(FILE *out, const struct tables *t)
+{
+  for (int k = 0; k < t->n; k++) {
+    char name[LABEL];
+    int pruned = 0, all = 0;
+    for (int i = 0; i < t->r->n; i++) {
+      const struct report_study *s = &t->r->studies[i];
+      if (!s->record.ours || strcmp(s->record.strategy, t->strategies[k].name) != 0) continue;
+      pruned += s->pruned;
+      all += s->n;
+    }
+    strategy_text(t->strategies[k].name, name, sizeof name);
+    if (pruned) text_wrapf(out, "  ", "pruned trials, ended early: %s %d of %d", name, pruned, all);
+  }
+}
+
 static void note_study(FILE *out, const struct report_study *s)
 {
   char name[600];
@@ -435,6 +464,7 @@ static void print_notes(FILE *out, const struct tables *t)
   for (int i = 0; i < t->r->n; i++)
     if (t->r->studies[i].record.ours) note_study(out, &t->r->studies[i]);
   note_failures(out, t);
+  note_pruned(out, t);
   if (t->left_out) text_wrapf(out, "  ", "left out: %d studies of further strategies", t->left_out);
   note_dependencies(out, t);
 }

@@ -41,8 +41,7 @@ static void print_heading(FILE *out, const struct report_study *s)
   const struct {
     int n;
     const char *state;
-  } others[] = {
-      {s->failed, "failed"}, {s->pruned, "pruned"}, {s->running, "running"}, {s->waiting, "waiting to run"}};
+  } others[] = {{s->failed, "failed"}, {s->pruned, "pruned"}, {s->running, "running"}, {s->waiting, "waiting to run"}};
   for (size_t i = 0; i < sizeof others / sizeof *others; i++)
     if (others[i].n) used += snprintf(text + used, sizeof text - (size_t)used, ", %d %s", others[i].n, others[i].state);
   if (s->record.target_reached) used += snprintf(text + used, sizeof text - (size_t)used, ", target reached");

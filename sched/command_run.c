@@ -185,21 +185,6 @@ static int write_record(struct run *run, struct run_study *s, const char *search
   return code;
 }
 
-/* What a pruner compares with: the epochs of the trials that have ended. */
-static int load_epochs(struct run *run, struct run_study *s, struct error *e)
-{
-  int code = 0;
-  for (int t = 0; s->study.pruner && t < s->study.n && !code; t++) {
-    double *values = NULL;
-    int n = 0;
-    if (s->study.trials[t].state == STORED_RUNNING) continue;
-    code = store_epochs(run->store, s->store_id, t, &values, &n, e);
-    for (int i = 0; i < n && !code; i++) code = study_epoch(&s->study, t, i + 1, values[i], e);
-    free(values);
-  }
-  return code;
-}
-
 /* Opens a study, new or begun. */
 static int open_study(struct run *run, struct run_study *s, int strategy, int round, const char *search,
                       struct error *e)
@@ -221,7 +206,6 @@ static int open_study(struct run *run, struct run_study *s, int strategy, int ro
   if (!code) code = study_record_read(run->store, s->store_id, &old, e);
   if (!code) code = store_trials(run->store, s->store_id, &x->space, NULL, &trials, &n, e);
   if (!code) code = study_resume(&s->study, trials, n, e);
-  if (!code) code = load_epochs(run, s, e);
   if (!code) {
     s->done_before = s->study.done;
     s->wall_before_s = old.wall_s;
@@ -264,8 +248,7 @@ static void print_head(const struct run *run)
   }
   text_wrapf(stderr, "", "%s: %s; %d round%s of %d trials each, sampler %s, %d in flight", x->name, names, x->rounds,
              x->rounds == 1 ? "" : "s", x->trials, x->sampler, x->parallel);
-  text_wrapf(stderr, "  on ", "%s; %d at once", run->depends_on,
-             r->slots * r->capacity);
+  text_wrapf(stderr, "  on ", "%s; %d at once", run->depends_on, r->slots * r->capacity);
   fprintf(stderr, "  to %s\n", text_escape(output, sizeof output, x->output));
   for (int i = 0; i < r->n_studies; i++) before += r->studies[i].done_before;
   if (before > 0) fprintf(stderr, "  going on after %d trials of an earlier run\n", before);

@@ -511,6 +511,21 @@ static int start_threads(struct runner *r, pthread_t *keeper, bool *has_keeper, 
   return code;
 }
 
+/* What a pruner compares with: the epochs of the trials that have ended. */
+static int load_epochs(struct runner *r, struct run_study *s, struct error *e)
+{
+  int code = 0;
+  for (int t = 0; s->study.pruner && t < s->study.n && !code; t++) {
+    double *values = NULL;
+    int n = 0;
+    if (s->study.trials[t].state == STORED_RUNNING) continue;
+    code = store_epochs(r->store, s->store_id, t, &values, &n, e);
+    for (int i = 0; i < n && !code; i++) code = study_epoch(&s->study, t, i + 1, values[i], e);
+    free(values);
+  }
+  return code;
+}
+
 static int prepare(struct runner *r, struct error *e)
 {
   r->workers = calloc((size_t)r->slots, sizeof *r->workers);
@@ -527,7 +542,7 @@ static int prepare(struct runner *r, struct error *e)
     pthread_mutex_init(&s->commit, NULL);
     s->range = range_begin("%s", s->title);
     s->stored = s->study.n;
-    if (queue_add(&r->queue, i, &s->study, e)) return e->code;
+    if (load_epochs(r, s, e) || queue_add(&r->queue, i, &s->study, e)) return e->code;
   }
   pthread_condattr_t monotonic;
   pthread_condattr_init(&monotonic);

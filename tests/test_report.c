@@ -466,11 +466,11 @@ static void tables_say_what_the_papers_do(void **state)
   print_with(report_print_tables, &r);
   report_free(&r);
   assert_string_equal(printed, "Table 3: time\n"
-                               "               time to    whole   images     wall\n"
-                               "strategy          best     time  trained     time\n"
-                               "grouped        0:27:19  0:37:22    2,000  0:38:20\n"
-                               "simultaneous   0:37:37  0:52:00    2,000        -\n"
-                               "grouped saves   27.4 %   28.1 %    0.0 %        -\n"
+                               "               time to    whole   images    TFLOP     wall\n"
+                               "strategy          best     time  trained  trained     time\n"
+                               "grouped        0:27:19  0:37:22    2,000    0.002  0:38:20\n"
+                               "simultaneous   0:37:37  0:52:00    2,000    0.002        -\n"
+                               "grouped saves   27.4 %   28.1 %    0.0 %    0.0 %        -\n"
                                "\n"
                                "Table 4: accuracy\n"
                                "                      validation          test\n"
@@ -501,11 +501,11 @@ static void rounds_are_averaged_with_their_deviation(void **state)
   report_free(&r);
   assert_tidy(80);
   assert_says("Table 3: time, means over rounds\n");
-  assert_row("simultaneous 2 15.0 s 25.0 s 2,000");
-  assert_row("std. deviation 7.1 s 7.1 s 0");
-  assert_row("grouped 3 3.0 s 14.0 s 2,000");
-  assert_row("std. deviation 2.0 s 4.0 s 0");
-  assert_row("grouped saves 80.0 % 44.0 % 0.0 %");
+  assert_row("simultaneous 2 15.0 s 25.0 s 2,000 0.002");
+  assert_row("std. deviation 7.1 s 7.1 s 0 0");
+  assert_row("grouped 3 3.0 s 14.0 s 2,000 0.002");
+  assert_row("std. deviation 2.0 s 4.0 s 0 0");
+  assert_row("grouped saves 80.0 % 44.0 % 0.0 % 0.0 %");
   assert_row("grouped 3 0.7000");
   assert_row("std. deviation 0.1414");
   assert_row("grouped differs by +10.00 points");
@@ -521,7 +521,7 @@ static void rounds_are_averaged_with_their_deviation(void **state)
   r = load();
   print_with(report_print_tables, &r);
   report_free(&r);
-  assert_row("grouped 3 of 4 3.0 s 14.0 s 2,000");
+  assert_row("grouped 3 of 4 3.0 s 14.0 s 2,000 0.002");
   assert_says("unfinished: quick/grouped/3, 1 of 9 trials have ended\n");
   assert_says("Table 3: time, means over rounds\n[unfinished; see the notes below]\n");
   assert_says("Table 4: accuracy, means over rounds\n[unfinished; see the notes below]\n");
@@ -541,8 +541,8 @@ static void a_figure_that_a_round_lacks_has_no_mean(void **state)
   struct report r = load();
   print_with(report_print_tables, &r);
   report_free(&r);
-  assert_row("grouped 2 1.0 s 10.0 s 2,000 -");
-  assert_row("simultaneous 1 1.0 s 10.0 s 2,000 12.0 s");
+  assert_row("grouped 2 1.0 s 10.0 s 2,000 0.002 -");
+  assert_row("simultaneous 1 1.0 s 10.0 s 2,000 0.002 12.0 s");
   assert_row("grouped 2 0.7000 -");
   assert_row("simultaneous 1 0.6000 0.6200");
   assert_row("grouped differs by +10.00 points -");
@@ -560,8 +560,8 @@ static void every_other_strategy_is_held_against_simultaneous(void **state)
   struct report r = load();
   print_with(report_print_tables, &r);
   report_free(&r);
-  assert_row("greedy saves 50.0 % 75.0 % 0.0 %");
-  assert_row("grouped saves 50.0 % 50.0 % 0.0 %");
+  assert_row("greedy saves 50.0 % 75.0 % 0.0 % 0.0 %");
+  assert_row("grouped saves 50.0 % 50.0 % 0.0 % 0.0 %");
   assert_silent_of("simultaneous saves");
   assert_row("grouped 0.7000 -");
   assert_row("grouped differs by +20.00 points -");
@@ -585,7 +585,7 @@ static void a_study_on_its_way_is_compared_with_nothing(void **state)
   print_with(report_print_tables, &r);
   report_free(&r);
   assert_tidy(80);
-  assert_row("grouped * 1:06:40 1:06:40 1,000");
+  assert_row("grouped * 1:06:40 1:06:40 1,000 0.001");
   assert_says("unfinished: quick/grouped/0, 1 of 40 trials have ended, 1 running\n");
   assert_says("*: no round is finished");
   assert_silent_of("saves");
@@ -595,7 +595,7 @@ static void a_study_on_its_way_is_compared_with_nothing(void **state)
   r = load();
   print_with(report_print_tables, &r);
   report_free(&r);
-  assert_row("simultaneous * 1:06:40 1:06:40 1,000");
+  assert_row("simultaneous * 1:06:40 1:06:40 1,000 0.001");
   assert_silent_of("saves");
   assert_silent_of("differs");
 }
@@ -635,7 +635,7 @@ static void failures_changes_targets_and_timeouts_are_told(void **state)
   assert_says("no complete trial: quick/simultaneous/0\n");
   assert_says("results depend on: trainer cpu, AVX2, oneDNN 3.1\n");
   assert_says("results depend on: trainer cuda\n");
-  assert_row("simultaneous - 1.0 s 1,000");
+  assert_row("simultaneous - 1.0 s 1,000 0.001");
   shown_width = 80;
   print_with(print_trials, &r);
   assert_says("changed: quick/grouped/0 went on");
@@ -644,6 +644,35 @@ static void failures_changes_targets_and_timeouts_are_told(void **state)
   assert_tidy(80);
   print_with(report_print_best, &r);
   assert_says("changed: quick/grouped/0 went on");
+  report_free(&r);
+}
+
+static void pruned_trials_and_an_asynchronous_order_are_told(void **state)
+{
+  (void)state;
+  struct store *s = open_store();
+  struct study_record w;
+  int study = make_record_study(s, "grouped", 0, 2, &w);
+  w.search = "scheduler.order = asynchronous\n";
+  assert_ok(study_record_write(s, study, &w, &err));
+  add_trial(s, study, trial_of(0, 0.5, 0.5, 1));
+  struct stored_trial pruned = trial_of(1, 0.9, 0.1, 1);
+  pruned.state = STORED_PRUNED;
+  add_trial(s, study, pruned);
+  store_close(s);
+  struct report r = load();
+  print_with(report_print_tables, &r);
+  assert_tidy(80);
+  assert_says("Table 3: time\n[asynchronous order, cannot be had again; see the notes below]\n");
+  assert_says("asynchronous: quick/grouped/0: its proposals saw what had ended by then; this\n");
+  assert_says("pruned trials, ended early: grouped 1 of 2\n");
+  assert_says("0.5000"); /* the pruned one is no best */
+  shown_width = 80;
+  print_with(print_trials, &r);
+  assert_says("asynchronous: quick/grouped/0");
+  assert_says("1 complete, 1 pruned");
+  print_with(report_print_best, &r);
+  assert_says("asynchronous: quick/grouped/0");
   report_free(&r);
 }
 
@@ -1123,6 +1152,7 @@ int main(int argc, char **argv)
       TEST(every_other_strategy_is_held_against_simultaneous),
       TEST(a_study_on_its_way_is_compared_with_nothing),
       TEST(failures_changes_targets_and_timeouts_are_told),
+      TEST(pruned_trials_and_an_asynchronous_order_are_told),
       TEST(a_test_of_a_network_that_was_beaten_is_not_shown),
       TEST(a_function_is_told_by_value_and_direction),
       TEST(the_best_configuration_is_exact),

@@ -376,6 +376,77 @@ static void one_worker_and_eight_make_the_same_history(void **state)
   close_fixture(&eight);
 }
 
+static int pruned_in(const struct runner *r)
+{
+  int n = 0;
+  for (int i = 0; i < r->n_studies; i++)
+    for (int t = 0; t < r->studies[i].study.n; t++) n += r->studies[i].study.trials[t].state == STORED_PRUNED;
+  return n;
+}
+
+static void pruning_makes_the_same_history_however_it_is_run(void **state)
+{
+  struct fixture one, cohorts, stopped;
+  (void)state;
+  OPEN(&one, "pruner.kind=asha", "pruner.eta=2");
+  OPEN(&cohorts, "pruner.kind=asha", "pruner.eta=2", "scheduler.studies=one_by_one");
+  OPEN(&stopped, "pruner.kind=asha", "pruner.eta=2");
+  assert_int_equal(run(&one, 1), 0);
+  cohorts.fake.step_ms = stopped.fake.step_ms = 1;
+  assert_int_equal(run_places(&cohorts, 2, 4, 1), 0);
+  assert_in_range(pruned_in(&one.runner), 4, 36);
+  same_history(&one.runner, &cohorts.runner);
+  stopped.fake.stop_after = 17;
+  assert_int_equal(run(&stopped, 3), ERROR_INTERRUPTED);
+  end_run(&stopped);
+  stopped.fake.stop_after = 0;
+  assert_int_equal(run(&stopped, 3), 0); /* the curves of what had ended come out of the database */
+  same_history(&one.runner, &stopped.runner);
+  stored_as_in_memory(&stopped);
+  for (int t = 0; t < 20; t++) { /* one that was pruned has its epochs, and the value of the last of them */
+    const struct run_study *s = &stopped.runner.studies[0];
+    double *epochs;
+    int n;
+    if (s->study.trials[t].state != STORED_PRUNED) continue;
+    if (store_epochs(stopped.store, s->store_id, t, &epochs, &n, &stopped.e)) fail_msg("%s", stopped.e.message);
+    assert_int_equal(n, s->study.trials[t].epochs);
+    assert_true(n < EPOCHS && epochs[n - 1] == s->study.trials[t].value);
+    free(epochs);
+  }
+  end_run(&one);
+  end_run(&cohorts);
+  end_run(&stopped);
+  close_fixture(&one);
+  close_fixture(&cohorts);
+  close_fixture(&stopped);
+}
+
+static void one_by_one_each_study_has_a_wall_time_of_its_own(void **state)
+{
+  struct fixture f;
+  double wall = 0;
+  (void)state;
+  OPEN(&f, "scheduler.studies=one_by_one", "experiment.rounds=2");
+  f.fake.step_ms = 1;
+  assert_int_equal(run(&f, 4), 0);
+  for (int i = 0; i < 4; i++) {
+    char *wall_s = NULL, *alone = NULL;
+    int id = f.runner.studies[i].store_id;
+    if (store_study_attribute_get(f.store, id, "gsos:wall_s", &wall_s, &f.e) ||
+        store_study_attribute_get(f.store, id, "gsos:ran_alone", &alone, &f.e))
+      fail_msg("%s", f.e.message);
+    assert_string_equal(alone, "true");
+    assert_true(strtod(wall_s, NULL) > 0);
+    wall += strtod(wall_s, NULL);
+    free(wall_s);
+    free(alone);
+    assert_true(i == 0 || f.runner.studies[i].began_s >= f.runner.studies[i - 1].ended_s);
+  }
+  assert_true(wall <= runner_now() - f.runner.began);
+  end_run(&f);
+  close_fixture(&f);
+}
+
 static void cohorts_on_two_devices_make_the_same_history(void **state)
 {
   struct fixture one, two;
@@ -628,6 +699,8 @@ int main(void)
 {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(one_worker_and_eight_make_the_same_history),
+      cmocka_unit_test(pruning_makes_the_same_history_however_it_is_run),
+      cmocka_unit_test(one_by_one_each_study_has_a_wall_time_of_its_own),
       cmocka_unit_test(cohorts_on_two_devices_make_the_same_history),
       cmocka_unit_test(trials_of_a_lost_device_go_to_another),
       cmocka_unit_test(all_devices_lost_ends_the_run_and_can_go_on),
