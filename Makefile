@@ -117,7 +117,7 @@ $(BUILD)/have-%: tools/setup.sh $(BUILD)/flags
 
 # ----------------------------------------------------------------------------------------- run and check
 
-.PHONY: quickstart tests test bench bench-search bench-sched roofline kernel-report lint asan tsan ci
+.PHONY: quickstart tests test bench bench-search bench-sched bench-asha roofline kernel-report lint asan tsan ci
 quickstart: gsos## builds, and runs configs/quickstart.ini
 	./gsos run configs/quickstart.ini
 
@@ -136,6 +136,10 @@ bench-search: $(BUILD)/tests/bench_search## how well samplers search, beside Opt
 # With --lengths FILE for the trials.csv of a run of one's own (tests/bench_sched.c).
 bench-sched: $(BUILD)/tests/bench_sched## how well the scheduler fills 1 to 8 devices: recorded trials, no training
 	$< $(V)
+
+bench-asha: gsos## what pruning saves and loses; a quarter of an hour on two cores
+	./gsos run configs/bench/asha.ini
+	python3 tests/bench_asha.py results/asha/trials.csv
 
 INI      ?= configs/quickstart.ini
 roofline: $(BUILD)/tools/roofline## what a training step costs on a GPU at least (INI=FILE.ini, SETTINGS='--set ...')
