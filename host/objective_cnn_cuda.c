@@ -11,6 +11,7 @@
 #include "file_replace.h"
 #include "network_file.h"
 #include "objective_cnn.h"
+#include "step_cost.h"
 #include "trainer.h"
 
 struct guest {
@@ -242,7 +243,25 @@ void cnn_cuda_description(const struct cnn *c, char *text, size_t size)
   snprintf(text + used, size - used, ", %s", c->x->precision == COHORT_TF32 ? "tf32" : "fp32");
 }
 
-enum { STREAMS = 2, CAPACITY = 16 }; /* cohorts on a device, and trials in one where nothing else is said */
+enum { STREAMS = 2, CAPACITY = 16 }; /* cohorts on a device, and trials in one on a GPU whose rates are not known */
+
+/* How many trials of the default configuration fill a cohort (slots = auto). */
+static int cohort_capacity(const struct cnn *c)
+{
+  char name[400];
+  double values[SPACE_MAX];
+  struct plan plan;
+  struct device_trial trial;
+  struct step_cost cost;
+  cohort_device_name(c->devices[0], name, sizeof name);
+  name[strcspn(name, ",")] = 0;
+  const struct gpu_rates *rates = gpu_rates_find(name);
+  space_defaults(&c->x->space, values);
+  cnn_make_plan(c, values, &plan);
+  if (!rates || !plan.feasible || device_network_make(&trial, &plan, 0) < 0) return CAPACITY;
+  step_cost_make(&cost, &trial, &plan);
+  return step_cohort(&cost, rates, c->x->precision == COHORT_TF32, STREAMS);
+}
 
 int cnn_use_cuda(struct cnn *c, struct error *e)
 {
@@ -267,7 +286,7 @@ int cnn_use_cuda(struct cnn *c, struct error *e)
   int slots = c->x->slots;
   o->n_devices = c->n_devices;
   o->places = slots > 0 && slots < STREAMS * c->n_devices ? slots : STREAMS * c->n_devices;
-  o->capacity = slots > 0 ? (slots + o->places - 1) / o->places : CAPACITY;
+  o->capacity = slots > 0 ? (slots + o->places - 1) / o->places : cohort_capacity(c);
   if (o->capacity > 32) o->capacity = 32;
   o->measure = cuda_measure;
   o->open = cuda_open;

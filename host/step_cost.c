@@ -103,3 +103,14 @@ double step_floor_us(const struct step_cost *s, const struct gpu_rates *g, bool 
   for (int i = 0; i < s->n; i++) sum += stage_floor_us(&s->stages[i], g, tf32, trials);
   return sum;
 }
+
+/* Start and end of a kernel that follows another one in a graph: 1 to 3 us on an H100 or A100. */
+#define LAUNCH_US 2.0
+
+int step_cohort(const struct step_cost *s, const struct gpu_rates *g, bool tf32, int streams)
+{
+  double wanted = 4 * s->n * LAUNCH_US / ((streams - 1) * step_floor_us(s, g, tf32, 1));
+  int trials = 1;
+  while (trials < wanted && trials < 32) trials *= 2;
+  return trials;
+}

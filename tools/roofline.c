@@ -24,11 +24,11 @@ static void print_step(const struct step_cost *s, const struct device_trial *t, 
   }
   printf("%-26s %10.2f %10.1f\n\n", "step", flops * 1e-6, moved / 1024);
   printf("%d launches a step; %.2f MiB of device memory\n\n", s->n, (double)bytes / 0x1p20);
-  printf("%-16s %12s %12s %22s\n", "floor of a step", "fp32", "tf32", "images/s fp32, tf32");
+  printf("%-16s %12s %12s %22s %18s\n", "floor of a step", "fp32", "tf32", "images/s fp32, tf32", "cohort fp32, tf32");
   for (int g = 0; g < gpu_rates_n; g++) {
     double fp32 = step_floor_us(s, &gpu_rates[g], false, 1), tf32 = step_floor_us(s, &gpu_rates[g], true, 1);
-    printf("%-16s %9.1f us %9.1f us %10.0f %11.0f\n", gpu_rates[g].name, fp32, tf32, t->batch / fp32 * 1e6,
-           t->batch / tf32 * 1e6);
+    printf("%-16s %9.1f us %9.1f us %10.0f %11.0f %10d %7d\n", gpu_rates[g].name, fp32, tf32, t->batch / fp32 * 1e6,
+           t->batch / tf32 * 1e6, step_cohort(s, &gpu_rates[g], false, 2), step_cohort(s, &gpu_rates[g], true, 2));
   }
 }
 
