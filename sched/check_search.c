@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "feasibility.h"
+#include "pruner.h"
 #include "signals.h"
 #include "text_escape.h"
 #include "text_wrap.h"
@@ -42,6 +43,14 @@ void check_print_experiment(const struct check *c)
   printf("  sampler     %s\n", x->sampler);
   text_wrapf(stdout, "  parallel    ", "up to %d trial%s of a study in flight; up to %lld at once on this machine",
              x->parallel, plural(x->parallel), (long long)c->at_once);
+  if (x->order == ORDER_ASYNCHRONOUS)
+    text_wrap(stdout, "  order       ", "asynchronous: the history depends on the machine and cannot be had again");
+  if (strcmp(x->pruner, "none") != 0) {
+    const struct pruner *p = pruner_find(x->pruner);
+    bool all = !strcmp(x->pruned_strategies, "all");
+    text_wrapf(stdout, "  pruner      ", "%s, %s; for %s%s", p->name, p->summary, all ? "" : "trials of ",
+               all ? "all trials" : x->pruned_strategies);
+  }
   text_wrap(stdout, "  output      ", text_escape(text, sizeof text, x->output));
   if (c->o->describe) {
     printf("\nData set\n");

@@ -78,7 +78,7 @@ static int check_experiment(const struct experiment *x, struct error *e)
 {
   struct check c = {.x = x, .rehearsal = malloc(sizeof *c.rehearsal)};
   if (!c.rehearsal) return error_set(e, ERROR_MACHINE, "no memory");
-  if (objective_create(&c.o, x, on_progress, NULL, e)) goto done;
+  if (objective_create(&c.o, x, on_progress, NULL, e) || study_check(x, c.o, e)) goto done;
   space_defaults(&x->space, c.defaults);
   if (c.o->cost(c.o, c.defaults, &c.default_cost, e)) goto done;
   count_trials(&c);

@@ -91,6 +91,7 @@ static bool on_decoding(void *context, const char *what, int64_t done, int64_t t
 static int open_objective(struct run *run, struct error *e)
 {
   int code = objective_create(&run->objective, run->x, on_decoding, (void *)run->options, e);
+  if (!code) code = study_check(run->x, run->objective, e);
   if (code) return code;
   run->objective->description(run->objective, run->depends_on, sizeof run->depends_on);
   const struct sampler *sampler = sampler_find(run->x->sampler);

@@ -15,6 +15,15 @@ static const struct pruner *pruner_of(const struct experiment *x, const char *st
   return its ? pruner_find(x->pruner) : NULL;
 }
 
+int study_check(const struct experiment *x, const struct objective *o, struct error *e)
+{
+  if (pruner_find(x->pruner) && !o->has_epochs)
+    return error_set(e, ERROR_CONFIG,
+                     "%s%s[pruner] kind = %s: a trial of objective = %s has no epochs within which it could be ended",
+                     x->path, x->path[0] ? ": " : "", x->pruner, x->objective);
+  return 0;
+}
+
 int study_create(struct study *s, const struct experiment *x, struct objective *o, const char *strategy, int round,
                  struct error *e)
 {
@@ -24,10 +33,7 @@ int study_create(struct study *s, const struct experiment *x, struct objective *
   if (!s->strategy) return error_set(e, ERROR_CONFIG, "there is no strategy '%s'", strategy);
   if (!s->sampler) return error_set(e, ERROR_CONFIG, "there is no sampler '%s'", x->sampler);
   s->pruner = pruner_of(x, strategy);
-  if (s->pruner && !o->has_epochs)
-    return error_set(e, ERROR_CONFIG,
-                     "[pruner] kind = %s: a trial of objective = %s has no epochs within which it could be ended",
-                     x->pruner, x->objective);
+  if (study_check(x, o, e)) return e->code;
   if (!strcmp(s->sampler->name, "gp"))
     s->all = x->gp_history == GP_HISTORY_ALL;
   else

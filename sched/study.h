@@ -45,6 +45,9 @@ struct study {
   int best;                   /* number of the best complete trial (contract 5); -1: none */
 };
 
+/* Can the experiment's studies be made of this objective?  ERROR_CONFIG where its settings ask for what the objective has not. */
+int study_check(const struct experiment *x, const struct objective *o, struct error *e);
+
 /* x, objective and whatever they point to must outlive the study. */
 int study_create(struct study *s, const struct experiment *x, struct objective *o, const char *strategy, int round,
                  struct error *e);

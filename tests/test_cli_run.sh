@@ -115,6 +115,31 @@ check rounds_are_studies_of_their_own all 'exits 0' \
   '[ "$(query "$work/rounds/study.db" "SELECT group_concat(study_name) FROM studies")" = "small/grouped/0,small/simultaneous/0,small/grouped/1,small/simultaneous/1" ]'
 history "$work/rounds" | sed -n '/^study .*0$/,/^study .*1$/p' | grep -c trial_params >"$work/n"
 
+# ------------------------------------------------------------------------------------------- pruning and order
+
+pruned() { query "$1/study.db" "SELECT count(*) FROM trials JOIN studies USING (study_id) WHERE state = 'PRUNED' AND study_name LIKE '%$2%'"; }
+prune() { run run "$work/small.ini" --quiet --set pruner.kind=asha --set pruner.eta=2 --set 'space.epoch=int 2 .. 4 default 4' "$@"; }
+prune --output "$work/pruned"
+history "$work/pruned" >"$work/whole"
+check asha_ends_trials_early_and_the_tables_say_so all 'exits 0' '[ "$(pruned "$work/pruned" grouped)" -gt 0 ]' \
+  'said "pruned trials, ended early: grouped"'
+check a_pruned_trial_keeps_the_value_of_its_last_epoch [ "$(query "$work/pruned/study.db" "SELECT count(*) FROM trials
+  JOIN trial_values USING (trial_id) JOIN trial_intermediate_values i USING (trial_id) WHERE state = 'PRUNED' AND value != intermediate_value
+  AND step = (SELECT max(step) FROM trial_intermediate_values WHERE trial_id = i.trial_id)")" = 0 ]
+prune --output "$work/pruned-one" --set scheduler.slots=1 --set scheduler.studies=one_by_one
+history "$work/pruned-one" >"$work/again"
+check pruning_one_at_a_time_makes_the_same_history all 'exits 0' 'said "wall"' 'cmp -s "$work/whole" "$work/again"'
+prune --output "$work/pruned-some" --set pruner.strategies=grouped
+check pruning_is_for_the_strategies_that_are_named all 'exits 0' '[ "$(pruned "$work/pruned-some" grouped)" -gt 0 ]' \
+  '[ "$(pruned "$work/pruned-some" simultaneous)" -eq 0 ]'
+run run "$work/function.ini" --output "$work/p" --set pruner.kind=median
+check what_has_no_epochs_is_not_pruned all 'exits 2' 'complained "no epochs"' '[ ! -e "$work/p" ]'
+run run "$work/function.ini" --output "$work/a" --set scheduler.order=asynchronous --quiet
+check an_asynchronous_order_is_in_every_table all 'exits 0' 'said "^.asynchronous order, cannot be had again"' \
+  '[ "$(query "$work/a/study.db" "SELECT count(*) FROM trials WHERE state = '"'COMPLETE'"'")" -eq 40 ]'
+run run "$work/function.ini" --output "$work/a" --set scheduler.order=sequential --quiet
+check the_order_belongs_to_the_search all 'exits 2' 'complained "scheduler.order (was asynchronous, is sequential)"'
+
 # ------------------------------------------------------------------------------------------------- going on
 
 # A run that was stopped by SIGINT and SIGTERM ends as the undisturbed one.

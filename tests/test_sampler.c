@@ -237,6 +237,42 @@ static void a_proposal_is_a_function_of_its_request_alone(void **state)
   fixture_close(&f);
 }
 
+/* Four places, three trials each: complete with a bad value at 0.2, pruned at epoch 9 at 0.4, pruned at epoch 3 at 0.6 with a better
+ * value, failed at 0.8.  As many as are good come from the first places of that order. */
+static void tpe_ranks_pruned_trials_after_complete_ones_by_step_and_value(void **state)
+{
+  static const double quantiles[] = {0.3, 0.65};
+  static const char *const lines[] = {"x", "float 0 .. 1 default 0.5", NULL};
+  (void)state;
+  for (int k = 0; k < 2; k++) {
+    struct fixture f;
+    double sum = 0, nearest = 1;
+    fixture_open(&f, lines);
+    f.settings.tpe_startup = 1;
+    f.settings.tpe_quantile = quantiles[k]; /* of nine ranked ones: 3, and 6 */
+    for (int t = 0; t < 12; t++) {
+      static const enum observation_state kinds[] = {OBSERVATION_COMPLETE, OBSERVATION_PRUNED, OBSERVATION_PRUNED,
+                                                     OBSERVATION_FAILED};
+      int place = t % 4;
+      double x = 0.2 + 0.2 * place + 0.01 * (t / 4);
+      fixture_tell(&f, &x, kinds[place], place == 1 ? 0.5 : place == 2 ? 0.9 : 0.1);
+      f.history[f.n - 1].step = place == 1 ? 9 : 3;
+    }
+    for (uint64_t seed = 0; seed < 200; seed++) {
+      double x;
+      fixture_ask(&f, "tpe", seed, &x);
+      sum += x;
+      nearest = fmin(nearest, fabs(x - 0.41));
+    }
+    assert_true(nearest < 0.05 || k == 0);
+    if (k == 0) assert_true(sum / 200 < 0.25); /* the complete ones alone */
+    if (k == 1)
+      assert_true(sum / 200 > 0.25 &&
+                  sum / 200 < 0.42); /* and those that came to epoch 9, not the better values of epoch 3 */
+    fixture_close(&f);
+  }
+}
+
 static void a_space_without_choice_is_proposed_as_it_is(void **state)
 {
   (void)state;
@@ -374,6 +410,7 @@ int main(void)
       cmocka_unit_test(nothing_feasible_is_an_error_of_the_configuration),
       cmocka_unit_test(no_sampler_repeats_or_is_infeasible_while_anything_new_is_left),
       cmocka_unit_test(a_proposal_is_a_function_of_its_request_alone),
+      cmocka_unit_test(tpe_ranks_pruned_trials_after_complete_ones_by_step_and_value),
       cmocka_unit_test(a_space_without_choice_is_proposed_as_it_is),
       cmocka_unit_test(the_grid_takes_every_point_once),
       cmocka_unit_test(a_logarithmic_int_has_no_level_twice),
