@@ -150,6 +150,8 @@ const struct key_spec key_table[] = {
   {{"scheduler", "slots", "machine", "auto",
     "trials at once on this machine, over all studies; auto: one a core, or as many as its GPUs can use"},
    KEY_SLOTS, AT(slots), 1, 100000, 0, NULL},
+  {{"scheduler", "streams", "machine", "auto", "on GPUs: cohorts side by side on each, which share the slots; auto: 2"},
+   KEY_SLOTS, AT(streams), 1, 32, 0, NULL},
   {{"scheduler", "trial_memory", "search", "16GiB", "a configuration that needs more is infeasible"},
    KEY_SIZE, AT(trial_memory), 1, 0, 0, NULL},
   {{"scheduler", "timeout", "machine", "0", "a trial that takes longer fails: 90, 90s, 15m, 2h; 0: never"},

@@ -246,7 +246,7 @@ void cnn_cuda_description(const struct cnn *c, char *text, size_t size)
 enum { STREAMS = 2, CAPACITY = 16 }; /* cohorts on a device, and trials in one on a GPU whose rates are not known */
 
 /* How many trials of the default configuration fill a cohort (slots = auto). */
-static int cohort_capacity(const struct cnn *c)
+static int cohort_capacity(const struct cnn *c, int streams)
 {
   char name[400];
   double values[SPACE_MAX];
@@ -260,7 +260,7 @@ static int cohort_capacity(const struct cnn *c)
   cnn_make_plan(c, values, &plan);
   if (!rates || !plan.feasible || device_network_make(&trial, &plan, 0) < 0) return CAPACITY;
   step_cost_make(&cost, &trial, &plan);
-  return step_cohort(&cost, rates, c->x->precision == COHORT_TF32, STREAMS);
+  return step_cohort(&cost, rates, c->x->precision == COHORT_TF32, streams);
 }
 
 int cnn_use_cuda(struct cnn *c, struct error *e)
@@ -283,10 +283,10 @@ int cnn_use_cuda(struct cnn *c, struct error *e)
     cnn_leave_cuda(c);
     return code;
   }
-  int slots = c->x->slots;
+  int slots = c->x->slots, streams = c->x->streams > 0 ? c->x->streams : STREAMS, places = streams * c->n_devices;
   o->n_devices = c->n_devices;
-  o->places = slots > 0 && slots < STREAMS * c->n_devices ? slots : STREAMS * c->n_devices;
-  o->capacity = slots > 0 ? (slots + o->places - 1) / o->places : cohort_capacity(c);
+  o->places = slots > 0 && slots < places ? slots : places;
+  o->capacity = slots > 0 ? (slots + o->places - 1) / o->places : cohort_capacity(c, streams);
   if (o->capacity > 32) o->capacity = 32;
   o->measure = cuda_measure;
   o->open = cuda_open;

@@ -109,7 +109,7 @@ double step_floor_us(const struct step_cost *s, const struct gpu_rates *g, bool 
 
 int step_cohort(const struct step_cost *s, const struct gpu_rates *g, bool tf32, int streams)
 {
-  double wanted = 4 * s->n * LAUNCH_US / ((streams - 1) * step_floor_us(s, g, tf32, 1));
+  double wanted = 4 * s->n * LAUNCH_US / ((streams > 2 ? streams - 1 : 1) * step_floor_us(s, g, tf32, 1));
   int trials = 1;
   while (trials < wanted && trials < 32) trials *= 2;
   return trials;

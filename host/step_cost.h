@@ -37,8 +37,8 @@ void step_cost_make(struct step_cost *s, const struct device_trial *t, const str
 double stage_floor_us(const struct stage_cost *s, const struct gpu_rates *g, bool tf32, int trials);
 double step_floor_us(const struct step_cost *s, const struct gpu_rates *g, bool tf32, int trials);
 
-/* How many trials of this network should share launches so that a GPU is busy, where `streams` (at least 2) such cohorts take turns on
- * it.
+/* How many trials of this network should share launches so that a GPU is busy, where `streams` such cohorts take turns on
+ * it (one alone is reckoned as two: nothing fills its waiting).
  *
  * A cohort of k trials alone takes n·t + k·w a step: n launches that follow one another, each with a start and an end of t during which
  * the GPU waits, and the work w of a trial, the floor above.  The other cohorts fill the waiting where (streams - 1)·k·w >= n·t.  Four

@@ -1,4 +1,4 @@
-/* Speed of the CPU trainer: images a second, GFLOP/s, the share of the core's FMA peak, and PyTorch beside it.
+/* Speed of the CPU trainer: images a second, GFLOP/s, the share of the core's FMA peak, PyTorch beside it, and a trial on every core.
  *
  *   bench_trainer [--quick] [--verbose]
  *
@@ -7,6 +7,7 @@
  * FLOPs are the plan's: the arithmetic that the network asks for, not what an implementation gets away with.
  * --verbose adds each stage's time with the name of its implementation, and a sweep over the space's feasible shapes. */
 #include <math.h>
+#include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -260,6 +261,82 @@ static void compare(int size, int channels, int steps, int rounds, bool verbose)
   free_data(&d);
 }
 
+/* --- trials side by side ---------------------------------------------------------------------------------------------------- */
+
+enum { SIDE_MAX = 64 };
+
+struct side {
+  pthread_t thread;
+  pthread_barrier_t *start, *end;
+  const struct dataset *data;
+  int core, rounds;
+};
+
+static void *side_thread(void *context)
+{
+  const struct side *s = context;
+  struct network_config c = default_config();
+  struct plan p;
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  CPU_SET(s->core, &set);
+  pthread_setaffinity_np(pthread_self(), sizeof set, &set);
+  trainer_cpu_thread_begin();
+  struct network *n = make_network(&p, &c, s->data);
+  train(n); /* warm */
+  for (int i = 0; i < s->rounds; i++) {
+    pthread_barrier_wait(s->start);
+    train(n);
+    pthread_barrier_wait(s->end);
+  }
+  network_destroy(n);
+  return NULL;
+}
+
+/* Seconds, best of the rounds, in which n threads on cores of their own train a network each. */
+static double side_seconds(const struct dataset *d, const int *cores, int n, int rounds)
+{
+  struct side sides[SIDE_MAX];
+  pthread_barrier_t start, end;
+  double best = INFINITY;
+  pthread_barrier_init(&start, NULL, (unsigned)n + 1);
+  pthread_barrier_init(&end, NULL, (unsigned)n + 1);
+  for (int i = 0; i < n; i++) {
+    sides[i] = (struct side){.start = &start, .end = &end, .data = d, .core = cores[i], .rounds = rounds};
+    if (pthread_create(&sides[i].thread, NULL, side_thread, &sides[i])) exit(1);
+  }
+  for (int i = 0; i < rounds; i++) {
+    pthread_barrier_wait(&start);
+    double t = now();
+    pthread_barrier_wait(&end);
+    best = fmin(best, now() - t);
+  }
+  for (int i = 0; i < n; i++) pthread_join(sides[i].thread, NULL);
+  pthread_barrier_destroy(&start);
+  pthread_barrier_destroy(&end);
+  return best;
+}
+
+/* One trial alone, and one a core, in turn: what the others cost each. */
+static void side_by_side(const cpu_set_t *allowed, int rounds)
+{
+  int cores[SIDE_MAX], n = 0;
+  struct dataset d;
+  double alone = INFINITY, together = INFINITY;
+  for (int i = 0; i < CPU_SETSIZE && n < SIDE_MAX; i++)
+    if (CPU_ISSET(i, allowed)) cores[n++] = i;
+  if (n < 2) return;
+  make_data(&d, 40 * 32, 28, 28, 1);
+  for (int i = 0; i < 3; i++) {
+    alone = fmin(alone, side_seconds(&d, cores, 1, rounds));
+    together = fmin(together, side_seconds(&d, cores, n, rounds));
+  }
+  printf("28x28x1, batch 32, a trial on each of %d cores\n", n);
+  printf("  %.0f images/s; alone %.0f: %.2f× as many\n", n * d.train.n / together, d.train.n / alone,
+         n * alone / together);
+  free_data(&d);
+}
+
 /* Every feasible shape of the paper's space at 28x28x1, and batch sizes. */
 static void sweep(void)
 {
@@ -314,7 +391,8 @@ int main(int argc, char **argv)
     }
   }
   signal(SIGPIPE, SIG_IGN);
-  cpu_set_t set;
+  cpu_set_t set, allowed;
+  sched_getaffinity(0, sizeof allowed, &allowed);
   CPU_ZERO(&set);
   CPU_SET(sched_getcpu(), &set);
   sched_setaffinity(0, sizeof set, &set);
@@ -323,6 +401,7 @@ int main(int argc, char **argv)
          cpu_loops_find(compat_isa(), compat_isa() == CPU_ISA_AVX512 ? 16 : 8)->name);
   compare(28, 1, 20, quick ? 8 : 30, verbose);
   compare(64, 3, 4, quick ? 6 : 20, verbose);
+  side_by_side(&allowed, quick ? 8 : 20);
   if (verbose) sweep();
   return 0;
 }

@@ -81,6 +81,17 @@ run env CUDACPU_ORDER=shuffled CUDACPU_SEED=7 "$gsos" run "$work/small.ini" --ou
 history "$work/shuffled" >"$work/again"
 check threads_and_blocks_in_any_order_make_the_same_history all 'exits 0' 'cmp -s "$work/history" "$work/again"'
 
+# 64 trials of eight studies on as many places, and one by one.
+many="--set=experiment.rounds=4 --set=experiment.trials=8 --set=scheduler.parallel=8 --set=experiment.sampler=random"
+# shellcheck disable=SC2086 # these are words
+run "$gsos" run "$work/small.ini" --output "$work/serial" $many --set scheduler.devices=cuda:0 --set scheduler.streams=1 --set scheduler.slots=1 --quiet
+history "$work/serial" >"$work/serial.txt"
+# shellcheck disable=SC2086
+run env CUDACPU_DEVICES=4 "$gsos" run "$work/small.ini" --output "$work/many" $many --set scheduler.devices=cuda --set scheduler.streams=4 --set scheduler.slots=64
+history "$work/many" >"$work/again"
+check sixty_four_trials_on_four_devices_four_streams_cohorts_of_four_make_the_same_history all 'exits 0' 'complained "64 at once"' \
+  'cmp -s "$work/serial.txt" "$work/again"' 'cmp -s "$work/serial/best.safetensors" "$work/many/best.safetensors"'
+
 run "$plain" predict "$work/one/best.safetensors" "$data/0.png"
 check the_network_predicts_without_a_gpu all 'exits 0' 'said 0.png'
 

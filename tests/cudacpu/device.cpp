@@ -129,7 +129,14 @@ extern "C" void cudacpu_reset(int count, const size_t *memory)
 
 void start(void)
 {
-  if (!started) cudacpu_reset(2, NULL);
+  if (started) return;
+  const char *number = getenv("CUDACPU_DEVICES");
+  int count = number ? atoi(number) : 2;
+  if (count < 1 || count > 16) {
+    fprintf(stderr, "cudacpu: CUDACPU_DEVICES=%s is no number from 1 to 16\n", number);
+    exit(2);
+  }
+  cudacpu_reset(count, NULL);
 }
 
 extern "C" struct cudaDeviceProp *cudacpu_properties(int device)
