@@ -14,6 +14,14 @@ int objective_create(struct objective **o, const struct experiment *x, objective
   return error_set(e, ERROR_CONFIG, "[experiment] objective = '%.30s': there are cnn and function", x->objective);
 }
 
+void objective_device_name(struct objective *o, int device, char *name, size_t size)
+{
+  if (o->device_name)
+    o->device_name(o, device, name, size);
+  else
+    snprintf(name, size, "cpu");
+}
+
 void objective_destroy(struct objective *o)
 {
   if (o) o->destroy(o);

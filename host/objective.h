@@ -97,6 +97,8 @@ struct objective {
   /* What a result depends on beyond the search keys: trainer, precision, device model or instruction set, library versions. */
   void (*description)(struct objective *o, char *text, size_t size);
 
+  /* What a device is called, as "cuda:1": in `name`.  NULL: the CPU. */
+  void (*device_name)(struct objective *o, int device, char *name, size_t size);
   /* For people, lines of at most 80 columns that begin with two spaces; NULL where there is nothing to tell.
    *   describe        what all trials share: the data set
    *   describe_trial  a feasible configuration: shapes of its layers, parameters, FLOPs of a step, memory */
@@ -116,6 +118,8 @@ typedef bool (*objective_progress)(void *context, const char *what, int64_t done
 int objective_create(struct objective **o, const struct experiment *x, objective_progress progress, void *context,
                      struct error *e);
 void objective_destroy(struct objective *o); /* takes NULL */
+/* "cpu", or what the objective's device_name says. */
+void objective_device_name(struct objective *o, int device, char *name, size_t size);
 
 /* Constructors, one a file. */
 int objective_cnn_create(struct objective **o, const struct experiment *x, objective_progress progress, void *context,

@@ -243,6 +243,12 @@ void cnn_cuda_description(const struct cnn *c, char *text, size_t size)
   snprintf(text + used, size - used, ", %s", c->x->precision == COHORT_TF32 ? "tf32" : "fp32");
 }
 
+static void cuda_device_name(struct objective *o, int device, char *name, size_t size)
+{
+  const struct cnn *c = cnn_of(o);
+  snprintf(name, size, "cuda:%d", c->devices[device % c->n_devices]);
+}
+
 enum { STREAMS = 2, CAPACITY = 16 }; /* cohorts on a device, and trials in one on a GPU whose rates are not known */
 
 /* How many trials of the default configuration fill a cohort (slots = auto). */
@@ -296,6 +302,7 @@ int cnn_use_cuda(struct cnn *c, struct error *e)
   o->restore = cuda_restore;
   o->remove = cuda_remove;
   o->close = cuda_close;
+  o->device_name = cuda_device_name;
   o->save = cuda_save;
   return 0;
 }

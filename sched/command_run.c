@@ -3,7 +3,8 @@
  *   OUTPUT/study.db           the study database, in Optuna's schema
  *   OUTPUT/networks/STUDY/    of each study the best network (safetensors)
  *   OUTPUT/best.safetensors   the best of all, and best.ini, its configuration
- *   OUTPUT/report.txt         the tables;  OUTPUT/trials.csv  every trial */
+ *   OUTPUT/report.txt         the tables;  OUTPUT/trials.csv  every trial
+ *   OUTPUT/timeline.json      what ran when and where, for https://ui.perfetto.dev */
 #include <errno.h>
 #include <getopt.h>
 #include <stdio.h>
@@ -13,6 +14,7 @@
 #include <unistd.h>
 
 #include "commands.h"
+#include "event_log.h"
 #include "machine.h"
 #include "progress.h"
 #include "resume.h"
@@ -22,9 +24,11 @@
 #include "study_record.h"
 #include "text_escape.h"
 #include "text_wrap.h"
+#include "timeline.h"
 #include "version.h"
 
 static const char help[] = "Usage: gsos run FILE.ini [--set SECTION.KEY=VALUE]... [--output DIR] [--quiet]\n"
+                           "                         [--log json]\n"
                            "Search the hyperparameters that FILE.ini describes, with each of its strategies,\n"
                            "and print what they found and what it took.  A run that was stopped, however,\n"
                            "goes on where it stood when the same command is given again; a finished one\n"
@@ -33,6 +37,8 @@ static const char help[] = "Usage: gsos run FILE.ini [--set SECTION.KEY=VALUE]..
                            "  -s, --set SECTION.KEY=VALUE   use VALUE for a key of the file; may be repeated\n"
                            "  -o, --output DIR              write to DIR, in place of [experiment] output\n"
                            "  -q, --quiet                   print the tables alone\n"
+                           "  -l, --log json                write what happens to standard error, one JSON\n"
+                           "                                object a line, in place of the progress lines\n"
                            "      --take-over               go on although another run seems to work on the\n"
                            "                                output (if you are sure that it is gone)\n"
                            "      --accept-change           go on although the results so far were made by\n"
@@ -55,7 +61,7 @@ struct options {
   const char *ini, *output;
   const char **settings;
   int n_settings;
-  bool quiet, take_over, accept_change;
+  bool quiet, log, take_over, accept_change;
 };
 
 /* What a run has open. */
@@ -65,6 +71,9 @@ struct run {
   struct objective *objective;
   struct store *store;
   struct runner runner;
+  struct events events;
+  struct event_log log;
+  struct timeline timeline;
   char depends_on[600], change[300];
   bool finished; /* before it began: only the tables are left */
 };
@@ -81,7 +90,7 @@ static int exit_status(const struct error *e)
 static bool on_decoding(void *context, const char *what, int64_t done, int64_t total)
 {
   const struct options *o = context;
-  if (!o->quiet && isatty(STDERR_FILENO)) {
+  if (!o->quiet && !o->log && isatty(STDERR_FILENO)) {
     fprintf(stderr, "\r%s: %lld of %lld%s", what, (long long)done, (long long)total, done == total ? "\n" : "");
     fflush(stderr);
   }
@@ -279,6 +288,19 @@ static void print_stopped(const struct run *run)
              all);
 }
 
+/* Who is told what happens. */
+static void listen(struct run *run)
+{
+  char path[1100];
+  events_init(&run->events);
+  run->runner.events = &run->events;
+  run->log = (struct event_log){.out = stderr};
+  if (run->options->log) events_listen(&run->events, event_log_write, &run->log);
+  snprintf(path, sizeof path, "%s/timeline.json", run->x->output);
+  timeline_open(&run->timeline, path, run->objective, run->runner.capacity);
+  events_listen(&run->events, timeline_write, &run->timeline);
+}
+
 static int search(struct run *run, struct error *e)
 {
   struct runner *r = &run->runner;
@@ -295,11 +317,14 @@ static int search(struct run *run, struct error *e)
   r->capacity = o->capacity > 0 ? o->capacity : 1;
   r->n_devices = o->n_devices;
   if (r->slots > useful) r->slots = (int)useful;
-  if (!run->options->quiet) print_head(run);
-  progress_start(&progress, run->options->quiet);
+  if (!run->options->quiet && !run->options->log) print_head(run);
+  progress_start(&progress, run->options->quiet || run->options->log);
+  listen(run);
   code = runner_run(r, progress_tick, &progress, e);
+  timeline_close(&run->timeline);
+  events_destroy(&run->events);
   if (!code) code = end_studies(run, e);
-  if (code) print_stopped(run);
+  if (code && !run->options->log) print_stopped(run);
   return code;
 }
 
@@ -337,18 +362,16 @@ static int usage_error(const char *message)
 /* 0: go on; else *status is the exit status. */
 static int parse(int argc, char **argv, struct options *o, int *status)
 {
-  static const struct option options[] = {{"set", required_argument, NULL, 's'},
-                                          {"output", required_argument, NULL, 'o'},
-                                          {"quiet", no_argument, NULL, 'q'},
-                                          {"take-over", no_argument, NULL, 't'},
-                                          {"accept-change", no_argument, NULL, 'a'},
-                                          {"help", no_argument, NULL, 'h'},
-                                          {NULL, 0, NULL, 0}};
+  static const struct option options[] = {
+      {"set", required_argument, NULL, 's'}, {"output", required_argument, NULL, 'o'},
+      {"quiet", no_argument, NULL, 'q'},     {"log", required_argument, NULL, 'l'},
+      {"take-over", no_argument, NULL, 't'}, {"accept-change", no_argument, NULL, 'a'},
+      {"help", no_argument, NULL, 'h'},      {NULL, 0, NULL, 0}};
   int c;
   argv[0] = (char *)"gsos run"; /* as getopt's messages begin */
   optind = 0;                   /* main has used it before */
   *status = 2;
-  while ((c = getopt_long(argc, argv, "s:o:qh", options, NULL)) != -1) {
+  while ((c = getopt_long(argc, argv, "s:o:ql:h", options, NULL)) != -1) {
     switch (c) {
     case 's':
       o->settings[o->n_settings++] = optarg;
@@ -358,6 +381,10 @@ static int parse(int argc, char **argv, struct options *o, int *status)
       break;
     case 'q':
       o->quiet = true;
+      break;
+    case 'l':
+      if (strcmp(optarg, "json") != 0) return usage_error("--log takes json"), 1;
+      o->log = true;
       break;
     case 't':
       o->take_over = true;

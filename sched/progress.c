@@ -1,7 +1,7 @@
 /* Progress on standard error, so that standard output holds results alone.
  *
- * On a terminal there is one line a study, all redrawn twice a second; of more studies than the screen has rows those that run are
- * shown.  Elsewhere (a file, a pipe, a batch system's log) a line is written when a study enters a group or ends, and at most every
+ * On a terminal there is one line a study, then a line a device with the trials that run on it below, as many as the screen has
+ * rows for, and the total, all redrawn twice a second; of more studies than there are rows those that run are shown.  Elsewhere (a file, a pipe, a batch system's log) a line is written when a study enters a group or ends, and at most every
  * 10 s when a trial of it has ended. */
 #include "progress.h"
 
@@ -12,7 +12,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-enum { LINE = 160, REDRAW_MS = 500, PLAIN_S = 10, LOCK_S = 3 };
+enum { LINE = 160, REDRAW_MS = 500, PLAIN_S = 10, LOCK_S = 3, RATE_S = 2 };
 
 void progress_duration(char *text, size_t size, double seconds)
 {
@@ -74,6 +74,95 @@ static void cut(char *text, int columns)
 
 /* ---- terminal ------------------------------------------------------------------------------------------------------------- */
 
+/* Prints a line of so many columns. */
+static void put(char *line, int columns, int *shown)
+{
+  cut(line, columns);
+  fprintf(stderr, "\r%s\033[K\n", line);
+  ++*shown;
+}
+
+/* Images a second since the last sample that is at least RATE_S old; 0: not known yet. */
+static double images_rate(struct progress *p, int device, int64_t images)
+{
+  double now = runner_now();
+  struct image_rate *rate = &p->rates[device];
+  if (rate->at_s == 0) *rate = (struct image_rate){.at_s = now, .images = images};
+  if (now - rate->at_s >= RATE_S) {
+    rate->rate = (double)(images - rate->images) / (now - rate->at_s);
+    rate->at_s = now;
+    rate->images = images;
+  }
+  return rate->rate;
+}
+
+static void format_trial(char *text, size_t size, const struct run_trial *t)
+{
+  size_t n = (size_t)snprintf(text, size, "%.16s #%d", t->study, t->number);
+  if (t->epochs > 0 && n < size) n += (size_t)snprintf(text + n, size - n, " %d/%d", t->epoch, t->epochs);
+  if (!isnan(t->value) && n < size) snprintf(text + n, size - n, " %.4f", t->value);
+}
+
+/* The trials that run on a device, TRIAL_COLUMNS each, in at most `rows` rows. */
+static void draw_trials(struct runner *r, int device, int columns, int rows, int *shown)
+{
+  enum { TRIALS_MAX = 128, TRIAL_COLUMNS = 38 };
+  struct run_trial trials[TRIALS_MAX];
+  int n = runner_trials(r, device, trials, TRIALS_MAX), a_row = (columns - 2) / TRIAL_COLUMNS;
+  if (n > TRIALS_MAX) n = TRIALS_MAX;
+  if (a_row < 1) a_row = 1;
+  for (int row = 0; row < rows && row * a_row < n; row++) {
+    char line[512] = "  ";
+    size_t used = 2;
+    for (int i = row * a_row; i < n && i < (row + 1) * a_row; i++) {
+      char text[80];
+      format_trial(text, sizeof text, &trials[i]);
+      used += (size_t)snprintf(line + used, sizeof line - used, "%-*s", TRIAL_COLUMNS, text);
+      if (used >= sizeof line) break;
+    }
+    put(line, columns, shown);
+  }
+}
+
+static void draw_devices(struct progress *p, struct runner *r, int columns, int rows, int *shown)
+{
+  int devices = r->n_devices < 1 ? 1 : r->n_devices > PROGRESS_DEVICES_MAX ? PROGRESS_DEVICES_MAX : r->n_devices;
+  int done = 0, before = 0, all = r->n_studies * r->x->trials, left = rows - devices - 1;
+  double elapsed = 0, images = 0;
+  for (int d = 0; d < devices; d++) {
+    struct run_device s;
+    char line[LINE], name[64];
+    runner_device(r, d, &s);
+    double rate = images_rate(p, d, s.images);
+    images += rate;
+    if (left < 0 || r->over) continue;
+    objective_device_name(r->objective, d, name, sizeof name);
+    int n = snprintf(line, sizeof line, "%-15s %d/%d running", name, s.running, s.room);
+    if (r->capacity > 1) n += snprintf(line + n, sizeof line - (size_t)n, "  streams %d/%d busy", s.busy, s.places);
+    if (rate > 0) snprintf(line + n, sizeof line - (size_t)n, "  %.0f images/s", rate);
+    put(line, columns, shown);
+    int before_rows = *shown;
+    draw_trials(r, d, columns, left / (devices - d), shown);
+    left -= *shown - before_rows;
+  }
+  for (int i = 0; i < r->n_studies; i++) {
+    struct run_status s;
+    runner_status(r, i, &s);
+    done += s.done;
+    before += s.done_before;
+    elapsed = s.elapsed_s;
+  }
+  if (r->n_studies < 2 || rows < 1) return;
+  struct run_status total = {
+      .trials = all, .done = done, .done_before = before, .elapsed_s = elapsed, .ended = r->over};
+  char line[LINE];
+  snprintf(line, sizeof line, "%-15s %d/%d", "total", done, all);
+  size_t used = strlen(line);
+  if (images > 0 && devices > 1) snprintf(line + used, sizeof line - used, "  %.0f images/s", images);
+  append_time(line, sizeof line, &total);
+  put(line, columns, shown);
+}
+
 static void draw(struct progress *p, struct runner *r)
 {
   struct winsize window = {.ws_row = 24, .ws_col = 80};
@@ -91,14 +180,13 @@ static void draw(struct progress *p, struct runner *r)
       continue;
     }
     format_line(line, sizeof line, r->studies[i].title, &status);
-    cut(line, columns);
-    fprintf(stderr, "\r%s\033[K\n", line);
-    shown++;
+    put(line, columns, &shown);
   }
   if (hidden > 0) {
     fprintf(stderr, "\r... and %d more studies\033[K\n", hidden);
     shown++;
   }
+  draw_devices(p, r, columns, rows - shown, &shown);
   double waiting = store_waiting_s(r->store);
   if (waiting >= LOCK_S) {
     fprintf(stderr, "\rwaiting for another program to release the study database, %.0f s\033[K\n", waiting);

@@ -4,13 +4,20 @@
 
 #include "runner.h"
 
-enum { PROGRESS_STUDIES_MAX = 256 };
+enum { PROGRESS_STUDIES_MAX = 256, PROGRESS_DEVICES_MAX = 64 };
+
+struct image_rate {
+  double at_s; /* of the sample */
+  int64_t images;
+  double rate; /* images a second before it */
+};
 
 struct progress {
   bool quiet, terminal;
   int drawn; /* lines on the screen that the next drawing goes over */
   double drawn_s;
   bool waiting_said;
+  struct image_rate rates[PROGRESS_DEVICES_MAX];
   struct {
     double said_s;
     int done;

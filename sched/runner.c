@@ -23,7 +23,10 @@ struct member {
   struct run_study *study;
   struct stored_trial trial;
   struct objective_cost cost;
-  double since;   /* monotonic seconds at its start */
+  double since;       /* monotonic seconds at its start */
+  double epoch_since; /* at the end of its last epoch, or its start */
+  int shown_epoch;    /* under the lock: for the progress line */
+  double shown_value;
   uint64_t range; /* its own (ranges.h) */
 };
 
@@ -47,6 +50,52 @@ double runner_now(void)
 void runner_network_path(const struct run_study *s, int trial, char *path, size_t size)
 {
   snprintf(path, size, "%s/trial-%d.safetensors", s->networks, trial);
+}
+
+/* ---- telling of it -------------------------------------------------------------------------------------------------------- */
+
+static struct event event_of(const struct worker *w, const struct member *m, enum event_kind kind)
+{
+  const struct runner *r = w->runner;
+  const struct study *s = &m->study->study;
+  return (struct event){.kind = kind,
+                        .study = m->study->title,
+                        .strategy = s->strategy->name,
+                        .round = s->round,
+                        .trial = m->trial.number,
+                        .group = m->trial.group,
+                        .device = w->device,
+                        .place = (int)(w - r->workers),
+                        .member = (int)(m - w->members),
+                        .epoch = m->trial.epochs,
+                        .epochs = m->cost.epochs,
+                        .state = m->trial.state,
+                        .value = m->trial.value,
+                        .loss = m->trial.loss,
+                        .seconds = m->trial.seconds,
+                        .images = m->trial.images,
+                        .began_s = m->since - r->began,
+                        .reason = m->trial.reason[0] ? m->trial.reason : NULL};
+}
+
+static void tell_epoch(const struct worker *w, struct member *m, const struct trial_event *e)
+{
+  struct event event = event_of(w, m, EVENT_EPOCH);
+  double now = runner_now();
+  event.seconds = e->seconds;
+  event.images = e->images;
+  event.from_s = m->epoch_since - w->runner->began;
+  event.to_s = now - w->runner->began;
+  m->epoch_since = now;
+  events_emit(w->runner->events, event);
+}
+
+/* Of all studies together: begin and end of a run. */
+static void tell_run(struct runner *r, enum event_kind kind, const char *reason)
+{
+  struct event event = {.kind = kind, .trials = r->n_studies * r->x->trials, .reason = reason};
+  for (int i = 0; i < r->n_studies; i++) event.done += r->studies[i].study.done;
+  events_emit(r->events, event);
 }
 
 /* ---- ending the run ------------------------------------------------------------------------------------------------------- */
@@ -163,7 +212,11 @@ static enum outcome take_event(struct worker *w, struct member *m, const struct 
   if (r->objective->has_epochs &&
       store_trial_epoch(r->store, m->study->store_id, t->number, event->epoch, event->value, e))
     return OUTCOME_ERROR;
+  tell_epoch(w, m, event);
   pthread_mutex_lock(&r->lock);
+  m->shown_epoch = event->epoch;
+  m->shown_value = event->value;
+  r->images[w->device] += event->images;
   int code = study_epoch(&m->study->study, t->number, event->epoch, event->value, e);
   bool prune = !code && event->kind == TRIAL_EPOCH && study_prunes(&m->study->study, t->number);
   pthread_mutex_unlock(&r->lock);
@@ -248,6 +301,9 @@ static void end_member(struct worker *w, struct member *m, enum outcome outcome,
   if (outcome == OUTCOME_ENDED && commit(w, m, e)) outcome = OUTCOME_ERROR;
   r->objective->remove(w->place, (int)(m - w->members));
   range_end(&m->range);
+  struct event event = event_of(w, m, outcome == OUTCOME_ENDED ? EVENT_TRIAL_END : EVENT_TRIAL_LEFT);
+  if (outcome != OUTCOME_ENDED) event.reason = e->code ? e->message : NULL;
+  events_emit(r->events, event);
   if (outcome == OUTCOME_ERROR) fail(r, e);
   pthread_mutex_lock(&r->lock);
   m->used = false;
@@ -270,7 +326,8 @@ static void start(struct worker *w, const struct job *job)
   struct error e = {0};
   struct member *m = w->members;
   while (m->used) m++;
-  *m = (struct member){.study = s, .since = runner_now()};
+  *m = (struct member){.study = s, .since = runner_now(), .shown_value = NAN};
+  m->epoch_since = m->since;
   if (s->began_s == 0) s->began_s = m->since - r->began;
   queued(r, s)->busy = true;
   m->trial = s->study.trials[job->number]; /* only its end could change it, and it has not begun */
@@ -290,6 +347,7 @@ static void start(struct worker *w, const struct job *job)
   m->used = true;
   if (++w->n == 1) __atomic_store_n(&w->stop, r->stopping, __ATOMIC_RELAXED); /* a timeout may have set it before */
   pthread_mutex_unlock(&r->lock);
+  events_emit(r->events, event_of(w, m, EVENT_TRIAL_BEGIN));
   if (!m->cost.feasible) { /* an enqueued one: no sampler proposes it */
     m->trial.state = STORED_FAIL;
     snprintf(m->trial.reason, sizeof m->trial.reason, "infeasible: %.180s", m->cost.reason);
@@ -347,6 +405,11 @@ static bool advance(struct worker *w)
   int n;
   int code = r->objective->advance(w->place, events, r->capacity, &n, &w->stop, &e);
   if (!code && n == 0) code = error_set(&e, ERROR_FAILED, "%s ended without a result", r->objective->name);
+  if (code == ERROR_MACHINE)
+    events_emit(r->events, (struct event){.kind = EVENT_DEVICE_LOST,
+                                          .device = w->device,
+                                          .place = (int)(w - r->workers),
+                                          .reason = e.message});
   if (code == ERROR_INTERRUPTED || code == ERROR_MACHINE) {
     end_all(w, code == ERROR_MACHINE ? OUTCOME_LOST : OUTCOME_STOPPED, &e);
     return code == ERROR_INTERRUPTED;
@@ -485,6 +548,22 @@ static void watch(struct runner *r)
   }
 }
 
+/* Studies that ended since the last time; in the caller's thread. */
+static void tell_ended(struct runner *r)
+{
+  for (int i = 0; i < r->n_studies; i++) {
+    struct run_study *s = &r->studies[i];
+    if (!s->over || s->told) continue; /* only this thread sets it */
+    s->told = true;
+    events_emit(r->events, (struct event){.kind = EVENT_STUDY_END,
+                                          .study = s->title,
+                                          .strategy = s->study.strategy->name,
+                                          .round = s->study.round,
+                                          .trials = r->x->trials,
+                                          .done = s->study.done});
+  }
+}
+
 static int start_threads(struct runner *r, pthread_t *keeper, bool *has_keeper, struct error *e)
 {
   sigset_t all, old;
@@ -529,7 +608,8 @@ static int load_epochs(struct runner *r, struct run_study *s, struct error *e)
 static int prepare(struct runner *r, struct error *e)
 {
   r->workers = calloc((size_t)r->slots, sizeof *r->workers);
-  if (!r->workers) return error_set(e, ERROR_MACHINE, "no memory for %d workers", r->slots);
+  r->images = calloc((size_t)r->n_devices, sizeof *r->images);
+  if (!r->workers || !r->images) return error_set(e, ERROR_MACHINE, "no memory for %d workers", r->slots);
   for (int i = 0; i < r->slots; i++) {
     r->workers[i].members = calloc((size_t)r->capacity, sizeof *r->workers[i].members);
     if (!r->workers[i].members) return error_set(e, ERROR_MACHINE, "no memory for %d workers", r->slots);
@@ -550,7 +630,7 @@ static int prepare(struct runner *r, struct error *e)
   pthread_mutex_init(&r->lock, NULL);
   pthread_cond_init(&r->changed, &monotonic);
   pthread_condattr_destroy(&monotonic);
-  r->began = runner_now();
+  r->began = r->events ? r->events->began : runner_now();
   return 0;
 }
 
@@ -562,12 +642,14 @@ int runner_run(struct runner *r, runner_tick tick, void *context, struct error *
   if (r->n_devices < 1) r->n_devices = 1;
   int slots = r->slots, code = prepare(r, e);
   if (code) goto done;
+  tell_run(r, EVENT_RUN_BEGIN, NULL);
   code = start_threads(r, &keeper, &has_keeper, e);
   if (code) fail(r, e);
   pthread_mutex_lock(&r->lock);
   while (r->alive > 0) {
     watch(r);
     pthread_mutex_unlock(&r->lock);
+    tell_ended(r);
     if (tick) tick(context, r);
     pthread_mutex_lock(&r->lock);
     if (r->alive > 0) timed_wait(r, TICK_MS);
@@ -578,6 +660,8 @@ int runner_run(struct runner *r, runner_tick tick, void *context, struct error *
   for (int i = 0; i < r->slots && has_keeper; i++) pthread_join(r->workers[i].thread, NULL);
   if (has_keeper) pthread_join(keeper, NULL);
   r->over = true;
+  watch(r);
+  tell_ended(r);
   if (tick) tick(context, r);
   if (r->failure.code) {
     *e = r->failure;
@@ -585,6 +669,7 @@ int runner_run(struct runner *r, runner_tick tick, void *context, struct error *
   } else if (r->stopping && !queue_ended(&r->queue)) {
     code = error_set(e, ERROR_INTERRUPTED, "stopped");
   }
+  tell_run(r, EVENT_RUN_END, code ? e->message : NULL);
   struct error walls;
   if (!code || code == ERROR_INTERRUPTED) {
     int written = write_walls(r, code ? &walls : e);
@@ -600,7 +685,9 @@ done:
   queue_destroy(&r->queue);
   for (int i = 0; i < slots && r->workers; i++) free(r->workers[i].members);
   free(r->workers);
+  free(r->images);
   r->workers = NULL;
+  r->images = NULL;
   return code;
 }
 
@@ -626,6 +713,42 @@ void runner_status(struct runner *r, int i, struct run_status *status)
   if (t->in_phase) {
     memcpy(status->phase, t->phase.name, sizeof status->phase);
     for (int k = t->phase.first; k < t->n; k++) status->phase_done += t->trials[k].state != STORED_RUNNING;
+  }
+  pthread_mutex_unlock(&r->lock);
+}
+
+int runner_trials(struct runner *r, int device, struct run_trial *trials, int max)
+{
+  int n = 0;
+  pthread_mutex_lock(&r->lock);
+  for (int i = 0; r->workers && i < r->slots; i++) {
+    const struct worker *w = &r->workers[i];
+    for (int k = 0; k < r->capacity && w->device == device; k++) {
+      const struct member *m = &w->members[k];
+      if (!m->used) continue;
+      if (n < max)
+        trials[n] = (struct run_trial){.study = m->study->title,
+                                       .number = m->trial.number,
+                                       .epoch = m->shown_epoch,
+                                       .epochs = m->cost.epochs,
+                                       .value = m->shown_value};
+      n++;
+    }
+  }
+  pthread_mutex_unlock(&r->lock);
+  return n;
+}
+
+void runner_device(struct runner *r, int device, struct run_device *d)
+{
+  pthread_mutex_lock(&r->lock);
+  *d = (struct run_device){.images = r->images ? r->images[device] : 0};
+  for (int i = 0; r->workers && i < r->slots; i++) {
+    if (r->workers[i].device != device) continue;
+    d->places++;
+    d->busy += r->workers[i].n > 0;
+    d->running += r->workers[i].n;
+    d->room += r->capacity;
   }
   pthread_mutex_unlock(&r->lock);
 }

@@ -15,6 +15,7 @@
 
 #include <pthread.h>
 
+#include "events.h"
 #include "queue.h"
 
 struct run_study {
@@ -29,7 +30,7 @@ struct run_study {
   int stored; /* trials 0 ... stored - 1 are in the database */
   double began_s,
       ended_s;      /* seconds after the run's start: its first trial's start, the last end of a trial; 0: not yet */
-  bool over;        /* every trial has ended */
+  bool over, told;  /* every trial has ended; the listeners know */
   bool interrupted; /* trials were begun that did not end */
   uint64_t range;   /* its own (ranges.h) */
   pthread_mutex_t commit; /* one end at a time: which network is the best is decided in order */
@@ -49,11 +50,13 @@ struct runner {
   int capacity;               /* trials in a place; 0: 1 */
   int n_devices;              /* worker i is on device i % n_devices; 0: 1 */
   const volatile int *signal; /* not 0: stop */
+  struct events *events;      /* who is told what happens; NULL: nobody */
 
   /* runner's own, under `lock` */
   pthread_mutex_t lock;
   pthread_cond_t changed;
   struct worker *workers;
+  int64_t *images;    /* [n_devices] trained in this run */
   int alive;          /* workers that have not left */
   struct queue queue; /* of the studies, by the same index */
   bool stopping, time_is_up;
@@ -83,6 +86,23 @@ int runner_run(struct runner *r, runner_tick tick, void *context, struct error *
 
 /* Of study i, from `tick`. */
 void runner_status(struct runner *r, int i, struct run_status *status);
+
+/* What a device does. */
+struct run_device {
+  int places, busy;  /* streams with a cohort, or cores; those with a trial */
+  int running, room; /* trials, and how many it has places for */
+  int64_t images;    /* trained in this run */
+};
+
+struct run_trial {
+  const char *study; /* its title */
+  int number, epoch, epochs;
+  double value; /* after its last epoch; NaN before the first */
+};
+
+/* Of device i, from `tick`: what it does, and the trials that run there, at most `max`; returns how many there are. */
+void runner_device(struct runner *r, int device, struct run_device *d);
+int runner_trials(struct runner *r, int device, struct run_trial *trials, int max);
 
 /* Path of the network of a trial. */
 void runner_network_path(const struct run_study *s, int trial, char *path, size_t size);

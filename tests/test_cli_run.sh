@@ -115,6 +115,26 @@ check rounds_are_studies_of_their_own all 'exits 0' \
   '[ "$(query "$work/rounds/study.db" "SELECT group_concat(study_name) FROM studies")" = "small/grouped/0,small/simultaneous/0,small/grouped/1,small/simultaneous/1" ]'
 history "$work/rounds" | sed -n '/^study .*0$/,/^study .*1$/p' | grep -c trial_params >"$work/n"
 
+# ------------------------------------------------------------------------------------------ what is seen of it
+
+check the_timeline_has_every_trial_and_epoch python3 tests/timeline_check.py "$out/timeline.json" "$out/study.db"
+run run "$work/small.ini" --output "$work/log" --log json
+check the_log_has_every_trial_and_epoch all 'exits 0' 'said "^Table 3"' "python3 - '$work/err' '$work/log/study.db' <<'END'
+import json, sqlite3, sys
+events = [json.loads(line) for line in open(sys.argv[1], encoding='utf-8')]
+kinds = [e['event'] for e in events]
+db = sqlite3.connect(sys.argv[2])
+count = lambda what: db.execute('SELECT count(*) FROM ' + what).fetchone()[0]
+assert kinds[0] == 'run_begin' and kinds[-1] == 'run_end' and events[-1]['done'] == events[-1]['trials'] == 16
+assert kinds.count('trial_begin') == kinds.count('trial_end') == count('trials')
+assert kinds.count('epoch') == count('trial_intermediate_values') and kinds.count('study_end') == 2
+assert all(a['run_s'] <= b['run_s'] for a, b in zip(events, events[1:]))
+END"
+run run "$work/small.ini" --output "$work/other" --log xml
+check another_log_is_wrong_usage all 'exits 2' 'complained "json"' '[ ! -e "$work/other" ]'
+{ "$gsos" run "$work/small.ini" --output "$work/pipe" --log json 2>&1 >"$work/out"; echo $? >"$work/code"; } | head -n 1 >"$work/err"
+check a_log_that_nobody_reads_does_not_end_the_run all '[ "$(cat "$work/code")" -eq 0 ]' 'said "^Table 3"'
+
 # ------------------------------------------------------------------------------------------- pruning and order
 
 pruned() { query "$1/study.db" "SELECT count(*) FROM trials JOIN studies USING (study_id) WHERE state = 'PRUNED' AND study_name LIKE '%$2%'"; }
@@ -160,6 +180,7 @@ wait $pid
 code=$?
 check sigterm_stops_with_143 all 'exits 143 || exits 0'
 run run "$work/small.ini" --output "$out"
+check the_timeline_goes_on python3 tests/timeline_check.py "$out/timeline.json" "$out/study.db"
 history "$out" >"$work/again"
 check what_was_stopped_ends_the_same all 'exits 0' 'cmp -s "$work/history" "$work/again"'
 
