@@ -71,7 +71,7 @@ struct experiment {
   int parallel;             /* search; 4: trials of a study that may be in flight */
   char devices[128];        /* machine; auto | cpu | cuda | cuda:0,1 (devices.h) */
   int slots;                /* machine; trials at once on this machine; 0: auto, what makes use of it */
-  int streams;          /* machine; cohorts on each GPU; 0: auto */
+  int streams;              /* machine; cohorts on each GPU; 0: auto */
   enum trial_order order;   /* search; sequential */
   enum studies_run studies; /* machine; together */
   int64_t trial_memory;     /* search; bytes; 16 GiB */

@@ -11,8 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include <cjson/cJSON.h>
-
+#include "json_text.h"
 #include "text_escape.h"
 
 /* What every file begins with: when its time 0 was.  And how it ends. */
@@ -67,12 +66,11 @@ static void add_text(struct timeline *t, const char *text)
   t->n += n + 2;
 }
 
-static void add(struct timeline *t, cJSON *item)
+static void add(struct timeline *t, struct json_object *item)
 {
-  char *text = item ? cJSON_PrintUnformatted(item) : NULL;
+  char *text = json_print(item);
   if (text) add_text(t, text);
   free(text);
-  cJSON_Delete(item);
 }
 
 /* Goes on with a file of an earlier run.  False where it is none, or damaged. */
@@ -137,28 +135,24 @@ static double microseconds(const struct timeline *t, double run_s)
 }
 
 /* An event of phase `ph` at so many seconds of this run, on the row of `v`. */
-static cJSON *item(const struct timeline *t, const struct event *v, const char *ph, const char *name, double at_s)
+static struct json_object *item(const struct timeline *t, const struct event *v, const char *ph, const char *name,
+                                double at_s)
 {
-  cJSON *json = cJSON_CreateObject();
+  struct json_object *json = json_object_create();
   if (!json) return NULL;
-  cJSON_AddStringToObject(json, "name", name);
-  cJSON_AddStringToObject(json, "ph", ph);
-  cJSON_AddNumberToObject(json, "pid", v->device);
-  cJSON_AddNumberToObject(json, "tid", v->place * t->capacity + v->member);
-  cJSON_AddNumberToObject(json, "ts", microseconds(t, at_s));
+  json_add_string(json, "name", name);
+  json_add_string(json, "ph", ph);
+  json_add_number(json, "pid", v->device);
+  json_add_number(json, "tid", v->place * t->capacity + v->member);
+  json_add_number(json, "ts", microseconds(t, at_s));
   return json;
-}
-
-static void add_number(cJSON *args, const char *name, double value)
-{
-  if (args && isfinite(value)) cJSON_AddNumberToObject(args, name, value);
 }
 
 /* Tells what a process or a thread of the trace is called. */
 static void name_row(struct timeline *t, const struct event *v, const char *what, const char *name)
 {
-  cJSON *json = item(t, v, "M", what, 0), *args = json ? cJSON_AddObjectToObject(json, "args") : NULL;
-  if (args) cJSON_AddStringToObject(args, "name", name);
+  struct json_object *json = item(t, v, "M", what, 0), *args = json_add_object(json, "args");
+  json_add_string(args, "name", name);
   add(t, json);
 }
 
@@ -181,52 +175,51 @@ static void count(struct timeline *t, const struct event *v, int change)
 {
   if (v->device >= DEVICES) return;
   t->running[v->device] += change;
-  cJSON *json = item(t, v, "C", "trials running", v->time_s),
-        *args = json ? cJSON_AddObjectToObject(json, "args") : NULL;
-  add_number(args, "trials", t->running[v->device]);
+  struct json_object *json = item(t, v, "C", "trials running", v->time_s), *args = json_add_object(json, "args");
+  json_add_number(args, "trials", t->running[v->device]);
   add(t, json);
 }
 
 /* A slice from one second of this run to another. */
-static cJSON *slice(struct timeline *t, const struct event *v, const char *name, double from_s, double to_s,
-                    cJSON **args)
+static struct json_object *slice(struct timeline *t, const struct event *v, const char *name, double from_s,
+                                 double to_s, struct json_object **args)
 {
-  cJSON *json = item(t, v, "X", name, from_s);
-  if (json) cJSON_AddNumberToObject(json, "dur", microseconds(t, to_s) - microseconds(t, from_s));
-  *args = json ? cJSON_AddObjectToObject(json, "args") : NULL;
+  struct json_object *json = item(t, v, "X", name, from_s);
+  if (json) json_add_number(json, "dur", microseconds(t, to_s) - microseconds(t, from_s));
+  *args = json_add_object(json, "args");
   return json;
 }
 
 static void epoch(struct timeline *t, const struct event *v)
 {
   char name[40];
-  cJSON *args;
+  struct json_object *args;
   if (t->epochs >= TIMELINE_EPOCHS_MAX || t->trials >= TIMELINE_TRIALS_MAX) return;
   t->epochs++;
   snprintf(name, sizeof name, "epoch %d", v->epoch);
-  cJSON *json = slice(t, v, name, v->from_s, v->to_s, &args);
-  add_number(args, "value", v->value);
-  add_number(args, "loss", v->loss);
-  add_number(args, "images/s", v->to_s > v->from_s ? (double)v->images / (v->to_s - v->from_s) : NAN);
+  struct json_object *json = slice(t, v, name, v->from_s, v->to_s, &args);
+  json_add_number(args, "value", v->value);
+  json_add_number(args, "loss", v->loss);
+  json_add_number(args, "images/s", v->to_s > v->from_s ? (double)v->images / (v->to_s - v->from_s) : NAN);
   add(t, json);
 }
 
 static void trial(struct timeline *t, const struct event *v)
 {
   char name[120];
-  cJSON *args;
+  struct json_object *args;
   count(t, v, -1);
   if (t->trials >= TIMELINE_TRIALS_MAX) return;
   t->trials++;
   snprintf(name, sizeof name, "%s, trial %d", v->study, v->trial);
-  cJSON *json = slice(t, v, name, v->began_s, v->time_s, &args);
+  struct json_object *json = slice(t, v, name, v->began_s, v->time_s, &args);
   if (args) {
-    cJSON_AddStringToObject(args, "state", v->kind == EVENT_TRIAL_LEFT ? "left" : event_state_name(v->state));
-    cJSON_AddNumberToObject(args, "epochs", v->epoch);
-    if (v->kind == EVENT_TRIAL_END) add_number(args, "value", v->value);
-    add_number(args, "seconds", v->seconds);
-    cJSON_AddNumberToObject(args, "images", (double)v->images);
-    if (v->reason) cJSON_AddStringToObject(args, "reason", v->reason);
+    json_add_string(args, "state", v->kind == EVENT_TRIAL_LEFT ? "left" : event_state_name(v->state));
+    json_add_number(args, "epochs", v->epoch);
+    if (v->kind == EVENT_TRIAL_END) json_add_number(args, "value", v->value);
+    json_add_number(args, "seconds", v->seconds);
+    json_add_number(args, "images", (double)v->images);
+    if (v->reason) json_add_string(args, "reason", v->reason);
   }
   add(t, json);
 }

@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cjson/cJSON.h>
@@ -139,7 +140,7 @@ static void a_run_that_goes_on_appends(void **state)
   timeline_open(&t, path, &objective, 2);
   a_trial(&t, 0, 0);
   timeline_close(&t);
-  usleep(20000);
+  nanosleep(&(struct timespec){.tv_nsec = 20000000}, NULL);
   timeline_open(&t, path, &objective, 2);
   assert_true(t.offset_s >= 0.02);
   a_trial(&t, 1, 0);
@@ -219,7 +220,7 @@ static void the_log_is_a_json_object_a_line(void **state)
     event_log_write(&log, &e);
   }
   fclose(log.out);
-  for (char *line = strtok(text, "\n"); line; line = strtok(NULL, "\n"), n++) {
+  for (char *save, *line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save), n++) {
     cJSON *json = cJSON_Parse(line);
     assert_non_null(json);
     assert_string_equal(cJSON_GetObjectItem(json, "event")->valuestring, names[n]);
