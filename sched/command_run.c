@@ -299,6 +299,11 @@ static int search(struct run *run, struct error *e)
   progress_start(&progress, run->options->quiet);
   code = runner_run(r, progress_tick, &progress, e);
   if (!code) code = end_studies(run, e);
+  if (o->summary && !run->options->quiet) {
+    char text[300];
+    run->objective->summary(run->objective, text, sizeof text);
+    if (text[0]) text_wrap(stderr, "", text);
+  }
   if (code) print_stopped(run);
   return code;
 }

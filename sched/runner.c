@@ -203,6 +203,7 @@ static enum outcome take_event(struct worker *w, struct member *m, const struct 
   struct stored_trial *t = &m->trial;
   t->seconds += event->seconds;
   t->images += event->images;
+  bool new_epoch = event->epoch > t->epochs;
   t->epochs = event->epoch;
   if (m->cost.epochs > 0) t->flops = m->cost.flops * event->epoch / m->cost.epochs;
   switch (event->kind) {
@@ -219,7 +220,7 @@ static enum outcome take_event(struct worker *w, struct member *m, const struct 
   }
   t->value = event->value;
   t->loss = event->loss;
-  if (r->objective->has_epochs &&
+  if (r->objective->has_epochs && new_epoch &&
       store_trial_epoch(r->store, m->study->store_id, t->number, event->epoch, event->value, e))
     return OUTCOME_ERROR;
   if (event->kind == TRIAL_EPOCH) return OUTCOME_GOES_ON;
@@ -343,7 +344,12 @@ static bool take(struct worker *w, struct job *job)
     snprintf(m->trial.reason, sizeof m->trial.reason, "infeasible: %.180s", m->cost.reason);
     end_member(w, m, OUTCOME_ENDED, &e);
   } else {
-    struct trial_spec spec = {(int)(m - w->members), m->trial.key, m->trial.values};
+    struct trial_spec spec = {.id = (int)(m - w->members),
+                              .key = m->trial.key,
+                              .values = m->trial.values,
+                              .strategy = m->study->study.strategy->name,
+                              .round = m->study->study.round,
+                              .number = m->trial.number};
     code = r->objective->add(w->place, &spec, &e);
     if (code) end_member(w, m, code == ERROR_MACHINE ? OUTCOME_MACHINE : OUTCOME_ERROR, &e);
   }
