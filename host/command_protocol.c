@@ -185,7 +185,7 @@ void command_last_lines(const char *bytes, size_t n, char *out, size_t size)
     text_escape(one, size, raw);
     snprintf(joined, sizeof joined, "%s%s%s", one, lines[0] ? " | " : "", lines);
     if (lines[0] && strlen(joined) >= size) break;
-    snprintf(lines, sizeof lines, "%s", joined);
+    memcpy(lines, joined, strlen(joined) + 1); /* shorter than size: so is `one` */
   }
   snprintf(out, size, "%s", lines);
 }
