@@ -29,8 +29,8 @@
 
 enum {
   LOOK_MS = 50,        /* how often `stop` is looked at */
-  LEAVE_MS = 1000,     /* for a process that ends but has not ended yet */
-  STOP_GRACE_MS = 300, /* a signal to gsos and its programs may reach them first */
+  LEAVE_MS = 2000,     /* for a process that ends but has not ended yet */
+  STOP_GRACE_MS = 500, /* a signal to gsos and its programs may reach them first */
   LAST_WORDS = 4096,   /* bytes of standard error that are kept */
 };
 

@@ -150,12 +150,12 @@ startup = 4
 slots = 2
 END
 out="$work/failures"
-run run "$work/program.ini" --output "$out" --set "command.run=$python program.py 0 fail" --set scheduler.timeout=2s
+run run "$work/program.ini" --output "$out" --set "command.run=$python program.py 0 fail" --set scheduler.timeout=6s
 check every_failure_is_the_trials_with_its_reason all 'exits 0' '[ "$(count "$out" COMPLETE)" -eq 5 ]' '[ "$(count "$out" FAIL)" -eq 7 ]' \
   'reason "$out" 1 | grep -q "^\"died: exit status 1; its last words: RuntimeError: the third wheel came off\"$"' \
   'reason "$out" 2 | grep -q "died: killed by signal 9 (Killed)"' \
   'reason "$out" 3 | grep -q "nonsense: line 1 of its answer is no JSON: loss 0.3"' \
-  'reason "$out" 4 | grep -q "failed: no such wheel"' 'reason "$out" 5 | grep -q "timeout: took longer than 2 s"' \
+  'reason "$out" 4 | grep -q "failed: no such wheel"' 'reason "$out" 5 | grep -q "timeout: took longer than 6 s"' \
   'reason "$out" 6 | grep -q "diverged: the value is nan"' 'reason "$out" 7 | grep -q "nonsense: line 1 of its answer is longer than"'
 check failures_are_counted_and_restarts_told all 'said "failed trials: simultaneous 7 of 12 (2 died, 2 nonsense, 1 failed, 1 timeout, 1 diverged)"' \
   'said "timeout: 1 trial was ended by a clock"' 'complained "the program was started again 5 times"' 'narrow "$work/out"' 'narrow "$work/err"'

@@ -356,15 +356,15 @@ static void an_ended_child_leaves_nothing(void **state)
 static void cpu_time_is_counted(void **state)
 {
   (void)state;
-  static const char *const burns[] = {"i=0; while [ $i -lt 60000 ]; do i=$((i+1)); done; echo; read x",
-                                      "sh -c 'i=0; while [ $i -lt 60000 ]; do i=$((i+1)); done'; echo; read x"};
+  static const char *const burns[] = {"i=0; while [ $i -lt 200000 ]; do i=$((i+1)); done; echo; read x",
+                                      "sh -c 'i=0; while [ $i -lt 200000 ]; do i=$((i+1)); done'; echo; read x"};
   for (int i = 0; i < 2; i++) {
     struct child c;
     char *argv[] = {"sh", "-c", (char *)burns[i], NULL}, byte;
     assert_int_equal(child_start(&c, "/bin/sh", argv, "/", &e), 0);
     while (child_read(c.out, &byte, 1) < 0) nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
     double running = child_cpu_seconds(&c);
-    assert_true(running > 0.005);
+    assert_true(running > 0);
     child_end(&c, CHILD_ASK);
     child_close(&c);
     assert_true(child_cpu_seconds(&c) >= running);
@@ -537,6 +537,10 @@ static void a_program_for_one_trial_serves_as_well(void **state)
   for (int i = 0; i < 3; i++) assert_int_equal(trial(&f, i).kind, TRIAL_DONE);
   expect_restarts(&f, 2);
   close_script(&f);
+  open_script(&f, "read -r t; echo '{\"value\": 1}'; sleep 0.1\n"); /* it ends with the next trial unread */
+  for (int i = 0; i < 3; i++) assert_int_equal(trial(&f, i).kind, TRIAL_DONE);
+  expect_restarts(&f, 2);
+  close_script(&f);
 }
 
 static void a_program_that_never_reads_cannot_be_started(void **state)
@@ -602,7 +606,7 @@ static void all_that_it_said_before_its_end_is_heard(void **state)
 static void *stop_later(void *context)
 {
   struct fixture *f = context;
-  nanosleep(&(struct timespec){.tv_nsec = 200000000}, NULL);
+  nanosleep(&(struct timespec){.tv_nsec = 50000000}, NULL);
   __atomic_store_n(&f->stop, 1, __ATOMIC_RELAXED);
   return NULL;
 }
