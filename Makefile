@@ -175,11 +175,12 @@ put   = $(if $(1),install -m 644 $(1) '$(2)/')
 
 .PHONY: install uninstall clean help
 install: gsos## installs under PREFIX (/usr/local), with DESTDIR before it
-	install -d '$(bin)' '$(man1)' '$(data)/configs/bench' '$(data)/configs/data'
+	install -d '$(bin)' '$(man1)' '$(data)/configs/bench' '$(data)/configs/command' '$(data)/configs/data'
 	install -m 755 gsos '$(bin)/gsos'
 	$(call put,$(wildcard man/*.1),$(man1))
 	$(call put,$(wildcard configs/*.ini),$(data)/configs)
 	$(call put,$(wildcard configs/bench/*.ini),$(data)/configs/bench)
+	$(call put,$(wildcard configs/command/*),$(data)/configs/command)
 	$(call put,$(wildcard configs/data/*),$(data)/configs/data)
 	$(call put,LICENSE,$(data))
 

@@ -16,6 +16,8 @@ enum error_code {
   ERROR_INTERRUPTED = -4, /* asked to stop: SIGINT or SIGTERM */
 };
 
+enum { REASON_MAX = 500 }; /* bytes of the reason why a trial failed, the final 0 included */
+
 struct error {
   int code; /* 0 or one of enum error_code */
   char message[2000];

@@ -148,9 +148,36 @@ static void derive_names(struct experiment *x)
   if (!x->output[0]) snprintf(x->output, sizeof x->output, "results/%s", x->name);
 }
 
-/* What depends on more than one key. */
-static int check_together(const struct experiment *x, const struct ini *ini, struct error *e)
+/* A program's direction and groups cannot be guessed; where it runs, and what is compared, can. */
+static int check_command(struct experiment *x, const struct ini *ini, struct error *e)
 {
+  const struct ini_entry *objective = entry_of(ini, "experiment", "objective"),
+                         *strategies = entry_of(ini, "experiment", "strategies");
+  bool groups = false;
+  if (!x->command[0])
+    return ini_error(e, ini, objective, "needs to know which program: [command] run = PROGRAM ARGUMENT ...");
+  if (!x->direction[0])
+    return ini_error(e, ini, objective, "needs to know which values are better: direction = maximize, or minimize");
+  if (!x->command_folder[0])
+    snprintf(x->command_folder, sizeof x->command_folder, "%s", ini->folder[0] ? ini->folder : ".");
+  for (int i = 0; i < ini->n; i++) groups |= !strcmp(ini->entries[i].section, "groups") && ini->entries[i].value[0];
+  for (int i = 0; i < x->n_strategies && !groups && strategies; i++) {
+    if (!strcmp(x->strategies[i], "grouped"))
+      return ini_error(e, ini, strategies,
+                       "grouped searches one group of hyperparameters after the other: the section "
+                       "[groups] has to say which ones (first = NAME, NAME ratio 4), or take grouped away");
+  }
+  if (!groups && !strategies) { /* one group alone would be searched twice in the same way */
+    x->n_strategies = 1;
+    strcpy(x->strategies[0], "simultaneous");
+  }
+  return 0;
+}
+
+/* What depends on more than one key. */
+static int check_together(struct experiment *x, const struct ini *ini, struct error *e)
+{
+  if (!strcmp(x->objective, "command")) return check_command(x, ini, e);
   if (strcmp(x->objective, "cnn") != 0) return 0;
   const struct ini_entry *direction = entry_of(ini, "experiment", "direction"),
                          *target = entry_of(ini, "experiment", "target");

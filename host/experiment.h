@@ -46,17 +46,19 @@ struct experiment {
   int trials;                          /* 100 a strategy and round */
   char sampler[32];                    /* tpe */
   char objective[32];                  /* cnn */
-  bool maximize;                       /* direction; cnn: maximize; function: its own unless given */
+  bool maximize;                       /* direction; cnn: maximize; function: its own unless given; command: as given */
   char direction[16];                  /* maximize | minimize | "" = the objective's own */
   char output[1024];                   /* machine; default results/NAME */
   double time_limit_s;                 /* machine; 0: none */
   bool has_target;
   double target; /* stop a study when a trial reaches it */
-  /* [dataset], [model], [function] */
+  /* [dataset], [model], [function], [command] */
   struct dataset_options dataset;
   struct model_options model;
   enum cohort_precision precision; /* of the CUDA trainer; fp32 */
   char function[64];               /* objective = function: its name */
+  char command[1024];              /* objective = command: the program and its arguments (command_words.h) */
+  char command_folder[1024];       /* machine; where it runs; default: the ini file's folder */
   /* [space], [groups] */
   struct space space;
   struct groups groups;
@@ -84,7 +86,7 @@ struct experiment {
 
 /* Reads `path`, applies `settings` ("section.key=value", later ones win), checks all.  Errors are ERROR_CONFIG and name
  * file, section, key, value and what would be right.  `path` NULL: defaults and settings only.  An empty value in a setting takes
- * the ini's line away ("dataset.path=": not given; "groups.third=": without that group).  Paths of [dataset] start from the
+ * the ini's line away ("dataset.path=": not given; "groups.third=": without that group).  Paths of [dataset] and [command] start from the
  * ini file's folder (in a setting: from the current directory), `output` from the current directory.  After an error x owns
  * nothing. */
 int experiment_load(struct experiment *x, const char *path, const char *const *settings, int n_settings,

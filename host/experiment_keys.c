@@ -22,7 +22,7 @@
 #include "text_escape.h"
 
 static const char *const strategy_names[] = {"grouped", "simultaneous", NULL};
-static const char *const objective_names[] = {"cnn", "function", NULL};
+static const char *const objective_names[] = {"cnn", "function", "command", NULL};
 static const char *const direction_names[] = {"maximize", "minimize", NULL};
 static const char *const format_names[] = {"auto", "idx", "cifar10", "cifar100", "folder", "npz", NULL};
 static const char *const channel_names[] = {"1", "3", NULL};
@@ -58,9 +58,9 @@ const struct key_spec key_table[] = {
   INT("experiment", "trials", "search", "100", 1, 1000000, trials, "networks trained in each study, in all"),
   {{"experiment", "sampler", "search", "tpe", "what proposes configurations: random, grid, tpe, gp"},
    KEY_SAMPLER, AT(sampler), 0, 0, 0, NULL},
-  CHOICE("experiment", "objective", "search", "cnn", KEY_WORD, objective_names, objective, "what a trial is: cnn or function"),
+  CHOICE("experiment", "objective", "search", "cnn", KEY_WORD, objective_names, objective, "what a trial is: cnn, function or command"),
   CHOICE("experiment", "direction", "search", "", KEY_WORD, direction_names, direction,
-         "maximize or minimize; without it, the objective's own"),
+         "maximize or minimize; without it, the objective's own (command has none)"),
   TEXT("experiment", "output", "machine", KEY_TEXT, output,
        "folder of the results, from the current directory; without it, results/NAME"),
   {{"experiment", "time_limit", "machine", "0", "stops the run (resumable) after so long: 90, 90s, 15m, 2h, 1h30m; 0: never"},
@@ -99,6 +99,9 @@ const struct key_spec key_table[] = {
   CHOICE("model", "precision", "search", "fp32", KEY_ENUM, precision_names, precision, "on GPUs: fp32, or tf32 (tensor cores)"),
 
   TEXT("function", "name", "search", KEY_TEXT, function, "objective = function: which one"),
+
+  TEXT("command", "run", "search", KEY_TEXT, command, "objective = command: the program and its arguments"),
+  TEXT("command", "folder", "machine", KEY_PATH, command_folder, "where the program runs; without it, the ini file's folder"),
 
   LINE("space", "num_conv_layers", "int 2 .. 4 default 3", "convolution, ReLU, max pooling; so many times"),
   LINE("space", "lr", "float 1e-05 .. 1 log default 0.01", "learning rate"),

@@ -136,6 +136,17 @@ static int set_param(struct experiment *x, const struct ini *ini, const struct i
   return 0;
 }
 
+/* The groups of a program's hyperparameters are the file's; where it has none, all are one group. */
+static void command_groups(const struct experiment *x, const struct ini *ini, struct groups *standard)
+{
+  memset(standard, 0, sizeof *standard);
+  for (int i = 0; i < ini->n; i++)
+    if (in_section(&ini->entries[i], "groups")) return;
+  standard->n = 1;
+  snprintf(standard->names[0], sizeof standard->names[0], "all");
+  standard->ratio[0] = x->space.n;
+}
+
 int experiment_space(struct experiment *x, const struct ini *ini, struct groups *standard, struct error *e)
 {
   int rc;
@@ -143,6 +154,9 @@ int experiment_space(struct experiment *x, const struct ini *ini, struct groups 
     bool maximize = false;
     rc = function_space(x->function, &x->space, standard, &maximize, e);
     x->maximize = maximize;
+  } else if (!strcmp(x->objective, "command")) { /* the file's own lines alone */
+    space_init(&x->space);
+    rc = 0;
   } else {
     space_init(&x->space);
     x->maximize = true;
@@ -152,6 +166,7 @@ int experiment_space(struct experiment *x, const struct ini *ini, struct groups 
     if (in_section(&ini->entries[i], "space")) rc = set_param(x, ini, &ini->entries[i], standard, e);
   }
   if (!rc && x->space.n == 0) rc = section_error(e, ini, "space", "there is no hyperparameter to search");
+  if (!rc && !strcmp(x->objective, "command")) command_groups(x, ini, standard);
   return rc;
 }
 

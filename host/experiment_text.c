@@ -270,6 +270,7 @@ char *experiment_best_ini(const struct experiment *x, const double *values)
     const struct key_spec *k = &key_table[i];
     bool new_section = strcmp(section, k->about.section) != 0;
     bool skip = !strcmp(k->about.section, "function") && !x->function[0];
+    skip |= !strcmp(k->about.section, "command") && !x->command[0];
     skip |= !strcmp(k->about.section, "enqueue") && x->n_enqueued == 0;
     if (skip) continue;
     section = k->about.section;

@@ -11,7 +11,9 @@ int objective_create(struct objective **o, const struct experiment *x, objective
   *o = NULL;
   if (!strcmp(x->objective, "cnn")) return objective_cnn_create(o, x, progress, context, e);
   if (!strcmp(x->objective, "function")) return objective_function_create(o, x, e);
-  return error_set(e, ERROR_CONFIG, "[experiment] objective = '%.30s': there are cnn and function", x->objective);
+  if (!strcmp(x->objective, "command")) return objective_command_create(o, x, e);
+  return error_set(e, ERROR_CONFIG, "[experiment] objective = '%.30s': there are cnn, function and command",
+                   x->objective);
 }
 
 void objective_device_name(struct objective *o, int device, char *name, size_t size)

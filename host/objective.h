@@ -7,8 +7,8 @@
  *   checkpoint, restore a member
  *   remove      a member; close the place
  *
- * The CNN is one objective, analytic functions are another; external commands and tables come later, without a change of
- * any caller.  A place belongs to the thread that opened it; cost may be called from any thread. */
+ * The CNN is one objective, analytic functions and programs of the user's are others.  A place belongs to the thread that opened
+ * it; cost may be called from any thread. */
 #ifndef GSOS_OBJECTIVE_H
 #define GSOS_OBJECTIVE_H
 
@@ -25,9 +25,9 @@ struct experiment;
 struct objective_cost {
   bool feasible;
   char reason[200]; /* why not */
-  double flops;     /* of the whole trial; an analytic function: 0 */
+  double flops;     /* of the whole trial; 0: not known */
   int64_t steps, images;
-  int epochs;
+  int epochs;           /* 0: not known before */
   int64_t bytes;        /* host memory while it runs */
   int64_t device_bytes; /* a device's; 0: it runs on the CPU */
 };
@@ -36,6 +36,9 @@ struct trial_spec {
   int id;               /* the caller's name for the member in events; unique within a place */
   uint64_t key;         /* the trial's Philox key */
   const double *values; /* [space->n]; copied by add */
+  /* Its name to people and programs: trial `number` of `strategy` in a round. */
+  const char *strategy; /* outlives the trial */
+  int round, number;
 };
 
 enum trial_event_kind {
@@ -48,14 +51,14 @@ enum trial_event_kind {
 struct trial_event {
   int id;
   enum trial_event_kind kind;
-  int epoch;    /* epochs ended so far, 1 ... */
-  int epochs;   /* of the whole trial */
+  int epoch;    /* epochs ended so far, 1 ...; of an end the last one that was told, 0 where none was */
+  int epochs;   /* of the whole trial; 0: not known */
   double value; /* as the objective's direction has it: validation accuracy, or the function's value */
   double loss;  /* validation loss; 0 where there is none */
   double training_loss;
   double seconds; /* the trial's own time since the last event (contract 8) */
   int64_t images; /* images trained since the last event */
-  char reason[200];
+  char reason[REASON_MAX];
 };
 
 /* The result of a network on the test set, or NaN where the objective has none. */
@@ -68,7 +71,7 @@ struct objective_test {
 struct place; /* opaque, the objective's own */
 
 struct objective {
-  const char *name; /* "cnn", "function" */
+  const char *name; /* "cnn", "function", "command" */
   bool maximize;
   const char *value_name; /* "validation accuracy", "value" */
   bool has_epochs, has_network, has_test;
@@ -83,6 +86,7 @@ struct objective {
    * where it is set, ERROR_INTERRUPTED and the members are lost. */
   int (*advance)(struct place *p, struct trial_event *events, int max, int *n_events, const volatile int *stop,
                  struct error *e);
+  /* NULL where a member's state cannot be kept: it runs again from its start. */
   int (*checkpoint)(struct place *p, int id, void **block, size_t *bytes, struct error *e);
   int (*restore)(struct place *p, const struct trial_spec *spec, const void *block, size_t bytes, struct error *e);
   void (*remove)(struct place *p, int id);
@@ -100,19 +104,24 @@ struct objective {
   /* What a device is called, as "cuda:1": in `name`.  NULL: the CPU. */
   void (*device_name)(struct objective *o, int device, char *name, size_t size);
   /* For people, lines of at most 80 columns that begin with two spaces; NULL where there is nothing to tell.
-   *   describe        what all trials share: the data set
+   *   describe        what all trials share, under the heading `subject`: the data set
    *   describe_trial  a feasible configuration: shapes of its layers, parameters, FLOPs of a step, memory */
+  const char *subject; /* "Data set", "Program" */
   void (*describe)(struct objective *o, FILE *out);
   void (*describe_trial)(struct objective *o, const double *values, FILE *out);
   /* How long a trial of a feasible configuration takes in a thread of this machine, as busy as it is now: runs a piece of it for
    * about `piece_s` seconds and extends that to the whole.  *trial_s: seconds of wall time.  For a thread made for it (it may be
-   * left in another floating-point mode); many may measure side by side.  ERROR_INTERRUPTED where `stop` is set. */
+   * left in another floating-point mode); many may measure side by side.  ERROR_INTERRUPTED where `stop` is set.  NULL where a
+   * piece cannot be run. */
   int (*measure)(struct objective *o, const double *values, double piece_s, const volatile int *stop, double *trial_s,
                  struct error *e);
+  /* A line on what happened beside the trials since it was created, for the end of a run; "" where there is nothing to tell.
+   * NULL where there never is. */
+  void (*summary)(struct objective *o, char *text, size_t size);
   void (*destroy)(struct objective *o);
 };
 
-/* The objective that the experiment names ([experiment] objective = cnn | function).  Opens the data set (progress may be
+/* The objective that the experiment names ([experiment] objective = cnn | function | command).  Opens the data set (progress may be
  * NULL).  ERROR_CONFIG where the space does not fit the objective. */
 typedef bool (*objective_progress)(void *context, const char *what, int64_t done, int64_t total);
 int objective_create(struct objective **o, const struct experiment *x, objective_progress progress, void *context,
@@ -125,5 +134,6 @@ void objective_device_name(struct objective *o, int device, char *name, size_t s
 int objective_cnn_create(struct objective **o, const struct experiment *x, objective_progress progress, void *context,
                          struct error *e);
 int objective_function_create(struct objective **o, const struct experiment *x, struct error *e);
+int objective_command_create(struct objective **o, const struct experiment *x, struct error *e);
 
 #endif

@@ -451,6 +451,7 @@ int objective_cnn_create(struct objective **o, const struct experiment *x, objec
       .save = cnn_save,
       .test = cnn_test,
       .description = cnn_description,
+      .subject = "Data set",
       .describe = cnn_describe,
       .describe_trial = cnn_describe_trial,
       .measure = cnn_measure,

@@ -36,7 +36,7 @@ struct stored_trial {
   double wall_s;            /* user attribute gsos:wall_s */
   double flops;             /* user attribute gsos:flops */
   int64_t images;           /* user attribute gsos:images */
-  char reason[200];         /* FAIL: user attribute gsos:reason ("diverged: ...", "infeasible: ...", "timeout: ...") */
+  char reason[REASON_MAX];  /* FAIL: user attribute gsos:reason ("diverged: ...", "infeasible: ...", "timeout: ...") */
 };
 
 /* Opens (creates where there is none, or an empty file) the database file `path`, e.g. DIR/study.db, with all 13 tables and both

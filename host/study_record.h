@@ -25,7 +25,7 @@ struct study_record {
   char strategy[32];    /* gsos:strategy */
   int round;            /* gsos:round       from 0 */
   int trials;           /* gsos:trials      the total that was asked for */
-  char objective[32];   /* gsos:objective   cnn, function */
+  char objective[32];   /* gsos:objective   cnn, function, command */
   char value_name[64];  /* gsos:value_name  "validation accuracy" */
   char *search;         /* gsos:search      experiment_search_text; malloc'ed, NULL where there is none */
   char depends_on[600]; /* gsos:depends_on  what results depend on beyond the search keys: objective's description */

@@ -99,6 +99,10 @@ int check_print_run_time(const struct check *c, struct error *e)
   double seconds = 0;
   printf("\nRun time, an estimate\n");
   fflush(stdout);
+  if (!c->o->measure) {
+    text_wrapf(stdout, "  ", "None: only the %s can tell how long a trial takes; gsos train runs one.", x->objective);
+    return 0;
+  }
   int code = measurement_make(&m, c->o, c->rehearsal, c->has_longest ? c->longest : NULL, side_by_side,
                               machine_memory_available() / 2, &signals_stop, e);
   if (code == ERROR_MACHINE) {

@@ -53,7 +53,7 @@ void check_print_experiment(const struct check *c)
   }
   text_wrap(stdout, "  output      ", text_escape(text, sizeof text, x->output));
   if (c->o->describe) {
-    printf("\nData set\n");
+    printf("\n%s\n", c->o->subject);
     c->o->describe(c->o, stdout);
   }
 }

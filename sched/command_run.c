@@ -324,6 +324,11 @@ static int search(struct run *run, struct error *e)
   timeline_close(&run->timeline);
   events_destroy(&run->events);
   if (!code) code = end_studies(run, e);
+  if (o->summary && !run->options->quiet && !run->options->log) {
+    char text[300];
+    run->objective->summary(run->objective, text, sizeof text);
+    if (text[0]) text_wrap(stderr, "", text);
+  }
   if (code && !run->options->log) print_stopped(run);
   return code;
 }

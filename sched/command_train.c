@@ -21,8 +21,8 @@
 static const char help[] =
     "Usage: gsos train FILE.ini [--set SECTION.KEY=VALUE]... [--output FILE.safetensors] [--quiet]\n"
     "Train one network, of the default configuration of FILE.ini's search space, and\n"
-    "print each epoch, then its accuracy on the test set.  With objective = function,\n"
-    "print the function's value at the default configuration.\n"
+    "print each epoch, then its accuracy on the test set.  With objective = function\n"
+    "or command, print the value at the default configuration.\n"
     "\n"
     "  -s, --set SECTION.KEY=VALUE   use VALUE for a key of the file; may be repeated\n"
     "  -o, --output FILE             write the network to FILE (safetensors), and its\n"
@@ -166,10 +166,19 @@ static double wall_seconds(void)
   return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
+static void print_heading(const struct objective *o)
+{
+  if (o->has_network)
+    printf("%9s  %13s  %19s  %15s  %8s\n", "epoch", "training loss", o->value_name, "validation loss", "images/s");
+  else
+    printf("%9s  %19s\n", "epoch", o->value_name);
+  fflush(stdout);
+}
+
 static void print_epoch(const struct objective *o, const struct trial_event *event, double seconds)
 {
   char epoch[40];
-  snprintf(epoch, sizeof epoch, "%d/%d", event->epoch, event->epochs);
+  snprintf(epoch, sizeof epoch, event->epochs > 0 ? "%d/%d" : "%d", event->epoch, event->epochs);
   if (o->has_network)
     printf("%9s  %13.4f  %19.4f  %15.4f  %8.0f\n", epoch, event->training_loss, event->value, event->loss,
            seconds > 0 ? (double)event->images / seconds : 0);
@@ -182,11 +191,7 @@ static void print_epoch(const struct objective *o, const struct trial_event *eve
 static int train(struct objective *o, struct place *place, bool quiet, struct trial_event *last, struct error *e)
 {
   bool rows = !quiet && o->has_epochs;
-  if (rows && o->has_network)
-    printf("%9s  %13s  %19s  %15s  %8s\n", "epoch", "training loss", o->value_name, "validation loss", "images/s");
-  else if (rows)
-    printf("%9s  %19s\n", "epoch", o->value_name);
-  fflush(stdout);
+  if (rows && o->has_network) print_heading(o);
   for (int epoch = 0;; epoch = last->epoch) {
     int n;
     double start = wall_seconds();
@@ -198,7 +203,8 @@ static int train(struct objective *o, struct place *place, bool quiet, struct tr
     if (last->kind == TRIAL_FAILED) return error_set(e, ERROR_FAILED, "the training failed: %s", last->reason);
     if (last->kind == TRIAL_MACHINE_FAILED)
       return error_set(e, ERROR_MACHINE, "the machine could not go on in epoch %d: %s", epoch + 1, last->reason);
-    if (rows) print_epoch(o, last, wall_seconds() - start);
+    if (rows && !o->has_network && epoch == 0 && last->epoch > 0) print_heading(o); /* a program may tell of none */
+    if (rows && last->epoch > epoch) print_epoch(o, last, wall_seconds() - start);
     if (last->kind == TRIAL_DONE) return 0;
   }
 }
@@ -227,7 +233,7 @@ static int train_experiment(const struct options *o, const struct experiment *x,
   struct trial_event last = {0};
   struct output to = {0};
   double values[SPACE_MAX];
-  struct trial_spec spec = {0, philox_trial_key(x->seed, 0, 0), values};
+  struct trial_spec spec = {.key = philox_trial_key(x->seed, 0, 0), .values = values, .strategy = "train"};
   uint64_t range = 0;
 
   space_defaults(&x->space, values);
@@ -247,7 +253,7 @@ static int train_experiment(const struct options *o, const struct experiment *x,
   if (objective->open(objective, &place, 0, 1, e) || objective->add(place, &spec, e)) goto done;
   if (train(objective, place, o->quiet, &last, e)) goto done;
   range_end(&range);
-  if (!o->quiet && objective->has_epochs) printf("\n");
+  if (!o->quiet && objective->has_epochs && last.epoch > 0) printf("\n");
   if (objective->has_network) {
     printf("%s %.4f, loss %.4f\n", objective->value_name, last.value, last.loss);
     if (save_and_test(objective, place, &last, &to, e)) goto done;

@@ -186,13 +186,32 @@ static void release(struct runner *r, const struct run_study *s, int number, boo
 
 enum outcome { OUTCOME_GOES_ON, OUTCOME_ENDED, OUTCOME_STOPPED, OUTCOME_MACHINE, OUTCOME_LOST, OUTCOME_ERROR };
 
-/* Takes what an event tells into the trial, and commits an epoch's value. */
+/* Commits an epoch's value and tells of it.  *prune out: the trial is to end with it. */
+static enum outcome take_epoch(struct worker *w, struct member *m, const struct trial_event *event, bool *prune,
+                               struct error *e)
+{
+  struct runner *r = w->runner;
+  int number = m->trial.number;
+  if (store_trial_epoch(r->store, m->study->store_id, number, event->epoch, event->value, e)) return OUTCOME_ERROR;
+  tell_epoch(w, m, event);
+  pthread_mutex_lock(&r->lock);
+  m->shown_epoch = event->epoch;
+  m->shown_value = event->value;
+  r->images[w->device] += event->images;
+  int code = study_epoch(&m->study->study, number, event->epoch, event->value, e);
+  *prune = !code && event->kind == TRIAL_EPOCH && study_prunes(&m->study->study, number);
+  pthread_mutex_unlock(&r->lock);
+  return code ? OUTCOME_MACHINE : OUTCOME_GOES_ON;
+}
+
+/* Takes what an event tells into the trial. */
 static enum outcome take_event(struct worker *w, struct member *m, const struct trial_event *event, struct error *e)
 {
   struct runner *r = w->runner;
   struct stored_trial *t = &m->trial;
   t->seconds += event->seconds;
   t->images += event->images;
+  bool new_epoch = event->epoch > t->epochs;
   t->epochs = event->epoch;
   if (m->cost.epochs > 0) t->flops = m->cost.flops * event->epoch / m->cost.epochs;
   switch (event->kind) {
@@ -209,18 +228,11 @@ static enum outcome take_event(struct worker *w, struct member *m, const struct 
   }
   t->value = event->value;
   t->loss = event->loss;
-  if (r->objective->has_epochs &&
-      store_trial_epoch(r->store, m->study->store_id, t->number, event->epoch, event->value, e))
-    return OUTCOME_ERROR;
-  tell_epoch(w, m, event);
-  pthread_mutex_lock(&r->lock);
-  m->shown_epoch = event->epoch;
-  m->shown_value = event->value;
-  r->images[w->device] += event->images;
-  int code = study_epoch(&m->study->study, t->number, event->epoch, event->value, e);
-  bool prune = !code && event->kind == TRIAL_EPOCH && study_prunes(&m->study->study, t->number);
-  pthread_mutex_unlock(&r->lock);
-  if (code) return OUTCOME_MACHINE;
+  bool prune = false;
+  if (r->objective->has_epochs && new_epoch) {
+    enum outcome outcome = take_epoch(w, m, event, &prune, e);
+    if (outcome != OUTCOME_GOES_ON) return outcome;
+  }
   if (event->kind == TRIAL_EPOCH && !prune) return OUTCOME_GOES_ON;
   t->state = prune ? STORED_PRUNED : STORED_COMPLETE;
   return OUTCOME_ENDED;
@@ -353,7 +365,12 @@ static void start(struct worker *w, const struct job *job)
     snprintf(m->trial.reason, sizeof m->trial.reason, "infeasible: %.180s", m->cost.reason);
     end_member(w, m, OUTCOME_ENDED, &e);
   } else {
-    struct trial_spec spec = {(int)(m - w->members), m->trial.key, m->trial.values};
+    struct trial_spec spec = {.id = (int)(m - w->members),
+                              .key = m->trial.key,
+                              .values = m->trial.values,
+                              .strategy = m->study->study.strategy->name,
+                              .round = m->study->study.round,
+                              .number = m->trial.number};
     code = r->objective->add(w->place, &spec, &e);
     if (code) end_member(w, m, code == ERROR_MACHINE ? OUTCOME_MACHINE : OUTCOME_ERROR, &e);
   }

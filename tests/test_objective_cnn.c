@@ -98,7 +98,7 @@ static struct place *open_place(void)
 
 static void add(struct place *p, int id, uint64_t key, const double *values)
 {
-  struct trial_spec spec = {id, key, values};
+  struct trial_spec spec = {.id = id, .key = key, .values = values};
   struct error e = {0};
   if (objective->add(p, &spec, &e) != 0) fail_msg("%s", e.message);
 }
@@ -143,7 +143,7 @@ static void a_vanishing_map_is_infeasible(void **state)
   double values[SPACE_MAX];
   struct objective_cost cost;
   struct error e = {0};
-  struct trial_spec spec = {1, 1, values};
+  struct trial_spec spec = {.id = 1, .key = 1, .values = values};
   defaults(values);
   *value_of(values, "num_conv_layers") = 4;
   *value_of(values, "padding") = 0; /* valid */
@@ -261,7 +261,7 @@ static void *worker(void *context)
   int n;
   struct place *p = NULL;
   defaults(values);
-  struct trial_spec spec = {0, 11, values};
+  struct trial_spec spec = {.id = 0, .key = 11, .values = values};
   events[2].kind = TRIAL_FAILED;
   if (objective->open(objective, &p, 0, 1, &e) != 0 || objective->add(p, &spec, &e) != 0) return NULL;
   for (int i = 0; i < 3; i++) {
@@ -302,7 +302,7 @@ static void a_restored_checkpoint_goes_on_with_the_same_bits(void **state)
     defaults(values);
     *value_of(values, "dropout_rate") = 0.2;
     *value_of(values, "optimizer") = optimizer;
-    struct trial_spec spec = {5, 21, values};
+    struct trial_spec spec = {.id = 5, .key = 21, .values = values};
     struct place *p = open_place();
     add(p, 5, 21, values);
     advance(p);
@@ -337,7 +337,7 @@ static void a_place_holds_one_trial(void **state)
   double values[SPACE_MAX];
   struct error e = {0};
   struct place *p;
-  struct trial_spec spec = {2, 2, values};
+  struct trial_spec spec = {.id = 2, .key = 2, .values = values};
   void *block;
   size_t bytes;
   defaults(values);
