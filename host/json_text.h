@@ -1,5 +1,5 @@
-/* JSON objects as text, for programs that read what gsos tells: cJSON behind a few functions, so that sched/ needs to know nothing of
- * it.  Without memory an object is NULL, which all functions take; then a part or all of the text is missing. */
+/* JSON objects as text, for programs that read what gsos tells: cJSON behind a few functions, so that sched/ knows nothing of it.
+ * Without memory an object is NULL, which all functions take; then a part or all of the text is missing. */
 #ifndef GSOS_JSON_TEXT_H
 #define GSOS_JSON_TEXT_H
 

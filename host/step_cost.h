@@ -40,11 +40,11 @@ double step_floor_us(const struct step_cost *s, const struct gpu_rates *g, bool 
 /* How many trials of this network should share launches so that a GPU is busy, where `streams` such cohorts take turns on
  * it (one alone is reckoned as two: nothing fills its waiting).
  *
- * A cohort of k trials alone takes n·t + k·w a step: n launches that follow one another, each with a start and an end of t during which
- * the GPU waits, and the work w of a trial, the floor above.  The other cohorts fill the waiting where (streams - 1)·k·w >= n·t.  Four
- * times that many are taken, since kernels are not at their floor, and those of a small network do not reach all multiprocessors; an
- * estimate, not a measurement.  Rounded up to a power of two, as the capacity classes of cohorts are; 1 ... 32: a large network
- * fills a GPU alone. */
+ * A cohort of k trials alone takes n·t + k·w a step: n launches that follow one another, each with a start and an end of t during
+ * which the GPU waits, and the work w of a trial, the floor above.  The other cohorts fill the waiting where
+ * (streams - 1)·k·w >= n·t.  Four times that many are taken, since kernels are not at their floor, and those of a small network do
+ * not reach all multiprocessors; an estimate, not a measurement.  Rounded up to a power of two, as the capacity classes of cohorts
+ * are; 1 ... 32: a large network fills a GPU alone. */
 int step_cohort(const struct step_cost *s, const struct gpu_rates *g, bool tf32, int streams);
 
 #endif

@@ -4,8 +4,8 @@
  *    "round": 0, "trial": 7, "group": 1, "device": 0, "place": 1, "member": 0, "state": "complete", "epoch": 9, "epochs": 9,
  *    "value": 0.9712, "loss": 0.0921, "seconds": 3.21, "images": 36000}
  *
- * event: run_begin, run_end, study_end, trial_begin, epoch, trial_end, trial_left, device_lost.  What does not belong to an event is not
- * there; a value that is no finite number is null.  A log that can no longer be written is given up, and the run goes on. */
+ * event: run_begin, run_end, study_end, trial_begin, epoch, trial_end, trial_left, device_lost.  What does not belong to an event
+ * is not there; a value that is no finite number is null.  A log that can no longer be written is given up, and the run goes on. */
 #ifndef GSOS_EVENT_LOG_H
 #define GSOS_EVENT_LOG_H
 

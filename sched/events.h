@@ -1,7 +1,7 @@
 /* What happens in a run, told to whoever listens: the JSON log, the timeline.
  *
- * The runner emits an event after what it tells of is committed, and never under its own lock.  Listeners are called one event at a time,
- * in the order of time_s, by the thread to which it happened; a slow one delays that thread and changes no history. */
+ * The runner emits an event after what it tells of is committed, and never under its own lock.  Listeners are called one event at
+ * a time, in the order of time_s, by the thread to which it happened; a slow one delays the workers and changes no history. */
 #ifndef GSOS_EVENTS_H
 #define GSOS_EVENTS_H
 

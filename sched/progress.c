@@ -1,8 +1,9 @@
 /* Progress on standard error, so that standard output holds results alone.
  *
  * On a terminal there is one line a study, then a line a device with the trials that run on it below, as many as the screen has
- * rows for, and the total, all redrawn twice a second; of more studies than there are rows those that run are shown.  Elsewhere (a file, a pipe, a batch system's log) a line is written when a study enters a group or ends, and at most every
- * 10 s when a trial of it has ended. */
+ * rows for, and the total, all redrawn twice a second; of more studies than there are rows those that run are shown.  Elsewhere (a
+ * file, a pipe, a batch system's log) a line is written when a study enters a group or ends, and at most every 10 s when a trial of
+ * it has ended. */
 #include "progress.h"
 
 #include <math.h>

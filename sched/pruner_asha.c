@@ -1,8 +1,8 @@
 /* Asynchronous successive halving: Li et al., "A System for Massively Parallel Hyperparameter Tuning", MLSys 2020, in its stopping
  * form (a trial goes on or ends where it is; none is paused and taken up again later).
  *
- * Rungs are at first · eta^k epochs, rounded to whole ones.  At a rung a trial goes on when it is among the best ⌊m / eta⌋ of the
- * m that have reached it, itself among them, or the best of all where m < eta.  Equal values count for it: a tie ends nobody. */
+ * Rungs are at first · eta^k epochs, rounded to whole ones.  At a rung a trial goes on when it is among the best ⌊m / eta⌋ of
+ * the m that have reached it, itself among them, or the best of all where m < eta.  Equal values count for it: a tie ends nobody. */
 #include <math.h>
 
 #include "pruner.h"

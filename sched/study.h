@@ -54,7 +54,8 @@ int study_create(struct study *s, const struct experiment *x, struct objective *
 void study_destroy(struct study *s); /* takes a zeroed one */
 
 /* Takes up what an earlier run left: trials [n] by number.  Those that have not ended (STORED_RUNNING, STORED_WAITING) keep their
- * configuration and are to be run again.  Where there is a pruner, study_epoch follows for what the others' epochs were.  ERROR_FAILED where they cannot be this study's. */
+ * configuration and are to be run again.  Where there is a pruner, study_epoch follows for what the others' epochs were.
+ * ERROR_FAILED where they cannot be this study's. */
 int study_resume(struct study *s, const struct stored_trial *trials, int n, struct error *e);
 
 enum study_state {
@@ -67,7 +68,7 @@ enum study_state study_next(struct study *s);
 /* May trial s->n be proposed without a result of another one?  After study_next said STUDY_PROPOSE. */
 bool study_is_blind(const struct study *s);
 
-/* Trials of all studies of an experiment that may run at once, at most: of each `parallel`, or more where so many are known ahead. */
+/* Trials of all studies of an experiment that may run at once, at most: of each `parallel`, or as many as are known ahead. */
 int64_t study_trials_at_once(const struct experiment *x);
 
 /* Puts aside what the proposal for trial s->n may see.  After study_next said STUDY_PROPOSE, and before study_propose. */

@@ -196,7 +196,7 @@ static void epoch(struct timeline *t, const struct event *v)
   struct json_object *args;
   if (t->epochs >= TIMELINE_EPOCHS_MAX || t->trials >= TIMELINE_TRIALS_MAX) return;
   t->epochs++;
-  snprintf(name, sizeof name, "epoch %d", v->epoch);
+  snprintf(name, sizeof name, "epoch %d, place %d", v->epoch, v->member); /* as in ranges.h */
   struct json_object *json = slice(t, v, name, v->from_s, v->to_s, &args);
   json_add_number(args, "value", v->value);
   json_add_number(args, "loss", v->loss);
@@ -211,7 +211,7 @@ static void trial(struct timeline *t, const struct event *v)
   count(t, v, -1);
   if (t->trials >= TIMELINE_TRIALS_MAX) return;
   t->trials++;
-  snprintf(name, sizeof name, "%s, trial %d", v->study, v->trial);
+  snprintf(name, sizeof name, "%s, trial %d, place %d", v->study, v->trial, v->member);
   struct json_object *json = slice(t, v, name, v->began_s, v->time_s, &args);
   if (args) {
     json_add_string(args, "state", v->kind == EVENT_TRIAL_LEFT ? "left" : event_state_name(v->state));
@@ -246,7 +246,8 @@ void timeline_write(void *context, const struct event *v)
   case EVENT_DEVICE_LOST:
     break;
   }
-  if (t->n < WRITE_BYTES && v->time_s - t->written_s < WRITE_S && v->kind != EVENT_RUN_END) return;
+  bool trial_ended = v->kind == EVENT_TRIAL_END || v->kind == EVENT_TRIAL_LEFT;
+  if (t->n < WRITE_BYTES && v->time_s - t->written_s < WRITE_S && !trial_ended && v->kind != EVENT_RUN_END) return;
   flush(t);
   t->written_s = v->time_s;
 }

@@ -1,14 +1,16 @@
-/* A run's timeline, OUTPUT/timeline.json: which trial ran when, on which device and in which place, in the Chrome trace event format
- * (https://docs.google.com/document/d/1CvAClvFfyA5R-PhYUmn5OOQtYMH4h6I0nSsKchNAySU), which https://ui.perfetto.dev and chrome://tracing
- * open.
+/* A run's timeline, OUTPUT/timeline.json: which trial ran when, on which device and in which place, in the Chrome trace event
+ * format (https://docs.google.com/document/d/1CvAClvFfyA5R-PhYUmn5OOQtYMH4h6I0nSsKchNAySU), which https://ui.perfetto.dev and
+ * chrome://tracing open.
  *
- * A device is a process of the trace, a place in it (a core; a member of a cohort on a stream) a thread.  A trial is a slice with its
- * epochs within; a counter shows how many trials run.  The names are those of the ranges that Nsight Systems shows (ranges.h).
+ * A device is a process of the trace, a place in it (a core; a member of a cohort on a stream) a thread.  A trial is a slice with
+ * its epochs within; a counter shows how many trials run.  Trials and epochs have the names of the ranges that Nsight Systems
+ * shows (ranges.h).
  *
- * The file is a whole JSON array whenever it is looked at, also after kill -9: an append overwrites the closing bracket in one write.  A
- * run that goes on appends to it, at the time that has passed since the first one began.  After EPOCHS_MAX epochs only trials are
- * written, after TRIALS_MAX trials nothing, so that the file stays one that a browser can load.  Where it cannot be written that is
- * said once, and the run goes on. */
+ * The file is a whole JSON array whenever it is looked at, also after kill -9: an append overwrites the closing bracket in one
+ * write.  What the run did in its last second may be missing then, and the trials that were running are.  A run that goes on
+ * appends to it, at the time that has passed since the first one began.  After TIMELINE_EPOCHS_MAX epochs only trials are written,
+ * after TIMELINE_TRIALS_MAX trials nothing, so that the file stays one that a browser can load.  Where it cannot be written that
+ * is said once, and the run goes on. */
 #ifndef GSOS_TIMELINE_H
 #define GSOS_TIMELINE_H
 

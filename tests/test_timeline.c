@@ -124,8 +124,8 @@ static void it_is_whole_whenever_it_is_looked_at(void **state)
   }
   end_run(&t, 100);
   cJSON *all = items(); /* as kill -9 would leave it */
-  assert_int_equal(named(all, "grouped 0, trial 49"), 1);
-  assert_int_equal(named(all, "epoch 1"), 50);
+  assert_int_equal(named(all, "grouped 0, trial 49, place 1"), 1);
+  assert_int_equal(named(all, "epoch 1, place 0") + named(all, "epoch 1, place 1"), 50);
   assert_int_equal(named(all, "trials running"), 100);
   assert_int_equal(named(all, "thread_name"), 4);
   cJSON_Delete(all);
@@ -146,8 +146,8 @@ static void a_run_that_goes_on_appends(void **state)
   a_trial(&t, 1, 0);
   timeline_close(&t);
   cJSON *all = items();
-  assert_int_equal(named(all, "grouped 0, trial 0"), 1);
-  assert_int_equal(named(all, "grouped 0, trial 1"), 1);
+  assert_int_equal(named(all, "grouped 0, trial 0, place 0"), 1);
+  assert_int_equal(named(all, "grouped 0, trial 1, place 1"), 1);
   assert_int_equal(named(all, "gsos"), 1);
   cJSON_Delete(all);
 }
@@ -165,7 +165,7 @@ static void what_is_damaged_is_begun_anew(void **state)
     a_trial(&t, 0, 0);
     timeline_close(&t);
     cJSON *all = items();
-    assert_int_equal(named(all, "grouped 0, trial 0"), 1);
+    assert_int_equal(named(all, "grouped 0, trial 0, place 0"), 1);
     cJSON_Delete(all);
   }
 }
@@ -199,9 +199,9 @@ static void many_epochs_do_not_make_it_endless(void **state)
   a_trial(&t, 2, 0);
   timeline_close(&t);
   cJSON *all = items();
-  assert_int_equal(named(all, "epoch 1"), 3);
-  assert_int_equal(named(all, "grouped 0, trial 1"), 1);
-  assert_int_equal(named(all, "grouped 0, trial 2"), 0);
+  assert_int_equal(named(all, "epoch 1, place 0"), 3);
+  assert_int_equal(named(all, "grouped 0, trial 1, place 1"), 1);
+  assert_int_equal(named(all, "grouped 0, trial 2, place 0"), 0);
   cJSON_Delete(all);
 }
 

@@ -29,7 +29,7 @@ for e in (e for e in events if e["ph"] == "C"):
 assert last == 0, "trials still run at the end"
 
 trials = [e for e in slices if not e["name"].startswith("epoch ")]
-ended = {e["name"]: e for e in trials if e["args"]["state"] != "left"}
+ended = {e["name"].rsplit(", place", 1)[0]: e for e in trials if e["args"]["state"] != "left"}
 assert len(ended) == sum(e["args"]["state"] != "left" for e in trials), "a trial ended twice"
 db = sqlite3.connect(f"file:{sys.argv[2]}?mode=ro", uri=True)
 names = {"COMPLETE": "complete", "PRUNED": "pruned", "FAIL": "failed"}
