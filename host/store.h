@@ -89,6 +89,10 @@ int store_trial_epoch(struct store *s, int study, int number, int epoch, double 
  * reason (its bytes that are not UTF-8 become U+FFFD). Committed when it returns 0. */
 int store_trial_end(struct store *s, int study, const struct stored_trial *t, struct error *e);
 
+/* No trial runs any more: those that are RUNNING, of all studies, become WAITING, without a time or epochs.  Nobody who looks at the
+ * database takes them for trials that somebody runs; store_trial_start starts them again. */
+int store_trials_wait(struct store *s, struct error *e);
+
 /* All trials of a study by number; *trials malloc'ed [*n] (NULL where there are none).
  * space: whose names and order; stored hyperparameters that it lacks or has with other choices, and values outside of it, are
  * errors.  NULL: space_out is filled from the stored distributions instead (for `show` on a database alone, also one that another

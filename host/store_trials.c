@@ -337,6 +337,32 @@ int store_trial_start(struct store *s, int study, const struct space *space, con
   return code;
 }
 
+/* ------------------------------------------------------------------------------------------------ wait */
+
+static int wait_work(struct store *s, void *context, struct error *e)
+{
+  int64_t running;
+  (void)context;
+  int code = store_number(s, e, &running, 0, "SELECT count(*) FROM trials WHERE state = 'RUNNING'", "");
+  if (!code && running > 0)
+    code = store_run(s, e,
+                     "DELETE FROM trial_intermediate_values WHERE trial_id IN "
+                     "(SELECT trial_id FROM trials WHERE state = 'RUNNING')",
+                     "");
+  if (!code && running > 0)
+    code = store_run(s, e, "UPDATE trials SET state = 'WAITING', datetime_start = NULL WHERE state = 'RUNNING'", "");
+  return code;
+}
+
+int store_trials_wait(struct store *s, struct error *e)
+{
+  store_lock(s);
+  int code = store_write(s, wait_work, NULL, e);
+  if (!code) s->n_pending = 0; /* pending values are of trials that run */
+  store_unlock(s);
+  return code;
+}
+
 /* ------------------------------------------------------------------------------------------------ end */
 
 struct end {
@@ -353,9 +379,11 @@ static int end_work(struct store *s, void *context, struct error *e)
   int code = store_flush_epochs(s, e);
   if (code || (code = trial_id(s, w->study, t->number, &id, e))) return code;
   store_now(now);
-  code =
-      store_run(s, e, "UPDATE trials SET state = ?2, datetime_complete = ?3 WHERE trial_id = ?1 AND state = 'RUNNING'",
-                "itt", id, store_state_name(t->state), now);
+  /* No trial ends before it began, even where the clock was put back meanwhile: max is of texts of one form. */
+  code = store_run(s, e,
+                   "UPDATE trials SET state = ?2, datetime_complete = max(?3, ifnull(datetime_start, ?3)) "
+                   "WHERE trial_id = ?1 AND state = 'RUNNING'",
+                   "itt", id, store_state_name(t->state), now);
   if (code) return code;
   if (sqlite3_changes(s->db) != 1)
     return error_set(e, ERROR_FAILED, "%s: trial %d of study %d is not running and cannot end", s->shown, t->number,
