@@ -120,8 +120,9 @@ static int cuda_error(struct error *e, cudaError_t error, const char *call, cons
   cudaGetLastError(); /* one that does not stick is gone with this */
   if (error == cudaErrorMemoryAllocation)
     return error_set(e, ERROR_MACHINE, "the device has no memory left (%s)", call);
-  return error_set(e, ERROR_MACHINE, "%s: %s (%s:%d: %s)", cudaGetErrorName(error), cudaGetErrorString(error), file,
-                   line, call);
+  /* Whatever else a call says, most of it for every call from then on: this device is not used again. */
+  return error_set(e, ERROR_LOST, "%s: %s (%s:%d: %s)", cudaGetErrorName(error), cudaGetErrorString(error), file, line,
+                   call);
 }
 /* Evaluates to 0 or an error's code. */
 #define CUDA(call, e) cuda_error(e, (cudaError_t)(call), #call, __FILE__, __LINE__)

@@ -32,7 +32,8 @@ void cohort_close(struct cohort *c); /* takes NULL */
 /* Device memory that cohort_add allocates for a trial; 0 without CUDA in the build. */
 int64_t cohort_trial_bytes(const struct plan *p);
 
-/* Adds a trial; `id` is its name in events.  ERROR_MACHINE where there is no room or no memory. */
+/* Adds a trial; `id` is its name in events.  ERROR_MACHINE where there is no room or no memory, ERROR_LOST, as from all of these, where
+ * the device is gone. */
 int cohort_add(struct cohort *c, int id, const struct plan *p, uint64_t key, struct error *e);
 void cohort_remove(struct cohort *c, int id);
 

@@ -14,6 +14,7 @@ enum error_code {
   ERROR_CONFIG = -2,      /* the user's ini file, command line or data-set layout: exit status 2 */
   ERROR_MACHINE = -3,     /* memory, disk, device: the same work may succeed later or elsewhere (contract 4) */
   ERROR_INTERRUPTED = -4, /* asked to stop: SIGINT or SIGTERM */
+  ERROR_LOST = -5,        /* a device that is gone for good: the same work may succeed on another one (contract 4) */
 };
 
 enum { REASON_MAX = 500 }; /* bytes of the reason why a trial failed, the final 0 included */

@@ -81,7 +81,8 @@ struct objective {
 
   int (*cost)(struct objective *o, const double *values, struct objective_cost *cost, struct error *e);
   int (*open)(struct objective *o, struct place **p, int device, int capacity, struct error *e);
-  int (*add)(struct place *p, const struct trial_spec *spec, struct error *e); /* ERROR_MACHINE: no room, no memory */
+  /* ERROR_MACHINE: no room, no memory; ERROR_LOST: the device is gone, and with it the place and its members (so all below). */
+  int (*add)(struct place *p, const struct trial_spec *spec, struct error *e);
   /* Runs until at least one member ends an epoch.  *n_events <= max.  `stop` is looked at after every training step:
    * where it is set, ERROR_INTERRUPTED and the members are lost. */
   int (*advance)(struct place *p, struct trial_event *events, int max, int *n_events, const volatile int *stop,

@@ -35,7 +35,9 @@ struct worker {
   pthread_t thread;
   int device;
   struct place *place;
-  volatile int stop;      /* the trainer looks at it after every step */
+  volatile int stop; /* the trainer looks at it after every step */
+  bool lost;         /* its place can train no more */
+  struct error why;
   struct member *members; /* [runner->capacity]; a member's place in it is its id */
   int n;                  /* members: changed under the runner's lock */
 };
@@ -289,20 +291,27 @@ static int commit(struct worker *w, const struct member *m, struct error *e)
   return code;
 }
 
-/* The machine could not go on with a trial: it runs again later, with fewer beside it, or on another place where its own is lost.
- * Under the lock. */
-static void put_back(struct runner *r, const struct run_study *s, int number, bool lost, const struct error *why)
+/* The machine could not go on with a trial: it runs again later, with fewer beside it.  Under the lock. */
+static void put_back(struct runner *r, const struct run_study *s, int number, const struct error *why)
 {
-  if (lost ? r->alive > 1 : r->queue.running > 1) {
-    if (!lost) r->queue.at_once = r->queue.running - 1;
+  if (r->queue.running > 1) {
+    r->queue.at_once = r->queue.running - 1;
   } else if (!r->failure.code) {
     r->failure = *why;
-    error_prefix(&r->failure,
-                 lost ? "%s, trial %d: no device is left that could run it; the same command goes on when there is one"
-                      : "%s, trial %d could not run although nothing ran beside it",
-                 s->title, number);
+    error_prefix(&r->failure, "%s, trial %d could not run although nothing ran beside it", s->title, number);
     stop_all(r);
   }
+}
+
+static void lose(struct worker *w, const struct error *why)
+{
+  if (w->lost) return;
+  w->lost = true;
+  w->why = *why;
+  events_emit(w->runner->events, (struct event){.kind = EVENT_DEVICE_LOST,
+                                                .device = w->device,
+                                                .place = (int)(w - w->runner->workers),
+                                                .reason = w->why.message});
 }
 
 /* A member leaves its place, as `outcome` says. */
@@ -310,7 +319,8 @@ static void end_member(struct worker *w, struct member *m, enum outcome outcome,
 {
   struct runner *r = w->runner;
   m->trial.wall_s = runner_now() - m->since;
-  if (outcome == OUTCOME_ENDED && commit(w, m, e)) outcome = OUTCOME_ERROR;
+  if (outcome == OUTCOME_ENDED && commit(w, m, e)) outcome = e->code == ERROR_LOST ? OUTCOME_LOST : OUTCOME_ERROR;
+  if (outcome == OUTCOME_LOST) lose(w, e);
   r->objective->remove(w->place, (int)(m - w->members));
   range_end(&m->range);
   struct event event = event_of(w, m, outcome == OUTCOME_ENDED ? EVENT_TRIAL_END : EVENT_TRIAL_LEFT);
@@ -320,14 +330,19 @@ static void end_member(struct worker *w, struct member *m, enum outcome outcome,
   pthread_mutex_lock(&r->lock);
   m->used = false;
   w->n--;
-  if (outcome == OUTCOME_MACHINE || outcome == OUTCOME_LOST)
-    put_back(r, m->study, m->trial.number, outcome == OUTCOME_LOST, e);
+  if (outcome == OUTCOME_MACHINE) put_back(r, m->study, m->trial.number, e);
   if (outcome != OUTCOME_ENDED) m->study->interrupted = true;
   release(r, m->study, m->trial.number, outcome == OUTCOME_MACHINE || outcome == OUTCOME_LOST);
   pthread_mutex_unlock(&r->lock);
 }
 
 /* ---- threads -------------------------------------------------------------------------------------------------------------- */
+
+/* What becomes of a trial that a place would not take. */
+static enum outcome outcome_of(int code)
+{
+  return code == ERROR_MACHINE ? OUTCOME_MACHINE : code == ERROR_LOST ? OUTCOME_LOST : OUTCOME_ERROR;
+}
 
 /* Starts a trial that has been taken (queue_take): in the database, then in the place.  Under the lock, which is given back
  * meanwhile. */
@@ -372,7 +387,7 @@ static void start(struct worker *w, const struct job *job)
                               .round = m->study->study.round,
                               .number = m->trial.number};
     code = r->objective->add(w->place, &spec, &e);
-    if (code) end_member(w, m, code == ERROR_MACHINE ? OUTCOME_MACHINE : OUTCOME_ERROR, &e);
+    if (code) end_member(w, m, outcome_of(code), &e);
   }
   pthread_mutex_lock(&r->lock);
 }
@@ -413,8 +428,8 @@ static void end_all(struct worker *w, enum outcome outcome, const struct error *
   }
 }
 
-/* Trains until something ends.  Returns false where the place is lost: its trials go to others. */
-static bool advance(struct worker *w)
+/* Trains until something ends.  Where the place is lost, its trials go to others. */
+static void advance(struct worker *w)
 {
   struct runner *r = w->runner;
   struct trial_event events[RUNNER_CAPACITY_MAX];
@@ -422,26 +437,17 @@ static bool advance(struct worker *w)
   int n;
   int code = r->objective->advance(w->place, events, r->capacity, &n, &w->stop, &e);
   if (!code && n == 0) code = error_set(&e, ERROR_FAILED, "%s ended without a result", r->objective->name);
-  if (code == ERROR_MACHINE)
-    events_emit(r->events, (struct event){.kind = EVENT_DEVICE_LOST,
-                                          .device = w->device,
-                                          .place = (int)(w - r->workers),
-                                          .reason = e.message});
-  if (code == ERROR_INTERRUPTED || code == ERROR_MACHINE) {
-    end_all(w, code == ERROR_MACHINE ? OUTCOME_LOST : OUTCOME_STOPPED, &e);
-    return code == ERROR_INTERRUPTED;
-  }
   if (code) {
-    end_all(w, OUTCOME_ERROR, &e);
-    return true;
+    bool lost = code == ERROR_MACHINE || code == ERROR_LOST;
+    end_all(w, lost ? OUTCOME_LOST : code == ERROR_INTERRUPTED ? OUTCOME_STOPPED : OUTCOME_ERROR, &e);
+    return;
   }
-  for (int i = 0; i < n; i++) {
+  for (int i = 0; i < n && !w->lost; i++) { /* what is not taken up here runs again */
     struct member *m = &w->members[events[i].id];
     enum outcome outcome = take_event(w, m, &events[i], &e);
     if (outcome == OUTCOME_GOES_ON && r->capacity > 1 && is_late(r, m)) outcome = time_out(r, m);
     if (outcome != OUTCOME_GOES_ON) end_member(w, m, outcome, &e);
   }
-  return true;
 }
 
 /* May this worker take one more?  Not before the others have as many. */
@@ -451,20 +457,36 @@ static bool its_turn(const struct worker *w)
   return w->n < r->capacity && w->n * r->alive <= r->queue.running;
 }
 
+/* A worker leaves.  The last one whose place is lost while there are trials left ends the run.  Under the lock. */
+static void leave(struct worker *w)
+{
+  struct runner *r = w->runner;
+  if (--r->alive == 0 && w->lost && !r->failure.code && !r->stopping && !queue_ended(&r->queue)) {
+    r->failure = w->why;
+    error_prefix(&r->failure, "no device is left that could go on; the same command goes on when there is one");
+    stop_all(r);
+  }
+  pthread_cond_broadcast(&r->changed);
+}
+
 static void *worker_thread(void *context)
 {
   struct worker *w = context;
   struct runner *r = w->runner;
   struct error e = {0};
-  bool open = r->objective->open(r->objective, &w->place, w->device, r->capacity, &e) == 0, good = open;
-  if (!open) fail(r, &e);
+  int code = r->objective->open(r->objective, &w->place, w->device, r->capacity, &e);
+  if (code == ERROR_MACHINE || code == ERROR_LOST)
+    lose(w, &e); /* others may be better off */
+  else if (code)
+    fail(r, &e);
   pthread_mutex_lock(&r->lock);
-  while (good && (!r->stopping || w->n > 0)) {
-    while (its_turn(w) && take(w)) {
+  while (!code && !w->lost && (!r->stopping || w->n > 0)) {
+    while (!w->lost && its_turn(w) && take(w)) {
     }
+    if (w->lost) break;
     if (w->n > 0) {
       pthread_mutex_unlock(&r->lock);
-      good = advance(w);
+      advance(w);
       pthread_mutex_lock(&r->lock);
     } else if (!r->stopping && queue_ended(&r->queue)) {
       break;
@@ -472,10 +494,14 @@ static void *worker_thread(void *context)
       pthread_cond_wait(&r->changed, &r->lock);
     }
   }
-  r->alive--;
-  pthread_cond_broadcast(&r->changed);
+  if (w->n > 0) { /* lost */
+    pthread_mutex_unlock(&r->lock);
+    end_all(w, OUTCOME_LOST, &w->why);
+    pthread_mutex_lock(&r->lock);
+  }
+  leave(w);
   pthread_mutex_unlock(&r->lock);
-  if (open) r->objective->close(w->place);
+  if (!code) r->objective->close(w->place);
   return NULL;
 }
 
@@ -624,6 +650,7 @@ static int load_epochs(struct runner *r, struct run_study *s, struct error *e)
 
 static int prepare(struct runner *r, struct error *e)
 {
+  if (store_trials_wait(r->store, e)) return e->code; /* those of a run that died */
   r->workers = calloc((size_t)r->slots, sizeof *r->workers);
   r->images = calloc((size_t)r->n_devices, sizeof *r->images);
   if (!r->workers || !r->images) return error_set(e, ERROR_MACHINE, "no memory for %d workers", r->slots);
@@ -688,6 +715,7 @@ int runner_run(struct runner *r, runner_tick tick, void *context, struct error *
   }
   tell_run(r, EVENT_RUN_END, code ? e->message : NULL);
   struct error walls;
+  if (code) store_trials_wait(r->store, &walls); /* worth an attempt: a run that dies leaves them as they are */
   if (!code || code == ERROR_INTERRUPTED) {
     int written = write_walls(r, code ? &walls : e);
     if (!code) code = written;

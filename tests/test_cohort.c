@@ -484,8 +484,9 @@ static void a_stop_is_heard(void **state)
 }
 
 #ifndef REAL_GPU
-static void a_lost_device_is_the_machines_failure(void **state)
+static void a_lost_device_is_told_from_one_without_memory(void **state)
 {
+  static float some_weights[1 << 16];
   struct error e = {0};
   struct device_data *on_device;
   struct cohort *c;
@@ -495,11 +496,13 @@ static void a_lost_device_is_the_machines_failure(void **state)
   make_data(1);
   struct plan p = some_plan(0);
   check(device_data_open(&on_device, &data, 1, &e), &e);
-  check(cohort_open(&c, on_device, 1, COHORT_FP32, &e), &e);
+  check(cohort_open(&c, on_device, 2, COHORT_FP32, &e), &e);
   check(cohort_add(c, 1, &p, 5, &e), &e);
   cudacpu_lose_device(1, 10, cudaErrorDevicesUnavailable);
   for (int i = 0; i < 5 && !code; i++) code = cohort_advance(c, &event, 1, &n, NULL, &e);
-  assert_int_equal(code, ERROR_MACHINE);
+  assert_int_equal(code, ERROR_LOST);
+  assert_int_equal(cohort_add(c, 2, &p, 6, &e), ERROR_LOST);
+  assert_int_equal(cohort_tensor_get(c, 1, 0, some_weights, &e), ERROR_LOST);
   cohort_close(c);
   device_data_close(on_device);
   cudacpu_reset(2, NULL);
@@ -519,7 +522,7 @@ int main(void)
 #ifndef REAL_GPU
       cmocka_unit_test(memory_that_runs_out_is_the_machines_failure),
       cmocka_unit_test(memory_is_what_was_foretold),
-      cmocka_unit_test(a_lost_device_is_the_machines_failure),
+      cmocka_unit_test(a_lost_device_is_told_from_one_without_memory),
 #endif
   };
   return cmocka_run_group_tests_name("cohort", tests, NULL, NULL);

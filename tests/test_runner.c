@@ -22,7 +22,7 @@
 
 /* ---- an objective that can be told to fail -------------------------------------------------------------------------------- */
 
-enum { EPOCHS = 3 };
+enum { EPOCHS = 3, ANY_DEVICE = -2 };
 
 struct fake {
   struct objective objective;
@@ -37,7 +37,10 @@ struct fake {
   int stop_after;            /* sets stop_signal when so many have been added; 0: never */
   volatile int *stop_signal;
   bool fail_save;
-  int lost_device; /* is lost after three steps; -1: none */
+  enum { LOST_ADVANCE, LOST_OPEN, LOST_ADD, LOST_SAVE } lost_at;
+  _Atomic int
+      lost_device; /* is lost with the fourth call of that kind, or the first; -1: none; ANY_DEVICE: the first that is asked */
+  bool all_lost; /* so is every other device */
   _Atomic int lost_steps;
 };
 
@@ -82,9 +85,21 @@ static int fake_cost(struct objective *o, const double *values, struct objective
   return 0;
 }
 
+/* Is a call of the kind `at` the one by which a device turns out to be lost? */
+static int fake_lost(struct fake *f, int at, int device, struct error *e)
+{
+  int any = ANY_DEVICE;
+  if (at != (int)f->lost_at) return 0;
+  atomic_compare_exchange_strong(&f->lost_device, &any, device);
+  if (device != f->lost_device && !f->all_lost) return 0;
+  bool later = at == LOST_ADVANCE || at == LOST_ADD;
+  return ++f->lost_steps > (later ? 3 : 0) ? error_set(e, ERROR_LOST, "device %d is lost", device) : 0;
+}
+
 static int fake_open(struct objective *o, struct place **p, int device, int capacity, struct error *e)
 {
-  (void)e;
+  *p = NULL;
+  if (fake_lost((struct fake *)o, LOST_OPEN, device, e)) return e->code;
   *p = calloc(1, sizeof **p);
   assert_non_null(*p);
   **p = (struct place){.fake = (struct fake *)o, .device = device, .capacity = capacity};
@@ -95,6 +110,7 @@ static int fake_add(struct place *p, const struct trial_spec *spec, struct error
 {
   struct fake *f = p->fake;
   int number = number_of(f->x, spec->key), at = 0;
+  if (fake_lost(f, LOST_ADD, p->device, e)) return e->code;
   if (number == f->fail_id && f->fails_left > 0) {
     f->fails_left--;
     return error_set(e, ERROR_MACHINE, "no memory for a network");
@@ -124,8 +140,7 @@ static int fake_advance(struct place *p, struct trial_event *events, int max, in
     if (__atomic_load_n(stop, __ATOMIC_RELAXED)) return error_set(e, ERROR_INTERRUPTED, "stopped");
     nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
   }
-  if (p->device == f->lost_device && ++f->lost_steps > 3)
-    return error_set(e, ERROR_MACHINE, "device %d is lost", p->device);
+  if (fake_lost(f, LOST_ADVANCE, p->device, e)) return e->code;
   *n = 0;
   for (int i = 0; i < p->capacity && *n < max; i++) {
     struct guest *g = &p->guests[i];
@@ -165,6 +180,7 @@ static void fake_close(struct place *p)
 static int fake_save(struct place *p, int id, const char *path, const char *ini_path, struct error *e)
 {
   (void)ini_path;
+  if (fake_lost(p->fake, LOST_SAVE, p->device, e)) return e->code;
   if (p->fake->fail_save) return error_set(e, ERROR_MACHINE, "%s: no space left on device", path);
   FILE *f = fopen(path, "w");
   assert_non_null(f);
@@ -466,40 +482,87 @@ static void cohorts_on_two_devices_make_the_same_history(void **state)
   close_fixture(&two);
 }
 
+/* Whenever a device is found to be lost, be it by the trial that is to be added or the network that is to be saved. */
 static void trials_of_a_lost_device_go_to_another(void **state)
 {
   struct fixture well, ill;
   (void)state;
   OPEN(&well, );
-  OPEN(&ill, );
-  ill.fake.lost_device = 1;
-  ill.fake.step_ms = 1;
   assert_int_equal(run(&well, 2), 0);
-  assert_int_equal(run_places(&ill, 2, 3, 2), 0);
-  assert_true(ill.fake.lost_steps > 3);
-  same_history(&well.runner, &ill.runner);
-  stored_as_in_memory(&ill);
+  for (int at = LOST_ADVANCE; at <= LOST_SAVE; at++) {
+    OPEN(&ill, );
+    ill.fake.lost_device = ANY_DEVICE;
+    ill.fake.lost_at = at;
+    ill.fake.step_ms = 1;
+    if (run_places(&ill, 4, 3, 2)) fail_msg("%d: %s", at, ill.e.message);
+    assert_in_range(ill.fake.lost_steps, at == LOST_ADVANCE || at == LOST_ADD ? 4 : 1, 6);
+    assert_int_equal(ill.fake.running, 0);
+    same_history(&well.runner, &ill.runner);
+    stored_as_in_memory(&ill);
+    end_run(&ill);
+    close_fixture(&ill);
+  }
   end_run(&well);
-  end_run(&ill);
   close_fixture(&well);
-  close_fixture(&ill);
 }
 
 static void all_devices_lost_ends_the_run_and_can_go_on(void **state)
 {
+  struct fixture well, ill;
+  (void)state;
+  OPEN(&well, );
+  assert_int_equal(run(&well, 2), 0);
+  for (int at = LOST_ADVANCE; at <= LOST_SAVE; at++) {
+    for (int devices = 1; devices <= 3; devices += 2) {
+      OPEN(&ill, );
+      ill.fake.all_lost = true;
+      ill.fake.lost_at = at;
+      ill.fake.step_ms = 1;
+      assert_int_equal(run_places(&ill, 3, 3, devices), ERROR_LOST);
+      assert_non_null(strstr(ill.e.message, "no device is left"));
+      assert_non_null(strstr(ill.e.message, " is lost"));
+      for (int i = 0; i < 2; i++) assert_int_equal(ill.runner.studies[i].study.failed, 0);
+      stored_as_in_memory(&ill);
+      end_run(&ill);
+      ill.fake.all_lost = false;
+      assert_int_equal(run_places(&ill, 3, 3, devices), 0);
+      same_history(&well.runner, &ill.runner);
+      stored_as_in_memory(&ill);
+      end_run(&ill);
+      close_fixture(&ill);
+    }
+  }
+  end_run(&well);
+  close_fixture(&well);
+}
+
+static void a_trial_that_was_stopped_waits_in_the_database(void **state)
+{
   struct fixture f;
   (void)state;
   OPEN(&f, );
-  f.fake.lost_device = 0;
-  f.fake.step_ms = 1;
-  assert_int_equal(run_places(&f, 2, 3, 1), ERROR_MACHINE);
-  assert_non_null(strstr(f.e.message, "no device is left"));
-  assert_non_null(strstr(f.e.message, "device 0 is lost"));
-  for (int i = 0; i < 2; i++) assert_int_equal(f.runner.studies[i].study.failed, 0);
-  end_run(&f);
-  f.fake.lost_device = -1;
-  assert_int_equal(run_places(&f, 2, 3, 1), 0);
-  assert_int_equal(f.runner.studies[0].study.complete, 20);
+  f.fake.hang_id = 2; /* runs until it is stopped */
+  f.fake.stop_after = 9;
+  assert_int_equal(run(&f, 3), ERROR_INTERRUPTED);
+  int waiting = 0;
+  for (int i = 0; i < 2; i++) {
+    struct stored_trial *trials = NULL;
+    int n;
+    if (store_trials(f.store, f.runner.studies[i].store_id, &f.x.space, NULL, &trials, &n, &f.e))
+      fail_msg("%s", f.e.message);
+    for (int t = 0; t < n; t++) {
+      double *epochs;
+      int n_epochs;
+      assert_int_not_equal(trials[t].state, STORED_RUNNING);
+      if (trials[t].state != STORED_WAITING) continue;
+      waiting++;
+      if (store_epochs(f.store, f.runner.studies[i].store_id, t, &epochs, &n_epochs, &f.e)) fail_msg("%s", f.e.message);
+      assert_int_equal(n_epochs, 0); /* it begins anew */
+      free(epochs);
+    }
+    free(trials);
+  }
+  assert_in_range(waiting, 1, 9);
   end_run(&f);
   close_fixture(&f);
 }
@@ -704,6 +767,7 @@ int main(void)
       cmocka_unit_test(cohorts_on_two_devices_make_the_same_history),
       cmocka_unit_test(trials_of_a_lost_device_go_to_another),
       cmocka_unit_test(all_devices_lost_ends_the_run_and_can_go_on),
+      cmocka_unit_test(a_trial_that_was_stopped_waits_in_the_database),
       cmocka_unit_test(a_member_of_a_cohort_times_out_alone),
       cmocka_unit_test(the_best_network_and_no_other_is_on_disk),
       cmocka_unit_test(a_network_that_cannot_be_written_ends_the_run_before_its_commit),
