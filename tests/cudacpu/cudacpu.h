@@ -51,7 +51,8 @@ extern "C" {
 /* Throws all devices away, with what is on them, and starts with `count` new ones of `memory` bytes each (all like an
  * H100; 1 GiB for NULL).  Orders, faults and settings are as at the start of the program: two devices, orders as the
  * environment says (CUDACPU_ORDER=forward|reverse|shuffled, CUDACPU_SEED=N).  Reports stay.  A
- * program that does not call it begins with CUDACPU_DEVICES=N devices, 2. */
+ * program that does not call it begins with CUDACPU_DEVICES=N devices, 2, and with the faults of CUDACPU_LOSE="DEVICE:AFTER ..."
+ * (cudacpu_lose_device) and CUDACPU_FAIL_ALLOCATION=N. */
 void cudacpu_reset(int count, const size_t *memory);
 
 /* To change a property of a device (name, compute capability, ...), before it is used. */

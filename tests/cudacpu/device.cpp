@@ -127,6 +127,22 @@ extern "C" void cudacpu_reset(int count, const size_t *memory)
   started = true;
 }
 
+/* CUDACPU_LOSE="DEVICE:AFTER ...", CUDACPU_FAIL_ALLOCATION=N: faults of a program that does not know the harness. */
+static void faults_of_environment(void)
+{
+  const char *lose = getenv("CUDACPU_LOSE"), *allocation = getenv("CUDACPU_FAIL_ALLOCATION");
+  int device, after, n;
+  for (; lose && sscanf(lose, "%d:%d%n", &device, &after, &n) == 2; lose += n) {
+    if (device < 0 || (size_t)device >= devices.size() || after < 0) break;
+    cudacpu_lose_device(device, after, cudaErrorECCUncorrectable);
+  }
+  if (lose && *lose) {
+    fprintf(stderr, "cudacpu: CUDACPU_LOSE: '%s' is not DEVICE:AFTER ...\n", lose);
+    exit(2);
+  }
+  if (allocation) fail_allocation_in = atoi(allocation);
+}
+
 void start(void)
 {
   if (started) return;
@@ -137,6 +153,7 @@ void start(void)
     exit(2);
   }
   cudacpu_reset(count, NULL);
+  faults_of_environment();
 }
 
 extern "C" struct cudaDeviceProp *cudacpu_properties(int device)
