@@ -269,6 +269,19 @@ static int cohort_capacity(const struct cnn *c, int streams)
   return step_cohort(&cost, rates, c->x->precision == COHORT_TF32, streams);
 }
 
+/* One device of several cannot be used: which setting goes on without it. */
+static void advise_without(const struct cnn *c, int unfit, struct error *e)
+{
+  if (!e) return;
+  size_t size = sizeof e->message, used = strlen(e->message);
+  const char *before = "; to go on without it: [scheduler] devices = cuda:";
+  for (int i = 0; i < c->n_devices && used < size; i++) {
+    if (i == unfit) continue;
+    used += (size_t)snprintf(e->message + used, size - used, "%s%d", before, c->devices[i]);
+    before = ",";
+  }
+}
+
 int cnn_use_cuda(struct cnn *c, struct error *e)
 {
   struct objective *o = &c->objective;
@@ -282,8 +295,8 @@ int cnn_use_cuda(struct cnn *c, struct error *e)
                        "devices %d and %d are of different models (%s; %s), and their results differ in the last bits; "
                        "name those of one model: [scheduler] devices = cuda:%d",
                        c->devices[0], c->devices[i], first, other, c->devices[0]);
-    else
-      code = device_data_open(&c->on_device[i], &c->data, c->devices[i], e);
+    else if ((code = device_data_open(&c->on_device[i], &c->data, c->devices[i], e)) && c->n_devices > 1)
+      advise_without(c, i, e);
   }
   if (code) {
     cnn_leave_cuda(c);

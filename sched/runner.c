@@ -614,15 +614,15 @@ static int start_threads(struct runner *r, pthread_t *keeper, bool *has_keeper, 
   sigfillset(&all); /* signals are the caller's thread's */
   pthread_sigmask(SIG_SETMASK, &all, &old);
   *has_keeper = pthread_create(keeper, NULL, keeper_thread, r) == 0;
+  pthread_mutex_lock(&r->lock);
+  r->alive = *has_keeper ? r->slots : 0; /* before the first one runs: one that leaves at once must not seem to be the last */
+  pthread_mutex_unlock(&r->lock);
   for (int i = 0; i < r->slots && *has_keeper; i++) {
     r->workers[i].runner = r;
     r->workers[i].device = i % r->n_devices;
-    pthread_mutex_lock(&r->lock);
-    r->alive++;
-    pthread_mutex_unlock(&r->lock);
     if (pthread_create(&r->workers[i].thread, NULL, worker_thread, &r->workers[i]) == 0) continue;
     pthread_mutex_lock(&r->lock);
-    r->alive--;
+    r->alive -= r->slots - i;
     r->slots = i; /* fewer will do */
     pthread_mutex_unlock(&r->lock);
     break;

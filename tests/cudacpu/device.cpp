@@ -195,7 +195,9 @@ extern "C" struct cudacpu_counts cudacpu_counts(void)
 
 bool counts_down(int *counter)
 {
-  return *counter > 0 && --*counter == 0;
+  if (*counter <= 0 || --*counter > 0) return false;
+  fprintf(stderr, "cudacpu: a planted fault strikes now\n");
+  return true;
 }
 
 extern "C" void cudacpu_fail_allocation(int n)
@@ -258,6 +260,7 @@ cudaError_t worked_once(int device)
   if (d->lost_after > 0 && --d->lost_after == 0) {
     d->lost = true;
     d->sticky = d->lost_error;
+    fprintf(stderr, "cudacpu: device %d is lost now\n", device);
   }
   return d->sticky;
 }

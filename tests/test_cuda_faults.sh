@@ -1,0 +1,117 @@
+#!/bin/sh
+# Whole runs with the CUDA trainer while devices are lost and their memory runs out, on devices that the harness plays (tests/cudacpu): the
+# history stays that of an undisturbed run.  Needs BUILD/gsos-cudacpu (or $GSOS_CUDACPU), python3 and sqlite3.  Run from the project's
+# root.  Prints a line "ok NAME" or "not ok NAME" for each test, and ends with "N passed, N failed".
+# shellcheck disable=SC2016 # conditions are evaluated later
+set -u
+
+gsos=${GSOS_CUDACPU:-$(dirname "${GSOS:-$PWD/build/gsos}")/gsos-cudacpu}
+work=$(mktemp -d "${TMPDIR:-/tmp}/gsos-faults.XXXXXX") || exit 1
+trap 'rm -rf "$work"' EXIT
+trap 'exit 1' INT TERM
+passed=0 failed=0 code=0
+if [ ! -x "$gsos" ]; then
+  echo "not ok an_undisturbed_run ($gsos is not built)"
+  echo "0 passed, 1 failed"
+  exit 1
+fi
+
+check() { # NAME CONDITION...: counts one test
+  test_name=$1
+  shift
+  if "$@"; then
+    echo "ok $test_name"
+    passed=$((passed + 1))
+  else
+    echo "not ok $test_name"
+    echo "# exit status $code"
+    sed 's/^/# /' "$work/out" "$work/err"
+    failed=$((failed + 1))
+  fi
+}
+all() { # "CONDITION"...: every one, each a line of shell
+  for condition; do
+    eval "$condition" || {
+      echo "# failed: $condition"
+      return 1
+    }
+  done
+}
+exits() { [ "$code" -eq "$1" ]; }
+complained() { tr '\n' ' ' <"$work/err" | grep -q -e "$1"; } # messages are wrapped
+count() { sqlite3 "$1/study.db" "SELECT count(*) FROM trials WHERE state $2"; }
+
+data="$work/data"
+python3 tests/small_images.py "$data" 16 16 1 4 80 40 0 || exit 1
+cat >"$work/small.ini" <<END
+[experiment]
+trials = 10
+[dataset]
+train_images = $data/train-images
+train_labels = $data/train-labels
+test_images = $data/test-images
+test_labels = $data/test-labels
+cache = $work/cache
+[model]
+filters = 8
+[space]
+epoch = int 1 .. 3 default 2
+num_conv_layers = int 1 .. 2 default 2
+num_fc_units = int 16 .. 32 default 16
+[tpe]
+startup = 2
+[scheduler]
+devices = cuda
+slots = 8
+END
+run() { # OUTPUT [OPTION]...
+  out="$work/$1"
+  shift
+  "$gsos" run "$work/small.ini" --output "$out" --quiet "$@" >"$work/out" 2>"$work/err" </dev/null
+  code=$?
+}
+same() { # its history and its best network are those of the undisturbed run
+  python3 tests/history.py "$out/study.db" >"$work/again"
+  cmp "$work/history" "$work/again" && cmp "$work/whole/best.safetensors" "$out/best.safetensors"
+}
+
+run whole
+python3 tests/history.py "$work/whole/study.db" >"$work/history"
+check an_undisturbed_run all 'exits 0' '[ "$(count "$work/whole" "= '"'COMPLETE'"'")" -gt 10 ]'
+
+# Pieces of work: copies and graphs.  The first ones bring the data set; a trial takes some fifty.
+for after in 20 90 250; do
+  export CUDACPU_LOSE="1:$after"
+  run "lost-$after"
+  check "trials_of_a_device_lost_after_${after}_pieces_of_work_go_to_another" all 'exits 0' 'complained "device 1 is lost now"' same '[ "$(count "$out" "IN ('"'RUNNING', 'WAITING'"')")" -eq 0 ]'
+done
+
+export CUDACPU_LOSE="0:130 1:290"
+run both
+check a_run_that_lost_all_devices_stops_and_says_so all 'exits 1' 'complained "no device is left that could go on"' \
+  'complained "uncorrectable ECC error"' 'complained "the same command goes on"' '[ "$(count "$out" "= '"'RUNNING'"'")" -eq 0 ]' \
+  '[ "$(count "$out" "= '"'FAIL'"'")" -eq 0 ]' '[ "$(count "$out" "= '"'COMPLETE'"'")" -lt 20 ]'
+unset CUDACPU_LOSE
+run both
+check a_run_that_lost_all_devices_goes_on_to_the_same_history all 'exits 0' same
+
+export CUDACPU_LOSE=1:0
+run none
+check a_device_that_is_lost_before_the_start_is_named_with_what_to_do all 'exits 1' 'complained "device 1, "' \
+  'complained "to go on without it: .scheduler. devices = cuda:0"' '[ ! -e "$out" ]'
+run one --set scheduler.devices=cuda:0
+check a_run_goes_on_without_a_device_that_is_lost all 'exits 0' same
+unset CUDACPU_LOSE
+
+# Allocations: four of each device's data set, then three of each cohort, then one of each trial and those of the tile lists.
+for n in 9 15 23; do
+  export CUDACPU_FAIL_ALLOCATION=$n
+  run "memory-$n"
+  check "memory_that_runs_out_at_allocation_${n}_changes_nothing" all 'exits 0' 'complained "fault strikes now"' same
+done
+CUDACPU_FAIL_ALLOCATION=6
+run none
+check a_data_set_that_does_not_fit_is_named_with_its_device all 'exits 1' 'complained "device 1, the data set of .*no memory left"' '[ ! -e "$out" ]'
+
+echo "$passed passed, $failed failed"
+[ "$failed" -eq 0 ]
