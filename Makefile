@@ -117,7 +117,7 @@ $(BUILD)/have-%: tools/setup.sh $(BUILD)/flags
 
 # ----------------------------------------------------------------------------------------- run and check
 
-.PHONY: quickstart tests test bench bench-search bench-sched bench-asha roofline kernel-report lint asan tsan ci
+.PHONY: quickstart tests test soak bench bench-search bench-sched bench-asha roofline kernel-report lint asan tsan ci
 quickstart: gsos## builds, and runs configs/quickstart.ini
 	./gsos run configs/quickstart.ini
 
@@ -125,6 +125,10 @@ tests: $(BUILD)/gsos $(if $(filter build,$(BUILD)),gsos) $(TESTS)## builds the p
 
 test: tests## builds and runs all tests
 	sh tools/run_tests.sh $(BUILD)
+
+# SEED=N: the moments of an earlier one, as it printed them; KILLS=N: so many.
+soak: $(BUILD)/gsos $(BUILD)/gsos-cudacpu## kills 200 runs of several kinds at random moments: all end as undisturbed ones
+	GSOS=$(abspath $(BUILD)/gsos) SOAK=1 sh tests/test_kill.sh
 
 bench: $(BENCH)## builds and runs the benchmarks; in detail with V=--verbose
 	@for b in $(filter-out %/bench_search,$(BENCH)); do echo "== $${b##*/}"; $$b $(V) || exit 1; done
