@@ -262,7 +262,7 @@ END
 
   cat >"$work/read-only.sh" <<'END'
 # GSOS WORK: an output that was begun, on a disk that has become read-only, and a new one there
-mount -t tmpfs -o size=8m tmpfs "$2/disk" && cp -r "$2/stopped-copy" "$2/disk/begun" && mount -o remount,ro "$2/disk" || exit 99
+mount -t tmpfs -o size=8m tmpfs "$2/disk" && cp -r "$2/stopped-copy" "$2/disk/begun" && mount -o remount,bind,ro "$2/disk" || exit 99
 "$1" run "$2/small.ini" --output "$2/disk/begun" >"$2/out" 2>"$2/err" </dev/null
 [ $? -eq 1 ] || exit 97
 "$1" run "$2/small.ini" --output "$2/disk/new" >>"$2/out" 2>>"$2/err" </dev/null

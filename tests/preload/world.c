@@ -115,7 +115,8 @@ ssize_t pwrite64(int fd, const void *from, size_t n, off64_t at)
 
 static void stick(int fd)
 {
-  while (is_meant("WORLD_STUCK", fd)) usleep(50000);
+  struct timespec nap = {0, 50000000};
+  while (is_meant("WORLD_STUCK", fd)) nanosleep(&nap, NULL);
 }
 
 int fsync(int fd)
