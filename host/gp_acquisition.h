@@ -10,7 +10,7 @@
  *   sd               > 0
  *   by_mean, by_sd   its derivatives, out; both may be NULL
  * Ament et al., "Unexpected improvements to expected improvement for Bayesian optimization", NeurIPS 2023, eq. 8; how the tail
- * is computed: gp_acquisition.c. */
+ * is computed: kernels/expected_improvement.h. */
 double gp_log_expected_improvement(double mean, double sd, double best, double *by_mean, double *by_sd);
 
 /* The model's dimensions: which hyperparameter each is (those with more than one value). */

@@ -30,6 +30,8 @@ bool observation_better(const struct observation *a, const struct observation *b
 /* Is this configuration feasible?  `values` is complete. Thread-safe. */
 typedef bool (*feasible_function)(void *context, const double *values);
 
+struct gp_device; /* gp_device.h */
+
 enum gp_design { GP_DESIGN_SOBOL, GP_DESIGN_RANDOM };
 
 struct sampler_settings {
@@ -42,6 +44,8 @@ struct sampler_settings {
   int gp_candidates;       /* configurations ranked for a proposal (4096) */
   int gp_evaluations;      /* likelihoods that a fit may cost, at most (200) */
   int grid_points;         /* values a float (and an int with more) takes on the grid (5) */
+  /* The machine's: where the Gaussian process computes; NULL: on the CPU.  Whoever proposes opens and closes it. */
+  struct gp_device *gp_device;
 };
 
 struct sampler_request {
@@ -65,8 +69,8 @@ struct sampler {
   bool sees_all;       /* default of `history`: false = the group's own trials, true = all of the study's */
   /* Writes a whole configuration [space->n] (fixed entries copied).  Only feasible ones; ERROR_CONFIG where none is. */
   int (*ask)(const struct sampler_request *request, double *values, struct error *e);
-  /* What a proposal depends on beyond its request: the libraries that compute it.  NULL: nothing. */
-  void (*description)(char *text, size_t size);
+  /* What a proposal depends on beyond its request: the libraries, and the device, that compute it.  NULL: nothing. */
+  void (*description)(const struct sampler_settings *settings, char *text, size_t size);
 };
 
 extern const struct sampler *const samplers[]; /* ends with NULL */

@@ -12,6 +12,9 @@
  *      the largest posterior mean at a complete trial or one believed, not the largest output: noise that was lucky is no
  *      incumbent.
  *
+ * With a device (settings->gp_device) 3 to 5 are done there for up to GP_DEVICE_OBSERVATIONS trials, in flight included: the same
+ * mathematics, whose roundings the device decides.
+ *
  * A fit costs the cube of the trials.  Of a history of more than OBSERVATIONS_MAX ended trials as many are used: the best eighth and,
  * of the rest, a selection spread over their ranks. */
 #include "sampler.h"
@@ -24,6 +27,7 @@
 #include <nlopt.h>
 
 #include "gp_acquisition.h"
+#include "gp_device.h"
 #include "gp_fit.h"
 #include "sampler_common.h"
 #include "sobol.h"
@@ -180,9 +184,14 @@ static int propose(const struct sampler_request *request, const struct seen *see
   struct learnt l;
   struct gp_hyper hyper;
   struct gp_model model = {0};
+  struct gp_workspace *w = NULL;
+  struct error failure;
   int code = learnt_make(&l, request, e);
-  if (!code) code = gp_fit(&l.data, request->settings->gp_evaluations, &hyper, e);
-  if (!code) code = gp_model_make(&model, &l.data, &hyper, l.n_flying, e);
+  if (code) goto done;
+  if (request->settings->gp_device && l.n > 0 && l.n + l.n_flying <= GP_DEVICE_OBSERVATIONS)
+    w = gp_workspace_take(request->settings->gp_device);
+  code = gp_fit(&l.data, request->settings->gp_evaluations, w, &hyper, e);
+  if (!code) code = gp_model_make(&model, &l.data, &hyper, l.n_flying, w, e);
   if (code) goto done;
   struct gp_search search = {.request = request, .axes = &l.axes, .model = &model, .seen = seen};
   search.best = believe(&l, request, &model);
@@ -191,6 +200,9 @@ static int propose(const struct sampler_request *request, const struct seen *see
   }
   code = gp_maximise(&search, rng, values, e);
 done:
+  if (w && gp_workspace_check(w, &failure))
+    code = error_set(e, failure.code, "%s", failure.message); /* why, whatever came of it */
+  gp_workspace_give_back(w);
   gp_model_destroy(&model);
   learnt_destroy(&l);
   return code;
@@ -213,13 +225,19 @@ done:
 }
 
 /* OpenBLAS chooses its code by the processor, and the environment may choose another (OPENBLAS_CORETYPE). */
-static void description(char *text, size_t size)
+static void description(const struct sampler_settings *settings, char *text, size_t size)
 {
   int major, minor, patch;
   char version[40] = "?";
+  size_t used = 0;
+  if (settings->gp_device) {
+    snprintf(text, size, "Gaussian process on cuda (%s), ", gp_device_name(settings->gp_device));
+    used = strlen(text);
+  }
   sscanf(openblas_get_config(), "OpenBLAS %39s", version); /* "OpenBLAS 0.3.21 NO_AFFINITY ..." */
   nlopt_version(&major, &minor, &patch);
-  snprintf(text, size, "OpenBLAS %s for %s, NLopt %d.%d.%d", version, openblas_get_corename(), major, minor, patch);
+  snprintf(text + used, size - used, "OpenBLAS %s for %s, NLopt %d.%d.%d", version, openblas_get_corename(), major,
+           minor, patch);
 }
 
 const struct sampler sampler_gp = {.name = "gp",

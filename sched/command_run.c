@@ -97,7 +97,7 @@ static int open_objective(struct run *run, struct error *e)
   size_t used = strlen(run->depends_on);
   if (sampler && sampler->description && used + 3 < sizeof run->depends_on) {
     strcpy(run->depends_on + used, ", ");
-    sampler->description(run->depends_on + used + 2, sizeof run->depends_on - used - 2);
+    sampler->description(&run->x->sampler_settings, run->depends_on + used + 2, sizeof run->depends_on - used - 2);
   }
   for (int i = 0; i < run->x->n_enqueued && !code; i++) {
     struct objective_cost cost;
