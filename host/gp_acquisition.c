@@ -17,8 +17,8 @@
 #include "gp_refine.h"
 #include "sobol.h"
 
-/* Candidates refined, of each half; configurations that a walk looks at. */
-enum { REFINE_SOBOL = 2, REFINE_MUTATED = 3, WALK_ENOUGH = 4096 };
+/* Candidates refined, of each half. */
+enum { REFINE_SOBOL = 2, REFINE_MUTATED = 3 };
 
 /* --- expected improvement --- */
 
@@ -184,10 +184,10 @@ static int walk(const struct gp_search *s, struct rng *rng, struct gp_choice *ch
   struct gp_part part;
   struct gp_top top;
   bool found_new = false, more = true;
-  int code = candidates_make(&c, s, WALK_ENOUGH, e), kept = 0;
+  int code = candidates_make(&c, s, GP_WALK, e), kept = 0;
   if (code) goto done;
   discrete_walk_start(&w, s->request, rng);
-  while (more && kept < WALK_ENOUGH) {
+  while (more && kept < GP_WALK) {
     double *values = candidate(&c, kept);
     more = discrete_walk_next(&w, values);
     if (!more || !sampler_feasible(s->request, values)) continue;

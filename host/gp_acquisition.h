@@ -33,6 +33,9 @@ struct gp_search {
 /* A model coordinate of an internal value: its place in the unit interval, or a categorical's index. */
 double gp_coordinate(const struct param *p, double value);
 
+/* Configurations that a walk ranks at most, where no candidate is new and feasible. */
+enum { GP_WALK = 4096 };
+
 /* The configuration of largest expected improvement that is feasible and new, as far as request->settings->gp_candidates candidates and
  * a local search from the best of them find it; fixed hyperparameters are copied.  Where nothing new is left, the best at all.
  * ERROR_CONFIG where nothing is feasible. */

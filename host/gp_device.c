@@ -11,28 +11,28 @@
 
 #ifndef GSOS_CUDA
 
-int gp_device_open(struct gp_device **device, int number, int workspaces, int points, int d, struct error *e)
+int gp_devices_open(struct gp_devices **devices, int n, const int *numbers, int points, int d, struct error *e)
 {
-  (void)number, (void)workspaces, (void)points, (void)d;
-  *device = NULL;
+  (void)n, (void)numbers, (void)points, (void)d;
+  *devices = NULL;
   return error_set(e, ERROR_FAILED, "this gsos was built without CUDA");
 }
 
-/* Nothing can be open, so nobody calls the rest. */
-void gp_device_close(struct gp_device *device)
+/* None can be open, so nobody calls the rest. */
+void gp_devices_close(struct gp_devices *devices)
 {
-  (void)device;
+  (void)devices;
 }
 
-const char *gp_device_name(const struct gp_device *device)
+const char *gp_devices_name(const struct gp_devices *devices)
 {
-  (void)device;
+  (void)devices;
   return "";
 }
 
-struct gp_workspace *gp_workspace_take(struct gp_device *device)
+struct gp_workspace *gp_workspace_take(struct gp_devices *devices)
 {
-  (void)device;
+  (void)devices;
   return NULL;
 }
 
@@ -114,8 +114,9 @@ struct pinned {
 };
 
 struct gp_workspace {
-  struct gp_device *device;
+  struct gp_devices *devices;
   struct gp_workspace *next; /* of those that are idle */
+  int device, before;        /* its number; that of the thread that took it */
   cudaStream_t stream;
   struct device_gp g; /* its pointers are the workspace's device memory */
   double *z, *out;
@@ -126,13 +127,16 @@ struct gp_workspace {
   struct error failure;
 };
 
-struct gp_device {
-  int number, workspaces, points, d;
+enum { OF_A_DEVICE = 2 };
+
+struct gp_devices {
+  int n, points, d; /* n workspaces */
   char name[400];
-  struct gp_workspace *all; /* [workspaces] */
+  struct gp_workspace *all; /* [n] */
   pthread_mutex_t lock;
   pthread_cond_t given_back;
   struct gp_workspace *idle;
+  int left; /* that have not failed */
 };
 
 /* ---- calls of the runtime ------------------------------------------------------------------------------------------------- */
@@ -150,7 +154,7 @@ static void note(struct gp_workspace *w, cudaError_t error, const char *call, in
   if (error == cudaErrorMemoryAllocation)
     error_set(&w->failure, ERROR_MACHINE, "the device has no memory left for the Gaussian process (%s)", call);
   else
-    error_set(&w->failure, ERROR_MACHINE, "the Gaussian process on device %d: %s: %s (%s:%d: %s)", w->device->number,
+    error_set(&w->failure, ERROR_MACHINE, "the Gaussian process on device %d: %s: %s (%s:%d: %s)", w->device,
               cudaGetErrorName(error), cudaGetErrorString(error), __FILE__, line, call);
 }
 
@@ -178,11 +182,12 @@ static void *allocate(struct gp_workspace *w, size_t bytes)
   return p;
 }
 
-static void workspace_make(struct gp_workspace *w, struct gp_device *device)
+static void workspace_make(struct gp_workspace *w)
 {
   const size_t matrix = (size_t)GP_ROWS_MAX * GP_ROWS_MAX * sizeof(double), number = sizeof(double);
-  const size_t points = (size_t)device->points, d = (size_t)device->d;
-  w->device = device;
+  const size_t points = (size_t)w->devices->points, d = (size_t)w->devices->d;
+  CALL(w, cudaSetDevice(w->device));
+  CALL(w, gp_predict_prepare());
   CALL(w, cudaStreamCreateWithFlags(&w->stream, cudaStreamNonBlocking));
   CALL(w, cudaMallocHost((void **)&w->pinned, sizeof *w->pinned));
   w->g.x = allocate(w, GP_DIMENSIONS_MAX * GP_ROWS_MAX * number);
@@ -204,6 +209,8 @@ static void workspace_make(struct gp_workspace *w, struct gp_device *device)
 
 static void workspace_destroy(struct gp_workspace *w)
 {
+  if (!w->devices) return; /* never made */
+  cudaSetDevice(w->device);
   void *const memory[] = {w->g.x,      w->z,   w->hyper,  w->g.factor, w->g.inverse, w->g.alpha, w->g.sums, w->g.result,
                           w->g.failed, w->out, w->points, w->mean,     w->sd,        w->score,   w->top};
   for (size_t i = 0; i < sizeof memory / sizeof *memory; i++) cudaFree(memory[i]);
@@ -211,80 +218,99 @@ static void workspace_destroy(struct gp_workspace *w)
   if (w->stream) cudaStreamDestroy(w->stream);
 }
 
-int gp_device_open(struct gp_device **out, int number, int workspaces, int points, int d, struct error *e)
+/* ERROR_CONFIG where not all are of one model. */
+static int name_devices(struct gp_devices *devices, int n, const int *numbers, struct error *e)
 {
-  struct gp_device *device = calloc(1, sizeof *device);
-  struct gp_workspace *all = calloc((size_t)workspaces, sizeof *all);
+  char other[sizeof devices->name];
+  cohort_device_name(numbers[0], devices->name, sizeof devices->name);
+  for (int i = 1; i < n; i++) {
+    cohort_device_name(numbers[i], other, sizeof other);
+    if (strcmp(devices->name, other) != 0)
+      return error_set(e, ERROR_CONFIG,
+                       "devices %d and %d are of different models (%s; %s), and the Gaussian process differs between "
+                       "them in the last bits; name those of one model: [scheduler] devices = cuda:%d",
+                       numbers[0], numbers[i], devices->name, other, numbers[0]);
+  }
+  return 0;
+}
+
+int gp_devices_open(struct gp_devices **out, int n, const int *numbers, int points, int d, struct error *e)
+{
+  struct gp_devices *devices = calloc(1, sizeof *devices);
+  struct gp_workspace *all = calloc((size_t)(n * OF_A_DEVICE), sizeof *all);
   int before = 0;
   *out = NULL;
-  if (!device || !all) {
-    free(device);
+  if (!devices || !all) {
+    free(devices);
     free(all);
     return error_set(e, ERROR_MACHINE, "no memory for the Gaussian process");
   }
-  *device = (struct gp_device){.number = number, .workspaces = workspaces, .points = points, .d = d, .all = all};
-  pthread_mutex_init(&device->lock, NULL);
-  pthread_cond_init(&device->given_back, NULL);
-  cohort_device_name(number, device->name, sizeof device->name);
+  *devices = (struct gp_devices){.n = n * OF_A_DEVICE, .left = n * OF_A_DEVICE, .points = points, .d = d, .all = all};
+  pthread_mutex_init(&devices->lock, NULL);
+  pthread_cond_init(&devices->given_back, NULL);
+  int code = name_devices(devices, n, numbers, e);
   cudaGetDevice(&before);
-  all[0].device = device;
-  CALL(&all[0], cudaSetDevice(number));
-  CALL(&all[0], gp_predict_prepare());
-  int code = gp_workspace_check(&all[0], e);
-  for (int i = 0; i < workspaces && !code; i++) {
-    workspace_make(&all[i], device);
-    all[i].next = device->idle;
-    device->idle = &all[i];
+  for (int i = devices->n - 1; i >= 0 && !code; i--) {
+    all[i].devices = devices;
+    all[i].device = numbers[i % n];
+    workspace_make(&all[i]);
+    all[i].next = devices->idle;
+    devices->idle = &all[i];
     code = gp_workspace_check(&all[i], e);
   }
   cudaSetDevice(before);
   if (code)
-    gp_device_close(device);
+    gp_devices_close(devices);
   else
-    *out = device;
+    *out = devices;
   return code;
 }
 
-void gp_device_close(struct gp_device *device)
+void gp_devices_close(struct gp_devices *devices)
 {
   int before = 0;
-  if (!device) return;
+  if (!devices) return;
   cudaGetDevice(&before);
-  cudaSetDevice(device->number);
-  for (int i = 0; i < device->workspaces; i++) workspace_destroy(&device->all[i]);
+  for (int i = 0; i < devices->n; i++) workspace_destroy(&devices->all[i]);
   cudaSetDevice(before);
-  pthread_cond_destroy(&device->given_back);
-  pthread_mutex_destroy(&device->lock);
-  free(device->all);
-  free(device);
+  pthread_cond_destroy(&devices->given_back);
+  pthread_mutex_destroy(&devices->lock);
+  free(devices->all);
+  free(devices);
 }
 
-const char *gp_device_name(const struct gp_device *device)
+const char *gp_devices_name(const struct gp_devices *devices)
 {
-  return device->name;
+  return devices->name;
 }
 
-struct gp_workspace *gp_workspace_take(struct gp_device *device)
+struct gp_workspace *gp_workspace_take(struct gp_devices *devices)
 {
-  pthread_mutex_lock(&device->lock);
-  while (!device->idle) pthread_cond_wait(&device->given_back, &device->lock);
-  struct gp_workspace *w = device->idle;
-  device->idle = w->next;
-  pthread_mutex_unlock(&device->lock);
-  w->failure.code = 0;
-  CALL(w, cudaSetDevice(device->number));
+  pthread_mutex_lock(&devices->lock);
+  while (!devices->idle && devices->left > 0) pthread_cond_wait(&devices->given_back, &devices->lock);
+  struct gp_workspace *w = devices->idle;
+  if (w) devices->idle = w->next;
+  pthread_mutex_unlock(&devices->lock);
+  if (!w) return NULL;
+  cudaGetDevice(&w->before);
+  CALL(w, cudaSetDevice(w->device));
   return w;
 }
 
 void gp_workspace_give_back(struct gp_workspace *w)
 {
   if (!w) return;
-  struct gp_device *device = w->device;
-  pthread_mutex_lock(&device->lock);
-  w->next = device->idle;
-  device->idle = w;
-  pthread_cond_signal(&device->given_back);
-  pthread_mutex_unlock(&device->lock);
+  struct gp_devices *devices = w->devices;
+  cudaSetDevice(w->before);
+  pthread_mutex_lock(&devices->lock);
+  if (w->failure.code) {
+    devices->left--;
+  } else {
+    w->next = devices->idle;
+    devices->idle = w;
+  }
+  pthread_cond_broadcast(&devices->given_back);
+  pthread_mutex_unlock(&devices->lock);
 }
 
 int gp_workspace_check(const struct gp_workspace *w, struct error *e)
@@ -394,8 +420,8 @@ void gp_workspace_predict_one(struct gp_workspace *w, const double *point, doubl
 void gp_workspace_rank(struct gp_workspace *w, int count, const double *const *x, double best)
 {
   for (int i = 0; i < w->g.d; i++)
-    up(w, w->points + (size_t)i * (size_t)w->device->points, x[i], (size_t)count * sizeof(double));
-  CALL(w, gp_predict(&w->g, count, w->device->points, w->points, w->mean, w->sd, w->stream));
+    up(w, w->points + (size_t)i * (size_t)w->devices->points, x[i], (size_t)count * sizeof(double));
+  CALL(w, gp_predict(&w->g, count, w->devices->points, w->points, w->mean, w->sd, w->stream));
   CALL(w, gp_score(count, w->mean, w->sd, best, w->score, w->stream));
   wait_for(w); /* the caller's memory is its own again */
 }

@@ -1,11 +1,12 @@
-/* The Gaussian process on a CUDA device, with the mathematics of gp_model.h and the kernels of kernels/gp.h.  Private to gp_*.c, sampler_gp.c
+/* The Gaussian process on CUDA devices, with the mathematics of gp_model.h and the kernels of kernels/gp.h.  Private to gp_*.c, sampler_gp.c
  * and whoever opens the device for them.
  *
- * A device has a few workspaces, each with a stream and memory of its own for one proposal at a time; matrices stay in it.  A
- * result depends on the observations, the hyperparameters and the device's model alone, not on the workspace or what runs beside.
+ * Each device has two workspaces, each with a stream and memory of its own for one proposal at a time; matrices stay in it.  A
+ * result depends on the observations, the hyperparameters and the devices' model alone, not on the workspace or what runs beside.
  *
- * What fails is the machine's (contract 4).  It sticks to the workspace: the calls after it do nothing and give harmless numbers, and
- * whoever took the workspace asks once, at the end, with gp_workspace_check.  Without CUDA in the build gp_device_open fails. */
+ * What fails is the machine's (contract 4).  It sticks to the workspace: the calls after it do nothing and give harmless numbers,
+ * whoever took the workspace asks once, at the end, with gp_workspace_check, and takes another; this one is not used again.
+ * Without CUDA in the build gp_devices_open fails. */
 #ifndef GSOS_GP_DEVICE_H
 #define GSOS_GP_DEVICE_H
 
@@ -19,18 +20,20 @@ enum {
   GP_DEVICE_BATCH = 3,          /* settings of hyperparameters at once */
 };
 
-struct gp_device;
+struct gp_devices;
 struct gp_workspace;
 
-/* Opens device `number` with `workspaces` of them, each with room for `points` points of d dimensions. */
-int gp_device_open(struct gp_device **device, int number, int workspaces, int points, int d, struct error *e);
-void gp_device_close(struct gp_device *device); /* takes NULL; all workspaces have been given back */
-/* As cohort_device_name has it. */
-const char *gp_device_name(const struct gp_device *device);
+/* Opens devices numbers[0 ... n - 1], with room for `points` points of d dimensions in each workspace.  ERROR_CONFIG where they are of
+ * different models. */
+int gp_devices_open(struct gp_devices **devices, int n, const int *numbers, int points, int d, struct error *e);
+void gp_devices_close(struct gp_devices *devices); /* takes NULL; all workspaces have been given back */
+/* Their model, as cohort_device_name has it. */
+const char *gp_devices_name(const struct gp_devices *devices);
 
-/* Waits for one.  The calling thread is on the device until it gives it back. */
-struct gp_workspace *gp_workspace_take(struct gp_device *device);
+/* Waits for a workspace; NULL where all have failed.  The calling thread is on its device until it gives it back. */
+struct gp_workspace *gp_workspace_take(struct gp_devices *devices);
 void gp_workspace_give_back(struct gp_workspace *w); /* takes NULL */
+/* 0, or what went wrong since it was taken: ERROR_MACHINE. */
 int gp_workspace_check(const struct gp_workspace *w, struct error *e);
 
 /* The observations that all else is about, n + extra at most GP_DEVICE_OBSERVATIONS; `extra` can be believed besides. */

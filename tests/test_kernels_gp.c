@@ -36,7 +36,7 @@ static bool too_large(int n)
   return is_slow() && n > 130;
 }
 
-static struct gp_device *device;
+static struct gp_devices *devices;
 
 static void no_reports(void)
 {
@@ -47,10 +47,11 @@ static int open_device(void **state)
 {
   struct error e;
   (void)state;
-  const size_t memory[1] = {(size_t)1 << 30};
+  const size_t memory[2] = {(size_t)1 << 28, (size_t)1 << 28};
+  const int number = 0;
   cudacpu_clear_reports();
-  cudacpu_reset(1, memory);
-  if (!gp_device_open(&device, 0, 2, POINTS_ROOM, GP_DIMENSIONS_MAX, &e)) return 0;
+  cudacpu_reset(2, memory);
+  if (!gp_devices_open(&devices, 1, &number, POINTS_ROOM, GP_DIMENSIONS_MAX, &e)) return 0;
   print_error("%s\n", e.message);
   return 1;
 }
@@ -58,7 +59,7 @@ static int open_device(void **state)
 static int close_device(void **state)
 {
   (void)state;
-  gp_device_close(device);
+  gp_devices_close(devices);
 #ifndef REAL_GPU
   struct cudacpu_counts c = cudacpu_counts();
   return c.allocations || c.streams || cudacpu_report_count();
@@ -116,7 +117,7 @@ static void likelihood_and_gradient_are_lapacks_and_the_references(void **state)
     problem_make(&p, sizes[s].n, sizes[s].d, sizes[s].twins, sizes[s].noise, 1100 + (uint64_t)s);
     reference_make(&f, &p);
     others(&p, h);
-    struct gp_workspace *w = gp_workspace_take(device);
+    struct gp_workspace *w = gp_workspace_take(devices);
     gp_workspace_observe(w, &p.data, 0);
     gp_workspace_likelihoods(w, 3, h, value, gradient);
     give_back(w);
@@ -145,7 +146,7 @@ static void a_covariance_that_is_not_positive_definite_is_told_and_harms_no_othe
   }
   for (int b = 0; b < 3; b++) h[b] = p.hyper;
   h[1].noise = -1e-9; /* rounding might leave 0 positive */
-  struct gp_workspace *w = gp_workspace_take(device);
+  struct gp_workspace *w = gp_workspace_take(devices);
   gp_workspace_observe(w, &p.data, 0);
   gp_workspace_likelihoods(w, 3, h, value, gradient);
   gp_workspace_likelihoods(w, 1, h, &alone, by);
@@ -172,7 +173,7 @@ static void a_covariance_that_is_singular_is_factored_all_the_same(void **state)
   for (int k = 0; k < 60; k++) {
     for (int i = 0; i < 3; i++) p.x[i][k] = 0.5;
   }
-  struct gp_workspace *w = gp_workspace_take(device);
+  struct gp_workspace *w = gp_workspace_take(devices);
   assert_int_equal(gp_model_make(&m, &p.data, &p.hyper, 0, w, &e), 0);
   assert_true(m.hyper.noise > 0);
   gp_model_predict_one(&m, point, &mean, &sd, NULL, NULL);
@@ -201,7 +202,7 @@ static void posterior_and_its_gradients_are_lapacks(void **state)
     for (int i = 0; i < p.d; i++) q.x[i][0] = p.x[i][0];
     reference_make(&f, &p);
     double bound = tolerance(&f) * fmax(1, p.hyper.signal);
-    struct gp_workspace *w = gp_workspace_take(device);
+    struct gp_workspace *w = gp_workspace_take(devices);
     assert_int_equal(gp_model_make(&here, &p.data, &p.hyper, 0, NULL, &e), 0);
     assert_int_equal(gp_model_make(&there, &p.data, &p.hyper, 0, w, &e), 0);
     for (int k = 0; k < p.n; k++)
@@ -249,7 +250,7 @@ static void a_believed_point_is_an_observation_of_the_posterior_mean(void **stat
   problem_make(&p, FIRST + BELIEVED, 5, 0, 1e-3, 7);
   problem_make(&q, SOME, 5, 0, 1, 8);
   p.data.n = FIRST;
-  struct gp_workspace *w = gp_workspace_take(device);
+  struct gp_workspace *w = gp_workspace_take(devices);
   assert_int_equal(gp_model_make(&m, &p.data, &p.hyper, BELIEVED, w, &e), 0);
   gp_model_predict(&m, SOME, q.data.x, mean, sd);
   for (int k = FIRST; k < FIRST + BELIEVED; k++) {
@@ -392,7 +393,7 @@ static void outcome_of(const struct problem *p, const struct problem *q, int cou
     if (b != at) h[b].signal *= 2 + b;
     if (b != at && b == 2) h[b].noise = -5; /* one that fails */
   }
-  struct gp_workspace *w = gp_workspace_take(device);
+  struct gp_workspace *w = gp_workspace_take(devices);
   gp_workspace_observe(w, &p->data, 1);
   gp_workspace_likelihoods(w, count, h, value, gradient);
   o->value = value[at];
@@ -459,7 +460,7 @@ static void a_fit_finds_what_the_cpus_finds(void **state)
     for (int k = 0; k < p.n; k++) p.z[k] = sin(8 * p.x[0][k]) + (p.x[2][k] == 1 ? 1 : 0);
     memset(&there, 0, sizeof there);
     memset(&again, 0, sizeof again);
-    struct gp_workspace *w = gp_workspace_take(device);
+    struct gp_workspace *w = gp_workspace_take(devices);
     assert_int_equal(gp_fit(&p.data, evaluations, NULL, &here, &e), 0);
     assert_int_equal(gp_fit(&p.data, evaluations, w, &there, &e), 0);
     cudacpu_set_order(CUDACPU_SHUFFLED, CUDACPU_SHUFFLED, 5);
@@ -524,7 +525,7 @@ static void a_proposal_has_the_same_bits_whatever_runs_beside_it(void **state)
   struct fixture f;
   enum { THREADS = 3 }; /* one more than there are workspaces */
   open_history(&f, is_slow() ? 12 : 40);
-  f.settings.gp_device = device;
+  f.settings.gp_devices = devices;
   double flying[SPACE_MAX];
   for (int t = 0; t < 2; t++) { /* in flight */
     fixture_ask(&f, "gp", 3, flying);
@@ -559,7 +560,7 @@ static void small_spaces_are_filled_and_then_repeated(void **state)
   f.settings.gp_startup = 1;
   f.settings.gp_candidates = 16;
   f.settings.gp_evaluations = 8;
-  f.settings.gp_device = device;
+  f.settings.gp_devices = devices;
   for (int k = 0; k < 5; k++) fixture_tell(&f, (double[]){1 + k % 3, k / 3, 0.5}, OBSERVATION_COMPLETE, k);
   fixture_ask(&f, "gp", 1, v);
   assert_true(v[0] == 3 && v[1] == 1);
@@ -583,9 +584,9 @@ static void proposals_of_the_device_are_mostly_those_of_the_cpu(void **state)
     open_history(&f, n);
     for (uint64_t seed = 0; seed < 2; seed++, asks++) {
       double largest = 0;
-      f.settings.gp_device = NULL;
+      f.settings.gp_devices = NULL;
       fixture_ask(&f, "gp", seed, here);
-      f.settings.gp_device = device;
+      f.settings.gp_devices = devices;
       fixture_ask(&f, "gp", seed, there);
       for (int i = 0; i < MIXED; i++) {
         const struct param *p = &f.space.params[i];
@@ -606,7 +607,7 @@ static void more_trials_than_a_device_takes_are_the_cpus(void **state)
   double v[MIXED];
   open_history(&f, 60);
   f.settings.gp_evaluations = 8;
-  f.settings.gp_device = device;
+  f.settings.gp_devices = devices;
   while (f.n <= GP_DEVICE_OBSERVATIONS) fixture_tell(&f, f.history[f.n % 60].values, OBSERVATION_IN_FLIGHT, NAN);
   uint64_t launches = cudacpu_counts().launches;
   fixture_ask(&f, "gp", 5, v);
@@ -616,53 +617,97 @@ static void more_trials_than_a_device_takes_are_the_cpus(void **state)
 
 /* ---- failures ------------------------------------------------------------------------------------------------------------- */
 
-static void a_device_that_fails_is_the_machines_failure(void **state)
+static void a_proposal_is_made_again_where_a_device_has_failed(void **state)
 {
   (void)state;
   struct fixture f;
   struct error e = {0};
-  double v[SPACE_MAX];
+  struct gp_devices *two;
+  const int numbers[] = {0, 1};
+  double expected[MIXED], v[MIXED];
   open_history(&f, 15);
-  f.settings.gp_device = device;
-  for (int n = 1; n < 300; n = n * 3 + 1) {
-    struct sampler_request request = fixture_request(&f, 1);
-    cudacpu_fail_launch(n, cudaErrorLaunchOutOfResources);
-    assert_int_equal(sampler_find("gp")->ask(&request, v, &e), ERROR_MACHINE);
-    assert_non_null(strstr(e.message, "cudaErrorLaunchOutOfResources"));
-  }
-  fixture_ask(&f, "gp", 1, v); /* the next one is well */
+  f.settings.gp_devices = devices;
+  fixture_ask(&f, "gp", 1, expected);
+  assert_int_equal(gp_devices_open(&two, 2, numbers, POINTS_ROOM, MIXED, &e), 0);
+  f.settings.gp_devices = two;
+  cudacpu_fail_launch(40, cudaErrorLaunchOutOfResources); /* does not stick: the device's other workspace may do */
+  fixture_ask(&f, "gp", 1, v);
+  assert_memory_equal(v, expected, sizeof v);
+  cudacpu_lose_device(1, 100, cudaErrorLaunchFailure);
+  fixture_ask(&f, "gp", 1, v);
+  assert_memory_equal(v, expected, sizeof v);
+  fixture_ask(&f, "gp", 1, v);
+  assert_memory_equal(v, expected, sizeof v);
+  cudacpu_lose_device(0, 150, cudaErrorLaunchFailure);
   struct sampler_request request = fixture_request(&f, 1);
-  cudacpu_fail_launch(7, cudaErrorLaunchFailure);
-  assert_int_equal(sampler_find("gp")->ask(&request, v, &e), ERROR_MACHINE);
-  assert_int_equal(sampler_find("gp")->ask(&request, v, &e), ERROR_MACHINE); /* it sticks */
-  assert_non_null(strstr(e.message, "device 0"));
+  for (int turn = 0; turn < 2; turn++) {
+    assert_int_equal(sampler_find("gp")->ask(&request, v, &e), ERROR_MACHINE);
+    assert_non_null(strstr(e.message, turn ? "every workspace" : "cudaErrorLaunchFailure"));
+  }
+  gp_devices_close(two);
   fixture_close(&f);
+  cudacpu_reset(1, NULL);
   cudacpu_clear_reports();
-  gp_device_close(device);
-  open_device(state);
+  devices = NULL;
 }
 
 static void a_device_without_memory_is_not_opened(void **state)
 {
   (void)state;
-  struct gp_device *other;
+  struct gp_devices *other;
   struct error e;
-  for (int n = 1; n <= 32; n++) { /* twice the allocations of a workspace, and two more */
+  const int number = 1;
+  for (int n = 1; n <= 31; n++) { /* fifteen allocations of each workspace, and one more */
     size_t before = cudacpu_counts().allocations;
     cudacpu_fail_allocation(n);
-    int code = gp_device_open(&other, 0, 2, 100, 3, &e);
+    int code = gp_devices_open(&other, 1, &number, 100, 3, &e);
     if (n <= 30) {
       assert_int_equal(code, ERROR_MACHINE);
       assert_non_null(strstr(e.message, "no memory left for the Gaussian process"));
       assert_null(other);
     } else {
       assert_int_equal(code, 0);
-      gp_device_close(other);
+      gp_devices_close(other);
     }
     assert_int_equal(cudacpu_counts().allocations, before);
   }
   cudacpu_fail_allocation(0);
-  assert_int_equal(gp_device_open(&other, 7, 1, 100, 3, &e), ERROR_MACHINE);
+}
+
+static void devices_of_two_models_are_not_used_together(void **state)
+{
+  (void)state;
+  struct gp_devices *other;
+  struct error e;
+  const int numbers[] = {0, 1};
+  strcpy(cudacpu_properties(1)->name, "Another GPU");
+  assert_int_equal(gp_devices_open(&other, 2, numbers, 100, 3, &e), ERROR_CONFIG);
+  assert_non_null(strstr(e.message, "Another GPU"));
+  assert_non_null(strstr(e.message, "devices = cuda:0"));
+}
+
+static void devices_auto_is_what_there_is(void **state)
+{
+  (void)state;
+  struct space space = {.n = 3};
+  struct sampler_settings s = sampler_settings_default();
+  struct error e;
+  char text[500];
+  const struct sampler *gp = sampler_find("gp");
+  assert_int_equal(gp->open(&s, &space, "cpu", &e), 0);
+  assert_null(s.gp_devices);
+  gp->description(&s, text, sizeof text);
+  assert_null(strstr(text, "cuda"));
+  assert_int_equal(gp->open(&s, &space, "cuda:7", &e), ERROR_CONFIG);
+  assert_int_equal(gp->open(&s, &space, "auto", &e), 0);
+  assert_non_null(s.gp_devices);
+  gp->description(&s, text, sizeof text);
+  assert_non_null(
+      strstr(text, "Gaussian process of up to 512 trials on cuda (CUDA on the CPU, compute capability 9.0"));
+  assert_non_null(strstr(text, "OpenBLAS "));
+  gp->close(&s);
+  assert_null(s.gp_devices);
+  gp->close(&s);
 }
 
 #endif
@@ -685,7 +730,9 @@ int main(void)
 #ifndef REAL_GPU
       TEST(proposals_of_the_device_are_mostly_those_of_the_cpu),
       TEST(more_trials_than_a_device_takes_are_the_cpus),
-      TEST(a_device_that_fails_is_the_machines_failure),
+      TEST(a_proposal_is_made_again_where_a_device_has_failed),
+      TEST(devices_of_two_models_are_not_used_together),
+      TEST(devices_auto_is_what_there_is),
       TEST(a_device_without_memory_is_not_opened),
 #endif
   };
