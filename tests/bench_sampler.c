@@ -4,8 +4,9 @@
  * in flight; `bunched` has the good trials in a corner, where kernels overlap and none may be left out.
  *
  * The Gaussian process is timed where it has something to learn, on values of the function `tuning`: one proposal, and eight one
- * after another, each with those before it in flight, beside the times aimed at.  Optuna's GPSampler on the same history, where
- * build/venv-search has it (tests/search_optuna.py says how to make it), is a child, tests/bench_sampler_optuna.py. */
+ * after another, each with those before it in flight, beside the times aimed at; and on a GPU, where there is one, by the clock on the
+ * wall.  Optuna's GPSampler on the same history, where build/venv-search has it (tests/search_optuna.py says how to make it), is a
+ * child, tests/bench_sampler_optuna.py. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
