@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cohort.h"
+
 bool devices_parse(const char *text, struct devices *d)
 {
   *d = (struct devices){.kind = DEVICES_CUDA};
@@ -27,4 +29,22 @@ bool devices_parse(const char *text, struct devices *d)
     if (!*at) return true;
     if (*at != ',') return false;
   }
+}
+
+int devices_choose(const char *text, int *list, int *n, char *why, size_t size, struct error *e)
+{
+  struct devices wanted;
+  *n = 0;
+  why[0] = 0;
+  if (!devices_parse(text, &wanted)) return error_set(e, ERROR_CONFIG, "[scheduler] devices = %s?", text);
+  int there = wanted.kind == DEVICES_CPU ? 0 : cohort_device_count(why, size);
+  if (wanted.kind == DEVICES_CUDA && there == 0)
+    return error_set(e, ERROR_CONFIG, "[scheduler] devices = %s: %s; use auto or cpu", text, why);
+  for (int i = 0; i < wanted.n; i++)
+    if (wanted.list[i] >= there)
+      return error_set(e, ERROR_CONFIG, "[scheduler] devices = %s: there is no device %d; there are %d, from 0", text,
+                       wanted.list[i], there);
+  *n = wanted.n > 0 ? wanted.n : there < DEVICES_MAX ? there : DEVICES_MAX;
+  for (int i = 0; i < *n; i++) list[i] = wanted.n > 0 ? wanted.list[i] : i;
+  return 0;
 }

@@ -12,38 +12,19 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../kernels/expected_improvement.h"
+#include "gp_ranking.h"
 #include "gp_refine.h"
 #include "sobol.h"
 
-/* Candidates refined, of each half; configurations that a walk looks at. */
-enum { REFINE_SOBOL = 2, REFINE_MUTATED = 3, WALK_ENOUGH = 4096 };
+/* Candidates refined, of each half. */
+enum { REFINE_SOBOL = 2, REFINE_MUTATED = 3 };
 
 /* --- expected improvement --- */
 
-/* EI = sd h(z), h(z) = φ(z) + z Φ(z), z = (mean - best) / sd.  Below `tail` the two terms cancel.  There, with t = -z and Mills'
- * ratio as Laplace's continued fraction, Φ(z)/φ(z) = 1/(t + c), c = 1/(t + 2/(t + 3/(t + ...))):
- *
- *   h(z) = φ(z) (1 - t/(t + c)) = φ(z) c/(t + c)
- *
- * without a difference.  Ament et al. take erfcx there, which C has not. */
 double gp_log_expected_improvement(double mean, double sd, double best, double *by_mean, double *by_sd)
 {
-  static const double tail = -4, log_sqrt_2pi = 0.91893853320467274178;
-  enum { TERMS = 30 }; /* the fraction's error at -4 is below exp(-60) */
-  double z = (mean - best) / sd, log_h, cdf_by_h, pdf_by_h;
-  if (z > tail) {
-    double pdf = exp(-0.5 * z * z - log_sqrt_2pi), cdf = 0.5 * erfc(-z * M_SQRT1_2), h = pdf + z * cdf;
-    log_h = log(h);
-    cdf_by_h = cdf / h;
-    pdf_by_h = pdf / h;
-  } else {
-    double t = -z, c = t;
-    for (int k = TERMS; k > 1; k--) c = t + k / c;
-    c = 1 / c;
-    log_h = -0.5 * z * z - log_sqrt_2pi + log(c / (t + c));
-    cdf_by_h = 1 / c;
-    pdf_by_h = (t + c) / c;
-  }
+  double cdf_by_h, pdf_by_h, log_h = log_improvement((mean - best) / sd, &cdf_by_h, &pdf_by_h);
   if (by_mean) *by_mean = cdf_by_h / sd;
   if (by_sd) *by_sd = pdf_by_h / sd;
   return log(sd) + log_h;
@@ -60,31 +41,26 @@ struct candidates {
   int n, width;
   double *values;                    /* [n][width] */
   double *column[GP_DIMENSIONS_MAX]; /* [axes][n] */
-  double *mean, *sd, *score;         /* [n] */
-  int *order;                        /* [n] */
+  struct gp_ranking ranking;
   double *memory;
 };
 
 static int candidates_make(struct candidates *c, const struct gp_search *s, int n, struct error *e)
 {
   *c = (struct candidates){.n = n, .width = s->request->space->n};
-  c->memory = malloc((size_t)n * (size_t)(c->width + s->axes->n + 3) * sizeof(double));
-  c->order = malloc((size_t)n * sizeof(*c->order));
-  if (!c->memory || !c->order) return error_set(e, ERROR_MACHINE, "out of memory for %d candidates", n);
+  c->memory = malloc((size_t)n * (size_t)(c->width + s->axes->n) * sizeof(double));
+  if (!c->memory) return error_set(e, ERROR_MACHINE, "out of memory for %d candidates", n);
   double *at = c->memory;
   c->values = at;
   at += (size_t)n * (size_t)c->width;
   for (int i = 0; i < s->axes->n; i++, at += n) c->column[i] = at;
-  c->mean = at;
-  c->sd = at + n;
-  c->score = at + 2 * (size_t)n;
   return 0;
 }
 
 static void candidates_destroy(struct candidates *c)
 {
   free(c->memory);
-  free(c->order);
+  gp_ranking_destroy(&c->ranking);
 }
 
 static double *candidate(const struct candidates *c, int i)
@@ -160,36 +136,14 @@ static void fill_mutations(const struct gp_search *s, struct candidates *c, int 
   }
 }
 
-struct scored {
-  double score;
-  int index;
-};
-
-static int by_score(const void *a, const void *b)
+/* Predicts and scores all. */
+static int candidates_rank(const struct gp_search *s, struct candidates *c, struct error *e)
 {
-  const struct scored *x = a, *y = b;
-  return x->score > y->score ? -1 : x->score < y->score ? 1 : x->index - y->index;
-}
-
-/* Predicts all, and sorts each half (0 ... middle, middle ... n) by score. */
-static int candidates_rank(const struct gp_search *s, struct candidates *c, int middle, struct error *e)
-{
-  struct scored *scored = malloc((size_t)c->n * sizeof(*scored));
-  if (!scored) return error_set(e, ERROR_MACHINE, "out of memory for %d candidates", c->n);
   for (int i = 0; i < s->axes->n; i++) {
     const struct param *p = &s->request->space->params[s->axes->param[i]];
     for (int k = 0; k < c->n; k++) c->column[i][k] = gp_coordinate(p, candidate(c, k)[s->axes->param[i]]);
   }
-  gp_model_predict(s->model, c->n, (const double *const *)c->column, c->mean, c->sd);
-  for (int k = 0; k < c->n; k++) {
-    c->score[k] = gp_log_expected_improvement(c->mean[k], c->sd[k], s->best, NULL, NULL);
-    scored[k] = (struct scored){c->score[k], k};
-  }
-  qsort(scored, (size_t)middle, sizeof(*scored), by_score);
-  qsort(scored + middle, (size_t)(c->n - middle), sizeof(*scored), by_score);
-  for (int k = 0; k < c->n; k++) c->order[k] = scored[k].index;
-  free(scored);
-  return 0;
+  return gp_ranking_make(&c->ranking, s->model, c->n, (const double *const *)c->column, s->best, e);
 }
 
 /* --- the choice --- */
@@ -204,17 +158,19 @@ static void refine_best(const struct gp_search *s, const struct candidates *c, i
                         struct gp_choice *choice)
 {
   double last[SPACE_MAX];
-  for (int k = from; k < to && most > 0; k++) {
-    const double *values = candidate(c, c->order[k]);
-    double score = c->score[c->order[k]];
+  struct gp_part part;
+  struct gp_top top;
+  gp_part_begin(&part, &c->ranking, from, to);
+  while (most > 0 && gp_part_next(&part, &c->ranking, &top)) {
+    const double *values = candidate(c, top.index);
     if (!sampler_feasible(s->request, values)) continue;
-    offer(s, choice, values, score);
+    offer(s, choice, values, top.score);
     if (seen_has(s->seen, values)) continue;
     if (choice->has_last && space_equal(s->request->space, last, values))
       continue; /* small spaces: the same once more */
     memcpy(last, values, (size_t)c->width * sizeof(*last));
     choice->has_last = true;
-    gp_refine(s, values, score, choice);
+    gp_refine(s, values, top.score, choice);
     most--;
   }
   choice->has_last = false;
@@ -225,11 +181,13 @@ static int walk(const struct gp_search *s, struct rng *rng, struct gp_choice *ch
 {
   struct discrete_walk w;
   struct candidates c;
+  struct gp_part part;
+  struct gp_top top;
   bool found_new = false, more = true;
-  int code = candidates_make(&c, s, WALK_ENOUGH, e), kept = 0;
+  int code = candidates_make(&c, s, GP_WALK, e), kept = 0;
   if (code) goto done;
   discrete_walk_start(&w, s->request, rng);
-  while (more && kept < WALK_ENOUGH) {
+  while (more && kept < GP_WALK) {
     double *values = candidate(&c, kept);
     more = discrete_walk_next(&w, values);
     if (!more || !sampler_feasible(s->request, values)) continue;
@@ -239,8 +197,14 @@ static int walk(const struct gp_search *s, struct rng *rng, struct gp_choice *ch
     kept++;
   }
   c.n = kept;
-  if (kept) code = candidates_rank(s, &c, kept, e);
-  for (int k = 0; k < kept && !code; k++) offer(s, choice, candidate(&c, k), c.score[k]);
+  if (kept) code = candidates_rank(s, &c, e);
+  if (!kept || code) goto done;
+  gp_part_begin(&part, &c.ranking, 0, kept);
+  while (
+      gp_part_next(&part, &c.ranking, &top)) { /* the first new one is the best of them; the first is the best at all */
+    offer(s, choice, candidate(&c, top.index), top.score);
+    if (choice->has_new || !found_new) break;
+  }
 done:
   candidates_destroy(&c);
   return code;
@@ -255,7 +219,7 @@ int gp_maximise(const struct gp_search *s, struct rng *rng, double *values, stru
   if (code) goto done;
   fill_sobol(s, &c, 0, middle);
   fill_mutations(s, &c, middle, n, rng);
-  code = candidates_rank(s, &c, middle, e);
+  code = candidates_rank(s, &c, e);
   if (code) goto done;
   refine_best(s, &c, 0, middle, REFINE_SOBOL, &choice);
   refine_best(s, &c, middle, n, REFINE_MUTATED, &choice);

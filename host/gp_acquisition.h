@@ -10,7 +10,7 @@
  *   sd               > 0
  *   by_mean, by_sd   its derivatives, out; both may be NULL
  * Ament et al., "Unexpected improvements to expected improvement for Bayesian optimization", NeurIPS 2023, eq. 8; how the tail
- * is computed: gp_acquisition.c. */
+ * is computed: kernels/expected_improvement.h. */
 double gp_log_expected_improvement(double mean, double sd, double best, double *by_mean, double *by_sd);
 
 /* The model's dimensions: which hyperparameter each is (those with more than one value). */
@@ -32,6 +32,9 @@ struct gp_search {
 
 /* A model coordinate of an internal value: its place in the unit interval, or a categorical's index. */
 double gp_coordinate(const struct param *p, double value);
+
+/* Configurations that a walk ranks at most, where no candidate is new and feasible. */
+enum { GP_WALK = 4096 };
 
 /* The configuration of largest expected improvement that is feasible and new, as far as request->settings->gp_candidates candidates and
  * a local search from the best of them find it; fixed hyperparameters are copied.  Where nothing new is left, the best at all.

@@ -22,7 +22,11 @@
 
 #include <nlopt.h>
 
+#include "gp_device.h"
+#include "lockstep.h"
+
 enum { PART = 100, STARTS = 3 };
+_Static_assert((int)STARTS <= (int)GP_DEVICE_BATCH, "a device has no room for the starts");
 
 static const double noise_floor = 1e-6;
 
@@ -48,11 +52,24 @@ double gp_log_prior(const struct gp_hyper *h, int d, double *gradient)
 
 /* --- the search; its variables are log ℓ, log signal, log (noise - floor), mean --- */
 
-struct search {
+/* One climb from one start. */
+struct climb {
+  struct fit *fit;
+  struct lockstep *lockstep; /* NULL: it climbs alone */
+  double start[GP_PARAMETERS_MAX];
+  double best, best_at[GP_PARAMETERS_MAX];
+  int code;
+  /* the likelihood that it waits for */
+  struct gp_hyper hyper;
+  double value, gradient[GP_PARAMETERS_MAX];
+};
+
+struct fit {
   const struct gp_data *data;
+  int evaluations; /* of each climb */
   struct gp_room *room;
-  double best;
-  double best_at[GP_PARAMETERS_MAX];
+  struct gp_workspace *workspace; /* NULL: on the CPU */
+  struct climb climbs[STARTS];
 };
 
 static void to_hyper(const double *t, int d, struct gp_hyper *h)
@@ -63,31 +80,58 @@ static void to_hyper(const double *t, int d, struct gp_hyper *h)
   h->mean = t[d + 2];
 }
 
+/* The likelihoods that these climbs wait for. */
+static void answer(void *context, int n, const int *numbers)
+{
+  struct fit *f = context;
+  struct gp_hyper hyper[STARTS] = {0};
+  double value[STARTS], gradient[STARTS][GP_PARAMETERS_MAX];
+  if (!f->workspace) {
+    for (int i = 0; i < n; i++) {
+      struct climb *c = &f->climbs[numbers[i]];
+      c->value = gp_log_likelihood(f->data, &c->hyper, f->room, c->gradient);
+    }
+    return;
+  }
+  for (int i = 0; i < n; i++) hyper[i] = f->climbs[numbers[i]].hyper;
+  gp_workspace_likelihoods(f->workspace, n, hyper, value, gradient);
+  for (int i = 0; i < n; i++) {
+    struct climb *c = &f->climbs[numbers[i]];
+    c->value = value[i];
+    memcpy(c->gradient, gradient[i], sizeof(gradient[i]));
+  }
+}
+
 /* NLopt's callback: minimised.  What was best is remembered here, since NLopt may end in an error of rounding. */
 static double objective(unsigned n, const double *t, double *gradient, void *context)
 {
-  struct search *s = context;
-  int d = s->data->d;
-  struct gp_hyper h;
-  double by_likelihood[GP_PARAMETERS_MAX], by_prior[GP_PARAMETERS_MAX];
+  struct climb *c = context;
+  int d = c->fit->data->d, number = (int)(c - c->fit->climbs);
+  double by_prior[GP_PARAMETERS_MAX];
   (void)n;
-  to_hyper(t, d, &h);
-  double value = gp_log_likelihood(s->data, &h, s->room, by_likelihood) + gp_log_prior(&h, d, by_prior);
+  to_hyper(t, d, &c->hyper);
+  if (c->lockstep)
+    lockstep_wait(c->lockstep, number);
+  else
+    answer(c->fit, 1, &number);
+  double value = c->value + gp_log_prior(&c->hyper, d, by_prior);
   if (!isfinite(value)) value = -1e100;
-  if (value > s->best) {
-    s->best = value;
-    memcpy(s->best_at, t, (size_t)(d + 3) * sizeof(*t));
+  if (value > c->best) {
+    c->best = value;
+    memcpy(c->best_at, t, (size_t)(d + 3) * sizeof(*t));
   }
   if (gradient) {
-    for (int i = 0; i < d + 3; i++) gradient[i] = -(by_likelihood[i] + by_prior[i]);
-    gradient[d + 1] *= (h.noise - noise_floor) / h.noise;
+    for (int i = 0; i < d + 3; i++) gradient[i] = -(c->gradient[i] + by_prior[i]);
+    gradient[d + 1] *= (c->hyper.noise - noise_floor) / c->hyper.noise;
   }
   return -value;
 }
 
-static int climb(struct search *s, const double *start, int evaluations, struct error *e)
+static void climb(void *context, struct lockstep *lockstep, int number)
 {
-  int d = s->data->d;
+  struct fit *f = context;
+  struct climb *c = &f->climbs[number];
+  int d = f->data->d;
   double low[GP_PARAMETERS_MAX], high[GP_PARAMETERS_MAX], t[GP_PARAMETERS_MAX], least;
   for (int i = 0; i < d; i++) {
     low[i] = log(0.005);
@@ -96,18 +140,43 @@ static int climb(struct search *s, const double *start, int evaluations, struct 
   low[d] = log(0.02), high[d] = log(50.0);
   low[d + 1] = log(1e-8), high[d + 1] = log(2.0);
   low[d + 2] = -10, high[d + 2] = 10;
-  memcpy(t, start, (size_t)(d + 3) * sizeof(*t));
+  memcpy(t, c->start, (size_t)(d + 3) * sizeof(*t));
+  c->lockstep = lockstep;
+  c->best = -INFINITY;
+  memcpy(c->best_at, c->start, sizeof(c->start));
   nlopt_opt opt = nlopt_create(NLOPT_LD_LBFGS, (unsigned)(d + 3));
-  if (!opt) return error_set(e, ERROR_MACHINE, "out of memory for the fit of a Gaussian process");
-  nlopt_set_min_objective(opt, objective, s);
+  c->code = opt ? 0 : ERROR_MACHINE;
+  if (!opt) return;
+  nlopt_set_min_objective(opt, objective, c);
   nlopt_set_lower_bounds(opt, low);
   nlopt_set_upper_bounds(opt, high);
-  nlopt_set_maxeval(opt, evaluations);
+  nlopt_set_maxeval(opt, f->evaluations);
   nlopt_set_ftol_abs(opt, 1e-3);
   nlopt_set_vector_storage(opt, 10);
   nlopt_optimize(opt, t, &least);
   nlopt_destroy(opt);
-  return 0;
+}
+
+/* The first `n` climbs; side by side where there is a device, which has room for all.  The bits are the same: a climb depends on its
+ * start alone.  The best of them is *at. */
+static int climb_all(struct fit *f, int n, double *at, struct error *e)
+{
+  int code = 0;
+  double best = -INFINITY;
+  if (f->workspace) gp_workspace_observe(f->workspace, f->data, 0);
+  if (f->workspace && n > 1) {
+    code = lockstep_run(n, climb, answer, f, e);
+  } else {
+    for (int k = 0; k < n; k++) climb(f, NULL, k);
+  }
+  for (int k = 0; k < n && !code; k++) {
+    const struct climb *c = &f->climbs[k];
+    if (c->code) code = error_set(e, c->code, "out of memory for the fit of a Gaussian process");
+    if (k > 0 && !(c->best > best)) continue;
+    best = c->best;
+    memcpy(at, c->best_at, sizeof(c->best_at));
+  }
+  return code;
 }
 
 /* --- a part of the data --- */
@@ -162,33 +231,31 @@ static void start_at(double *t, int d, double lengthscale, double noise)
   t[d + 2] = 0;
 }
 
-int gp_fit(const struct gp_data *data, int evaluations, struct gp_hyper *h, struct error *e)
+int gp_fit(const struct gp_data *data, int evaluations, struct gp_workspace *w, struct gp_hyper *h, struct error *e)
 {
   static const double lengthscales[STARTS] = {0.3, 0.1, 1.0}, noises[STARTS] = {1e-3, 1e-4, 1e-2};
-  struct search s = {.data = data, .best = -INFINITY};
+  struct fit f = {.data = data, .workspace = w, .evaluations = evaluations / 4 > 1 ? evaluations / 4 : 1};
   struct gp_room room = {0};
   struct part part = {0};
-  double start[GP_PARAMETERS_MAX];
-  int d = data->d, each = evaluations / 4 > 1 ? evaluations / 4 : 1, code;
-  start_at(s.best_at, d, lengthscales[0], noises[0]);
-  code = gp_room_make(&room, data->n, e);
+  double best[GP_PARAMETERS_MAX];
+  int code = w ? 0 : gp_room_make(&room, data->n, e);
   if (code) goto done;
-  s.room = &room;
+  f.room = &room;
   if (data->n > PART) {
     code = part_make(&part, data, PART, e);
     if (code) goto done;
-    s.data = &part.data;
+    f.data = &part.data;
   }
   for (int k = 0; k < STARTS; k++) {
-    start_at(start, d, lengthscales[k], noises[k]);
-    code = climb(&s, start, each, e);
-    if (code) goto done;
+    start_at(f.climbs[k].start, data->d, lengthscales[k], noises[k]);
+    f.climbs[k].fit = &f;
   }
-  memcpy(start, s.best_at, sizeof(start));
-  if (data->n > PART) s.best = -INFINITY;
-  s.data = data;
-  code = climb(&s, start, each, e);
-  to_hyper(s.best_at, d, h);
+  code = climb_all(&f, STARTS, best, e);
+  if (code) goto done;
+  memcpy(f.climbs[0].start, best, sizeof(best));
+  f.data = data;
+  code = climb_all(&f, 1, best, e);
+  to_hyper(best, data->d, h);
 done:
   free(part.memory);
   gp_room_destroy(&room);

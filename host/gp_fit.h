@@ -10,8 +10,9 @@ double gp_log_prior(const struct gp_hyper *h, int d, double *gradient);
 
 /* The hyperparameters that maximise likelihood and prior, from fixed starts.
  *   evaluations  at most so many likelihoods in all, of which the dear ones over all data are a third or less
+ *   w            where likelihoods are computed, those of all starts at once; NULL: on the CPU, one after another
  * ERROR_MACHINE without memory. */
-int gp_fit(const struct gp_data *data, int evaluations, struct gp_hyper *h, struct error *e);
+int gp_fit(const struct gp_data *data, int evaluations, struct gp_workspace *w, struct gp_hyper *h, struct error *e);
 
 /* Values of trials (larger is better; NaN: failed) to outputs of mean 0 and variance 1: a monotone transform that spreads the values
  * near the best, as far as the values ask for it, and for a failed trial the worst output of all.

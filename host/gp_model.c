@@ -12,6 +12,8 @@
 #include <cblas.h>
 #include <lapacke.h>
 
+#include "gp_device.h"
+
 /* A posterior variance below this share of the signal's is rounding. */
 static const double least_variance = 1e-14;
 
@@ -139,46 +141,62 @@ double gp_log_likelihood(const struct gp_data *data, const struct gp_hyper *h, s
 static int model_allocate(struct gp_model *m, struct error *e)
 {
   size_t rows = padded((size_t)m->capacity);
-  size_t doubles = rows * ((size_t)m->capacity + (size_t)m->d + 4 + GP_BLOCK);
+  size_t doubles = m->workspace ? rows : rows * ((size_t)m->capacity + (size_t)m->d + 4 + GP_BLOCK);
   double *at = allocate(doubles);
   m->memory = at;
   if (!at) return error_set(e, ERROR_MACHINE, "out of memory for the covariance of %d trials", m->capacity);
-  for (int i = 0; i < m->d; i++, at += rows) m->x[i] = at;
   m->alpha = at;
-  m->k = at + rows;
-  m->slope = at + 2 * rows;
-  m->b = at + 3 * rows;
-  m->block = at + 4 * rows;
+  if (m->workspace) return 0;
+  at += rows;
+  for (int i = 0; i < m->d; i++, at += rows) m->x[i] = at;
+  m->k = at;
+  m->slope = at + rows;
+  m->b = at + 2 * rows;
+  m->block = at + 3 * rows;
   m->factor = m->block + GP_BLOCK * rows;
   m->capacity = (int)rows; /* the stride of the factor, too */
   return 0;
 }
 
-int gp_model_make(struct gp_model *m, const struct gp_data *data, const struct gp_hyper *h, int extra, struct error *e)
+/* The factor, and from it alpha; false where the covariance is not positive definite. */
+static bool condition(struct gp_model *m, const struct gp_data *data)
+{
+  int n = data->n;
+  if (m->workspace) return gp_workspace_condition(m->workspace, &m->hyper, m->alpha);
+  covariance(data, &m->hyper, m->weight, m->capacity, m->factor, NULL);
+  if (n == 0) return true;
+  if (LAPACKE_dpotrf_work(LAPACK_COL_MAJOR, 'L', n, m->factor, m->capacity)) return false;
+  for (int j = 0; j < n; j++) m->alpha[j] = data->z[j] - m->hyper.mean;
+  LAPACKE_dpotrs_work(LAPACK_COL_MAJOR, 'L', n, 1, m->factor, m->capacity, m->alpha, n);
+  return true;
+}
+
+int gp_model_make(struct gp_model *m, const struct gp_data *data, const struct gp_hyper *h, int extra,
+                  struct gp_workspace *w, struct error *e)
 {
   enum { TRIES = 12 };
   int n = data->n;
   memset(m, 0, sizeof(*m));
+  m->workspace = w;
   m->hyper = *h;
   m->n = n;
   m->d = data->d;
   m->capacity = n + extra;
   if (model_allocate(m, e)) return e->code;
   memcpy(m->categorical, data->categorical, (size_t)data->d * sizeof(*m->categorical));
-  for (int i = 0; i < data->d; i++) memcpy(m->x[i], data->x[i], (size_t)n * sizeof(double));
+  for (int i = 0; i < data->d && !w; i++) memcpy(m->x[i], data->x[i], (size_t)n * sizeof(double));
   weights(h, data->d, m->weight);
-  one_thread();
-  for (int attempt = 0;; attempt++) {
-    covariance(data, &m->hyper, m->weight, m->capacity, m->factor, NULL);
-    if (n == 0 || !LAPACKE_dpotrf_work(LAPACK_COL_MAJOR, 'L', n, m->factor, m->capacity)) break;
+  if (w)
+    gp_workspace_observe(w, data, extra);
+  else
+    one_thread();
+  for (int attempt = 0; !condition(m, data); attempt++) {
     if (attempt == TRIES) {
       gp_model_destroy(m);
       return error_set(e, ERROR_FAILED, "the covariance of %d trials cannot be factored", n);
     }
     m->hyper.noise = 10 * fmax(m->hyper.noise, 1e-12 * m->hyper.signal);
   }
-  for (int j = 0; j < n; j++) m->alpha[j] = data->z[j] - h->mean;
-  if (n) LAPACKE_dpotrs_work(LAPACK_COL_MAJOR, 'L', n, 1, m->factor, m->capacity, m->alpha, n);
   return 0;
 }
 
@@ -222,6 +240,10 @@ double gp_model_believe(struct gp_model *m, const double *point)
 {
   const struct gp_loops *loops = gp_loops_find();
   int n = m->n;
+  if (m->workspace) {
+    m->alpha[m->n++] = 0;
+    return gp_workspace_believe(m->workspace, point);
+  }
   loops->matern(0, n, m->d, (const double *const *)m->x, m->categorical, m->weight, point, m->hyper.signal, m->k, NULL);
   double mean = m->hyper.mean + loops->dot(n, m->k, m->alpha);
   solve_forward(m, loops, m->k);
@@ -238,6 +260,11 @@ void gp_model_predict(struct gp_model *m, int count, const double *const *x, dou
 {
   const struct gp_loops *loops = gp_loops_find();
   double point[GP_DIMENSIONS_MAX];
+  if (m->workspace) {
+    gp_workspace_rank(m->workspace, count, x, 0);
+    gp_workspace_read(m->workspace, count, mean, sd, NULL);
+    return;
+  }
   one_thread();
   for (int from = 0; from < count; from += GP_BLOCK) {
     int block = count - from < GP_BLOCK ? count - from : GP_BLOCK;
@@ -266,6 +293,10 @@ void gp_model_predict_one(struct gp_model *m, const double *point, double *mean,
   const struct gp_loops *loops = gp_loops_find();
   const double *const *x = (const double *const *)m->x;
   int n = m->n;
+  if (m->workspace) {
+    gp_workspace_predict_one(m->workspace, point, mean, sd, by_mean, by_sd);
+    return;
+  }
   loops->matern(0, n, m->d, x, m->categorical, m->weight, point, m->hyper.signal, m->k, by_mean ? m->slope : NULL);
   *mean = m->hyper.mean + loops->dot(n, m->k, m->alpha);
   memcpy(m->b, m->k, (size_t)n * sizeof(*m->b));

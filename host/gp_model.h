@@ -6,7 +6,8 @@
  * mean + f(x) + noise.  Rasmussen and Williams, "Gaussian Processes for Machine Learning", 2006: eqs. 2.25-2.26 and
  * algorithm 2.1 (posterior), eq. 2.30 (likelihood), 5.9 (its gradient), 4.14 (kernel).
  *
- * Cholesky factors, inverses and solves of whole blocks are LAPACK's and BLAS's, on one thread; everything else is gp_loops.h.
+ * Cholesky factors, inverses and solves of whole blocks are LAPACK's and BLAS's, on one thread; everything else is gp_loops.h.  A model
+ * made with a device's workspace is there instead (gp_device.h): the same mathematics, other roundings.
  * Everything here is a function of its arguments alone. */
 #ifndef GSOS_GP_MODEL_H
 #define GSOS_GP_MODEL_H
@@ -19,6 +20,8 @@
 #include "space.h"
 
 enum { GP_DIMENSIONS_MAX = SPACE_MAX, GP_PARAMETERS_MAX = SPACE_MAX + 3 };
+
+struct gp_workspace; /* gp_device.h */
 
 /* What a model is fitted to.  `x` lies by dimension: x[d] has n values in [0, 1], or a categorical's indices. */
 struct gp_data {
@@ -48,6 +51,7 @@ void gp_room_destroy(struct gp_room *r);                     /* takes a zeroed o
 double gp_log_likelihood(const struct gp_data *data, const struct gp_hyper *h, struct gp_room *room, double *gradient);
 
 struct gp_model {
+  struct gp_workspace *workspace; /* NULL: on the CPU.  Else of what follows only hyper, n, d and alpha are used */
   struct gp_hyper hyper;
   double weight[GP_DIMENSIONS_MAX]; /* 1 / ℓ² */
   int n, d, capacity;               /* observations, with those believed */
@@ -63,8 +67,11 @@ struct gp_model {
 enum { GP_BLOCK = 128 }; /* points predicted at once */
 
 /* The posterior under given hyperparameters, with room for `extra` believed observations.  Where the covariance is not positive
- * definite the noise is raised tenfold until it is.  ERROR_MACHINE without memory. */
-int gp_model_make(struct gp_model *m, const struct gp_data *data, const struct gp_hyper *h, int extra, struct error *e);
+ * definite the noise is raised tenfold until it is.
+ *   w  where it is to be, and stays until something else is observed there; NULL: on the CPU
+ * ERROR_MACHINE without memory. */
+int gp_model_make(struct gp_model *m, const struct gp_data *data, const struct gp_hyper *h, int extra,
+                  struct gp_workspace *w, struct error *e);
 void gp_model_destroy(struct gp_model *m); /* takes a zeroed one */
 
 /* Takes the posterior mean at a point for an observation there (the kriging believer of Ginsbourger, Le Riche, Carraro 2010): the

@@ -395,18 +395,9 @@ static void cnn_destroy(struct objective *o)
 static int choose_devices(struct cnn *c, struct error *e)
 {
   const struct experiment *x = c->x;
-  struct devices wanted;
-  char why[300] = "";
-  if (!devices_parse(x->devices, &wanted)) return error_set(e, ERROR_CONFIG, "[scheduler] devices = %s?", x->devices);
-  int there = wanted.kind == DEVICES_CPU ? 0 : cohort_device_count(why, sizeof why);
-  if (wanted.kind == DEVICES_CUDA && there == 0)
-    return error_set(e, ERROR_CONFIG, "[scheduler] devices = %s: %s; use auto or cpu", x->devices, why);
-  for (int i = 0; i < wanted.n; i++)
-    if (wanted.list[i] >= there)
-      return error_set(e, ERROR_CONFIG, "[scheduler] devices = %s: there is no device %d; there are %d, from 0",
-                       x->devices, wanted.list[i], there);
-  c->n_devices = wanted.n > 0 ? wanted.n : there < DEVICES_MAX ? there : DEVICES_MAX;
-  for (int i = 0; i < c->n_devices; i++) c->devices[i] = wanted.n > 0 ? wanted.list[i] : i;
+  char why[300];
+  int code = devices_choose(x->devices, c->devices, &c->n_devices, why, sizeof why, e);
+  if (code) return code;
   if (c->n_devices == 0 && x->precision == COHORT_TF32)
     return error_set(e, ERROR_CONFIG, "[model] precision = tf32 is for GPUs, and this runs on the CPU%s%s; use fp32",
                      why[0] ? ": " : "", why);

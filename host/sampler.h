@@ -30,18 +30,21 @@ bool observation_better(const struct observation *a, const struct observation *b
 /* Is this configuration feasible?  `values` is complete. Thread-safe. */
 typedef bool (*feasible_function)(void *context, const double *values);
 
+struct gp_devices; /* gp_device.h */
+
 enum gp_design { GP_DESIGN_SOBOL, GP_DESIGN_RANDOM };
 
 struct sampler_settings {
-  int tpe_startup;         /* random points at the start of a group (paper: 15) */
-  double tpe_quantile;     /* share of the finished trials called good (paper: 0.25) */
-  int tpe_candidates;      /* draws from l (24) */
-  double tpe_prior_weight; /* weight of the prior kernel beside each observation's 1 (1.0) */
-  int gp_startup;          /* trials before the Gaussian process proposes (10) */
-  int gp_design;           /* which ones: enum gp_design (Sobol) */
-  int gp_candidates;       /* configurations ranked for a proposal (4096) */
-  int gp_evaluations;      /* likelihoods that a fit may cost, at most (200) */
-  int grid_points;         /* values a float (and an int with more) takes on the grid (5) */
+  int tpe_startup;               /* random points at the start of a group (paper: 15) */
+  double tpe_quantile;           /* share of the finished trials called good (paper: 0.25) */
+  int tpe_candidates;            /* draws from l (24) */
+  double tpe_prior_weight;       /* weight of the prior kernel beside each observation's 1 (1.0) */
+  int gp_startup;                /* trials before the Gaussian process proposes (10) */
+  int gp_design;                 /* which ones: enum gp_design (Sobol) */
+  int gp_candidates;             /* configurations ranked for a proposal (4096) */
+  int gp_evaluations;            /* likelihoods that a fit may cost, at most (200) */
+  int grid_points;               /* values a float (and an int with more) takes on the grid (5) */
+  struct gp_devices *gp_devices; /* the machine's: what sampler->open opened; NULL: the CPU */
 };
 
 struct sampler_request {
@@ -68,8 +71,13 @@ struct sampler {
   /* Does this proposal depend on the configurations of the history alone, and not on what became of them?  Of the history only
    * n_history may be looked at. */
   bool (*is_blind)(const struct sampler_request *request);
-  /* What a proposal depends on beyond its request: the libraries that compute it.  NULL: nothing. */
-  void (*description)(char *text, size_t size);
+  /* Opens what proposals are computed on besides the CPU, for as long as these settings are used; NULL: nothing.
+   *   devices  the text of [scheduler] devices
+   * ERROR_CONFIG where that cannot be had, ERROR_MACHINE without memory. */
+  int (*open)(struct sampler_settings *settings, const struct space *space, const char *devices, struct error *e);
+  void (*close)(struct sampler_settings *settings); /* whether or not it was opened */
+  /* What a proposal depends on beyond its request: the libraries, and the device, that compute it.  NULL: nothing. */
+  void (*description)(const struct sampler_settings *settings, char *text, size_t size);
 };
 
 extern const struct sampler *const samplers[]; /* ends with NULL */

@@ -12,6 +12,9 @@
  *      the largest posterior mean at a complete trial or one believed, not the largest output: noise that was lucky is no
  *      incumbent.
  *
+ * With devices (settings->gp_devices) 3 to 5 are done there for up to GP_DEVICE_OBSERVATIONS trials, in flight included: the same
+ * mathematics, whose roundings the device decides.
+ *
  * A fit costs the cube of the trials.  Of a history of more than OBSERVATIONS_MAX ended trials as many are used: the best eighth and,
  * of the rest, a selection spread over their ranks. */
 #include "sampler.h"
@@ -23,7 +26,9 @@
 
 #include <nlopt.h>
 
+#include "devices.h"
 #include "gp_acquisition.h"
+#include "gp_device.h"
 #include "gp_fit.h"
 #include "sampler_common.h"
 #include "sobol.h"
@@ -174,25 +179,22 @@ static double believe(const struct learnt *l, const struct sampler_request *requ
   return isfinite(best) ? best : model->hyper.mean;
 }
 
-static int propose(const struct sampler_request *request, const struct seen *seen, struct rng *rng, double *values,
-                   struct error *e)
+/* On the CPU where w is NULL. */
+static int propose(const struct sampler_request *request, const struct learnt *l, struct gp_workspace *w,
+                   const struct seen *seen, struct rng *rng, double *values, struct error *e)
 {
-  struct learnt l;
   struct gp_hyper hyper;
   struct gp_model model = {0};
-  int code = learnt_make(&l, request, e);
-  if (!code) code = gp_fit(&l.data, request->settings->gp_evaluations, &hyper, e);
-  if (!code) code = gp_model_make(&model, &l.data, &hyper, l.n_flying, e);
-  if (code) goto done;
-  struct gp_search search = {.request = request, .axes = &l.axes, .model = &model, .seen = seen};
-  search.best = believe(&l, request, &model);
-  for (int k = 0; k < l.n && search.n_incumbents < INCUMBENTS && is_complete(l.ended[k]); k++) {
-    search.incumbents[search.n_incumbents++] = l.ended[k]->values;
+  int code = gp_fit(&l->data, request->settings->gp_evaluations, w, &hyper, e);
+  if (!code) code = gp_model_make(&model, &l->data, &hyper, l->n_flying, w, e);
+  if (code) return code;
+  struct gp_search search = {.request = request, .axes = &l->axes, .model = &model, .seen = seen};
+  search.best = believe(l, request, &model);
+  for (int k = 0; k < l->n && search.n_incumbents < INCUMBENTS && is_complete(l->ended[k]); k++) {
+    search.incumbents[search.n_incumbents++] = l->ended[k]->values;
   }
   code = gp_maximise(&search, rng, values, e);
-done:
   gp_model_destroy(&model);
-  learnt_destroy(&l);
   return code;
 }
 
@@ -201,14 +203,38 @@ static bool is_blind(const struct sampler_request *request)
   return request->n_history < request->settings->gp_startup || request->n_history == 0;
 }
 
+/* On the first workspace that does not fail: all give the same bits. */
+static int propose_on_device(const struct sampler_request *request, const struct learnt *l, const struct seen *seen,
+                             struct rng *rng, double *values, struct error *e)
+{
+  struct error failure = {.message = "every workspace of the Gaussian process has failed before"};
+  struct gp_workspace *w;
+  const struct rng start = *rng;
+  while ((w = gp_workspace_take(request->settings->gp_devices))) {
+    *rng = start;
+    int code = propose(request, l, w, seen, rng, values, e);
+    bool failed = gp_workspace_check(w, &failure) != 0; /* whatever came of it */
+    gp_workspace_give_back(w);
+    if (!failed) return code;
+  }
+  return error_set(e, ERROR_MACHINE, "%s", failure.message);
+}
+
 static int gp_ask(const struct sampler_request *request, double *values, struct error *e)
 {
   struct rng rng = rng_make(request->key, philox_subsequence(PHILOX_SAMPLER, 0, 0));
   struct seen seen = {0};
+  struct learnt l;
   int code = seen_make(&seen, request, e);
   if (code) goto done;
   if (!is_blind(request)) {
-    code = propose(request, &seen, &rng, values, e);
+    code = learnt_make(&l, request, e);
+    bool fits = l.n > 0 && l.n + l.n_flying <= GP_DEVICE_OBSERVATIONS;
+    if (!code && request->settings->gp_devices && fits)
+      code = propose_on_device(request, &l, &seen, &rng, values, e);
+    else if (!code)
+      code = propose(request, &l, NULL, &seen, &rng, values, e);
+    learnt_destroy(&l);
   } else if (!design(request, &seen, values)) {
     code = sampler_draw_random(request, &rng, values, e);
   }
@@ -217,14 +243,38 @@ done:
   return code;
 }
 
+/* --- where it computes --- */
+
+static int gp_open(struct sampler_settings *settings, const struct space *space, const char *devices, struct error *e)
+{
+  int list[DEVICES_MAX], n;
+  char why[300];
+  int most = settings->gp_candidates > GP_WALK ? settings->gp_candidates : GP_WALK;
+  int code = devices_choose(devices, list, &n, why, sizeof(why), e);
+  return code || n == 0 ? code : gp_devices_open(&settings->gp_devices, n, list, most, space->n, e);
+}
+
+static void gp_close(struct sampler_settings *settings)
+{
+  gp_devices_close(settings->gp_devices);
+  settings->gp_devices = NULL;
+}
+
 /* OpenBLAS chooses its code by the processor, and the environment may choose another (OPENBLAS_CORETYPE). */
-static void description(char *text, size_t size)
+static void description(const struct sampler_settings *settings, char *text, size_t size)
 {
   int major, minor, patch;
   char version[40] = "?";
+  size_t used = 0;
+  if (settings->gp_devices) {
+    snprintf(text, size, "Gaussian process of up to %d trials on cuda (%s), of more on the CPU, ",
+             GP_DEVICE_OBSERVATIONS, gp_devices_name(settings->gp_devices));
+    used = strlen(text);
+  }
   sscanf(openblas_get_config(), "OpenBLAS %39s", version); /* "OpenBLAS 0.3.21 NO_AFFINITY ..." */
   nlopt_version(&major, &minor, &patch);
-  snprintf(text, size, "OpenBLAS %s for %s, NLopt %d.%d.%d", version, openblas_get_corename(), major, minor, patch);
+  snprintf(text + used, size - used, "OpenBLAS %s for %s, NLopt %d.%d.%d", version, openblas_get_corename(), major,
+           minor, patch);
 }
 
 const struct sampler sampler_gp = {.name = "gp",
@@ -232,4 +282,6 @@ const struct sampler sampler_gp = {.name = "gp",
                                    .sees_all = true,
                                    .ask = gp_ask,
                                    .is_blind = is_blind,
+                                   .open = gp_open,
+                                   .close = gp_close,
                                    .description = description};

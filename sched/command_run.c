@@ -104,10 +104,12 @@ static int open_objective(struct run *run, struct error *e)
   if (code) return code;
   run->objective->description(run->objective, run->depends_on, sizeof run->depends_on);
   const struct sampler *sampler = sampler_find(run->x->sampler);
+  if (sampler && sampler->open) code = sampler->open(&run->x->sampler_settings, &run->x->space, run->x->devices, e);
+  if (code) return code;
   size_t used = strlen(run->depends_on);
   if (sampler && sampler->description && used + 3 < sizeof run->depends_on) {
     strcpy(run->depends_on + used, ", ");
-    sampler->description(run->depends_on + used + 2, sizeof run->depends_on - used - 2);
+    sampler->description(&run->x->sampler_settings, run->depends_on + used + 2, sizeof run->depends_on - used - 2);
   }
   for (int i = 0; i < run->x->n_enqueued && !code; i++) {
     struct objective_cost cost;
@@ -351,6 +353,8 @@ static int run_experiment(const struct options *o, struct experiment *x, struct 
   for (int i = 0; i < run->runner.n_studies; i++) study_destroy(&run->runner.studies[i].study);
   free(run->runner.studies);
   store_close(run->store);
+  const struct sampler *sampler = sampler_find(x->sampler);
+  if (sampler && sampler->close) sampler->close(&x->sampler_settings);
   objective_destroy(run->objective);
   free(run);
   return code;

@@ -11,183 +11,13 @@
 #include <cmocka.h>
 
 #include <float.h>
-#include <math.h>
-#include <stdlib.h>
-#include <string.h>
 
 #include "gp_acquisition.h"
 #include "gp_fit.h"
-#include "gp_model.h"
-#include "rng.h"
+#include "gp_fixture.h"
 #include "sobol.h"
 
-/* --- random problems --- */
-
-struct problem {
-  int n, d;
-  double *x[GP_DIMENSIONS_MAX], *z;
-  bool categorical[GP_DIMENSIONS_MAX];
-  struct gp_data data;
-  struct gp_hyper hyper;
-};
-
-static double normal(struct rng *rng)
-{
-  return sqrt(-2 * log(1 - rng_uniform(rng))) * cos(2 * M_PI * rng_uniform(rng));
-}
-
-/* A third of the dimensions are categorical; `twins` of the points lie a hair beside another. */
-static void problem_make(struct problem *p, int n, int d, int twins, double noise, uint64_t seed)
-{
-  struct rng rng = rng_make(seed, philox_subsequence(PHILOX_TEST, 0, 0));
-  *p = (struct problem){.n = n, .d = d};
-  p->z = malloc((size_t)n * sizeof(double));
-  for (int i = 0; i < d; i++) {
-    p->x[i] = malloc((size_t)n * sizeof(double));
-    p->categorical[i] = i % 3 == 2;
-    p->hyper.lengthscale[i] = exp(0.5 * normal(&rng));
-    for (int k = 0; k < n; k++) p->x[i][k] = p->categorical[i] ? rng_below(&rng, 4) : rng_uniform(&rng);
-  }
-  for (int k = n - twins; k < n; k++) {
-    int other = (int)rng_below(&rng, (uint32_t)(n - twins));
-    for (int i = 0; i < d; i++) p->x[i][k] = p->x[i][other] + (p->categorical[i] ? 0 : 1e-7 * normal(&rng));
-  }
-  for (int k = 0; k < n; k++) p->z[k] = normal(&rng) + (d ? 2 * p->x[0][k] : 0);
-  p->hyper.signal = exp(0.5 * normal(&rng));
-  p->hyper.noise = noise;
-  p->hyper.mean = 0.3 * normal(&rng);
-  p->data =
-      (struct gp_data){.n = n, .d = d, .x = (const double *const *)p->x, .categorical = p->categorical, .z = p->z};
-}
-
-static void problem_destroy(struct problem *p)
-{
-  for (int i = 0; i < p->d; i++) free(p->x[i]);
-  free(p->z);
-}
-
-/* --- the reference: the textbook, in long double --- */
-
-static long double distance(const struct problem *p, int i, int a, int b)
-{
-  long double t = (long double)p->x[i][a] - p->x[i][b];
-  return p->categorical[i] ? t != 0 : t * t;
-}
-
-static long double radius(const struct problem *p, int a, int b)
-{
-  long double r2 = 0;
-  for (int i = 0; i < p->d; i++) {
-    r2 += distance(p, i, a, b) / ((long double)p->hyper.lengthscale[i] * p->hyper.lengthscale[i]);
-  }
-  return sqrtl(r2);
-}
-
-static long double kernel(long double signal, long double r)
-{
-  return signal * (1 + sqrtl(5) * r + 5 * r * r / 3) * expl(-sqrtl(5) * r);
-}
-
-struct reference {
-  int n;
-  long double *k, *inverse, *alpha, value, gradient[GP_PARAMETERS_MAX], condition;
-};
-
-/* Inverse and log determinant by Gauss and Jordan's elimination, which needs no pivots in a positive definite matrix. */
-static long double invert(int n, const long double *k, long double *inverse)
-{
-  long double *a = malloc((size_t)n * (size_t)n * sizeof(*a)), determinant = 0;
-  memcpy(a, k, (size_t)n * (size_t)n * sizeof(*a));
-  for (int i = 0; i < n * n; i++) inverse[i] = i % (n + 1) == 0;
-  for (int c = 0; c < n; c++) {
-    long double pivot = a[c * n + c];
-    determinant += logl(pivot);
-    for (int j = 0; j < n; j++) a[c * n + j] /= pivot, inverse[c * n + j] /= pivot;
-    for (int r = 0; r < n; r++) {
-      long double f = a[r * n + c];
-      if (r == c || f == 0) continue;
-      for (int j = c; j < n; j++) a[r * n + j] -= f * a[c * n + j];
-      for (int j = 0; j < n; j++) inverse[r * n + j] -= f * inverse[c * n + j];
-    }
-  }
-  free(a);
-  return determinant;
-}
-
-/* Largest eigenvalue of a symmetric positive matrix, by powers. */
-static double largest(int n, const long double *a)
-{
-  long double *v = malloc((size_t)n * sizeof(*v)), *w = malloc((size_t)n * sizeof(*w)), size = 1;
-  for (int i = 0; i < n; i++) v[i] = 1 + 0.1L * (i % 7);
-  for (int turn = 0; turn < 40; turn++) {
-    size = 0;
-    for (int i = 0; i < n; i++) {
-      w[i] = 0;
-      for (int j = 0; j < n; j++) w[i] += a[i * n + j] * v[j];
-      size += w[i] * w[i];
-    }
-    size = sqrtl(size);
-    for (int i = 0; i < n; i++) v[i] = w[i] / size;
-  }
-  free(v);
-  free(w);
-  return (double)size;
-}
-
-static void reference_make(struct reference *f, const struct problem *p)
-{
-  int n = p->n, d = p->d;
-  size_t bytes = (size_t)n * (size_t)n * sizeof(long double);
-  *f = (struct reference){.n = n, .k = malloc(bytes), .inverse = malloc(bytes)};
-  f->alpha = malloc((size_t)n * sizeof(long double));
-  for (int a = 0; a < n; a++) {
-    for (int b = 0; b < n; b++)
-      f->k[a * n + b] = kernel(p->hyper.signal, radius(p, a, b)) + (a == b) * (long double)p->hyper.noise;
-  }
-  long double determinant = invert(n, f->k, f->inverse), fit = 0;
-  for (int a = 0; a < n; a++) {
-    f->alpha[a] = 0;
-    for (int b = 0; b < n; b++) f->alpha[a] += f->inverse[a * n + b] * ((long double)p->z[b] - p->hyper.mean);
-    fit += f->alpha[a] * ((long double)p->z[a] - p->hyper.mean);
-    f->gradient[d + 2] += f->alpha[a];
-  }
-  f->value = -0.5L * fit - 0.5L * determinant - 0.5L * n * logl(2 * M_PIl);
-  for (int a = 0; a < n; a++) {
-    for (int b = 0; b < n; b++) {
-      long double half = 0.5L * (f->alpha[a] * f->alpha[b] - f->inverse[a * n + b]), r = radius(p, a, b);
-      f->gradient[d] += half * kernel(p->hyper.signal, r);
-      f->gradient[d + 1] += a == b ? half * p->hyper.noise : 0;
-      long double slope = -5 * p->hyper.signal / 6.0L * (1 + sqrtl(5) * r) * expl(-sqrtl(5) * r);
-      for (int i = 0; i < d; i++) {
-        long double l = p->hyper.lengthscale[i];
-        f->gradient[i] += half * slope * -2 * distance(p, i, a, b) / (l * l);
-      }
-    }
-  }
-  f->condition = largest(n, f->k) * largest(n, f->inverse);
-}
-
-static void reference_destroy(struct reference *f)
-{
-  free(f->k);
-  free(f->inverse);
-  free(f->alpha);
-}
-
-static double tolerance(const struct reference *f)
-{
-  return fmax(1e-9, 100 * DBL_EPSILON * (double)f->condition);
-}
-
 /* --- likelihood --- */
-
-static const struct {
-  int n, d, twins;
-  double noise;
-} sizes[] = {{1, 1, 0, 1e-2},   {2, 1, 1, 1e-6},     {3, 2, 0, 1e-3},   {7, 3, 2, 1e-6},    {8, 10, 0, 1e-4},
-             {31, 5, 8, 1e-6},  {64, 10, 0, 1e-6},   {65, 20, 3, 1e-3}, {100, 4, 40, 1e-6}, {128, 1, 0, 1e-5},
-             {129, 64, 0, 0.1}, {200, 10, 10, 1e-6}, {320, 6, 20, 1e-4}};
-enum { SIZES = sizeof(sizes) / sizeof(sizes[0]) };
 
 static void likelihood_and_gradient_are_the_references(void **state)
 {
@@ -267,10 +97,10 @@ static void posterior_is_the_references(void **state)
     problem_make(&p, sizes[s].n, sizes[s].d, sizes[s].twins, sizes[s].noise, 300 + (uint64_t)s);
     problem_make(&q, POINTS, sizes[s].d, 0, 1, 900 + (uint64_t)s);
     reference_make(&f, &p);
-    assert_int_equal(gp_model_make(&m, &p.data, &p.hyper, 0, &e), 0);
+    assert_int_equal(gp_model_make(&m, &p.data, &p.hyper, 0, NULL, &e), 0);
     gp_model_predict(&m, POINTS, q.data.x, mean, sd);
     for (int c = 0; c < POINTS; c++) {
-      long double k[400], expected = p.hyper.mean, variance = p.hyper.signal;
+      long double k[GP_TEST_MAX], expected = p.hyper.mean, variance = p.hyper.signal;
       for (int a = 0; a < p.n; a++) {
         long double r2 = 0;
         for (int i = 0; i < p.d; i++) {
@@ -305,7 +135,7 @@ static void gradients_by_the_point_are_those_of_finite_differences(void **state)
   struct error e;
   const double h = 1e-5;
   problem_make(&p, 50, 6, 0, 1e-2, 6);
-  assert_int_equal(gp_model_make(&m, &p.data, &p.hyper, 0, &e), 0);
+  assert_int_equal(gp_model_make(&m, &p.data, &p.hyper, 0, NULL, &e), 0);
   for (int trial = 0; trial < 20; trial++) {
     struct rng rng = rng_make((uint64_t)trial, 1);
     double point[6], mean, sd, by_mean[6], by_sd[6];
@@ -343,7 +173,7 @@ static void a_believed_point_is_an_observation_of_the_posterior_mean(void **stat
   problem_make(&p, FIRST + BELIEVED, 5, 0, 1e-3, 7);
   problem_make(&q, POINTS, 5, 0, 1, 8);
   p.data.n = FIRST;
-  assert_int_equal(gp_model_make(&m, &p.data, &p.hyper, BELIEVED, &e), 0);
+  assert_int_equal(gp_model_make(&m, &p.data, &p.hyper, BELIEVED, NULL, &e), 0);
   gp_model_predict(&m, POINTS, q.data.x, mean, sd);
   for (int k = FIRST; k < FIRST + BELIEVED; k++) {
     for (int i = 0; i < 5; i++) point[i] = p.x[i][k];
@@ -351,7 +181,7 @@ static void a_believed_point_is_an_observation_of_the_posterior_mean(void **stat
   }
   gp_model_predict(&m, POINTS, q.data.x, after, sd_after);
   p.data.n = FIRST + BELIEVED;
-  assert_int_equal(gp_model_make(&whole, &p.data, &p.hyper, 0, &e), 0);
+  assert_int_equal(gp_model_make(&whole, &p.data, &p.hyper, 0, NULL, &e), 0);
   gp_model_predict(&whole, POINTS, q.data.x, mean, sd_whole);
   for (int c = 0; c < POINTS; c++) {
     assert_true(fabs(after[c] - mean[c]) < 1e-9 && fabs(sd_after[c] - sd_whole[c]) < 1e-9 && sd_after[c] < sd[c]);
@@ -375,7 +205,7 @@ static void a_covariance_that_is_singular_is_factored_all_the_same(void **state)
   for (int k = 0; k < 60; k++) {
     for (int i = 0; i < 3; i++) p.x[i][k] = 0.5;
   }
-  assert_int_equal(gp_model_make(&m, &p.data, &p.hyper, 0, &e), 0);
+  assert_int_equal(gp_model_make(&m, &p.data, &p.hyper, 0, NULL, &e), 0);
   assert_true(m.hyper.noise > 0);
   for (int i = 0; i < 3; i++) point[i] = 0.5;
   gp_model_predict_one(&m, point, &mean, &sd, NULL, NULL);
@@ -395,11 +225,11 @@ static void a_fit_finds_which_dimensions_matter_and_keeps_its_cap(void **state)
   struct error e;
   problem_make(&p, 150, 4, 0, 1e-4, 10);
   for (int k = 0; k < p.n; k++) p.z[k] = sin(8 * p.x[0][k]) + (p.x[2][k] == 1 ? 1 : 0);
-  assert_int_equal(gp_fit(&p.data, 200, &fit, &e), 0);
+  assert_int_equal(gp_fit(&p.data, 200, NULL, &fit, &e), 0);
   assert_true(fit.lengthscale[0] < 2 && fit.lengthscale[2] < 50);
   assert_true(fit.lengthscale[1] > 100 && fit.lengthscale[3] > 100);
   assert_true(fit.noise < 1e-3);
-  assert_int_equal(gp_fit(&p.data, 8, &few, &e), 0); /* two evaluations a start */
+  assert_int_equal(gp_fit(&p.data, 8, NULL, &few, &e), 0); /* two evaluations a start */
   assert_int_equal(gp_room_make(&room, p.n, &e), 0);
   double good = gp_log_likelihood(&p.data, &fit, &room, NULL) + gp_log_prior(&fit, p.d, NULL);
   double poor = gp_log_likelihood(&p.data, &few, &room, NULL) + gp_log_prior(&few, p.d, NULL);
@@ -409,20 +239,6 @@ static void a_fit_finds_which_dimensions_matter_and_keeps_its_cap(void **state)
 }
 
 /* --- expected improvement --- */
-
-/* log h(z), h(z) = φ(z) + z Φ(z): directly in long double above -5; below, h(-t) = φ(t)/t² ∫ v exp(-v - v²/2t²) dv by Simpson. */
-static long double log_h(long double z)
-{
-  long double log_pdf = -0.5L * z * z - 0.5L * logl(2 * M_PIl);
-  if (z > -5) return logl(expl(log_pdf) + z * 0.5L * erfcl(-z / sqrtl(2)));
-  enum { STEPS = 40000 };
-  long double t = -z, step = 60.0L / STEPS, sum = 0;
-  for (int i = 1; i < STEPS; i++) {
-    long double v = i * step;
-    sum += (i % 2 ? 4 : 2) * v * expl(-v - v * v / (2 * t * t));
-  }
-  return log_pdf - 2 * logl(t) + logl(sum * step / 3);
-}
 
 static void log_expected_improvement_is_the_references(void **state)
 {
@@ -584,7 +400,7 @@ static int write_problems(const char *path)
     double gradient[GP_PARAMETERS_MAX], mean[POINTS], sd[POINTS];
     problem_make(&p, sizes[s].n, sizes[s].d, 0, fmax(sizes[s].noise, 1e-4), 500 + (uint64_t)s);
     problem_make(&q, POINTS, sizes[s].d, 0, 1, 700 + (uint64_t)s);
-    if (gp_room_make(&room, p.n, &e) || gp_model_make(&m, &p.data, &p.hyper, 0, &e)) return 1;
+    if (gp_room_make(&room, p.n, &e) || gp_model_make(&m, &p.data, &p.hyper, 0, NULL, &e)) return 1;
     double value = gp_log_likelihood(&p.data, &p.hyper, &room, gradient);
     gp_model_predict(&m, POINTS, q.data.x, mean, sd);
     fprintf(file, "problem %d %d\n", p.n, p.d);

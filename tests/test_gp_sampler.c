@@ -387,10 +387,11 @@ static void it_says_which_libraries_decide_its_bits(void **state)
   (void)state;
   char text[200], cut[12];
   int major, minor, patch;
-  sampler_find("gp")->description(text, sizeof(text));
+  struct sampler_settings settings = sampler_settings_default();
+  sampler_find("gp")->description(&settings, text, sizeof(text));
   assert_int_equal(sscanf(text, "OpenBLAS %d.%d.%d for ", &major, &minor, &patch), 3);
   assert_non_null(strstr(text, ", NLopt 2."));
-  sampler_find("gp")->description(cut, sizeof(cut));
+  sampler_find("gp")->description(&settings, cut, sizeof(cut));
   assert_memory_equal(cut, text, sizeof(cut) - 1);
 }
 

@@ -327,6 +327,7 @@ static int program_find(struct dl_phdr_info *info, size_t size, void *data)
 
 static void elsewhere(uintptr_t a, size_t bytes, enum access kind, const void *pc)
 {
+  if (!kernel_runs_here) return; /* a launcher in another thread of the host, beside the kernel */
   unsigned mine, other;
   bool guard;
   on_fiber_stack(__builtin_frame_address(0), &mine, &guard);

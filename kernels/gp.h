@@ -1,0 +1,96 @@
+/* The Gaussian process on a device: its kernels' launchers (host/gp_model.h has the model and its formulas, host/gp_device.h the
+ * caller).
+ *
+ * Everything is FP64.  A matrix is `rows` × `rows`, by rows, with rows = n rounded up to GP_TILE; what is padded is the unit matrix, so
+ * that no product asks where the matrix ends, and adds nothing to any result.  The covariance K is factored, K = L Lᵀ, and L
+ * inverted; all else are products with L⁻¹, which many blocks make side by side and tensor cores multiply:
+ *
+ *   y = L⁻¹ (z - mean),  α = L⁻ᵀ y,  K⁻¹ = L⁻ᵀ L⁻¹ tile by tile,  explained variance of a point ‖L⁻¹ k‖²
+ *
+ * Several settings of hyperparameters (a batch) are one launch.  What each of them comes to depends on the observations and itself alone:
+ * the order of every sum follows from n and d, never from the batch or from what runs beside it (contract 1).
+ *
+ * All pointers are device memory.  Launchers return a cudaError_t as an int. */
+#ifndef GSOS_GP_KERNELS_H
+#define GSOS_GP_KERNELS_H
+
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+enum {
+  GP_TILE = 32,
+  GP_ROWS_MAX = 512, /* observations, with those believed; one block factors a matrix */
+  GP_AXES_MAX = 64,  /* as SPACE_MAX */
+  GP_POINTS = 16,    /* points that a block predicts */
+  GP_TOP_MAX = 32,   /* of the best candidates, in one answer */
+};
+
+struct device_gp_hyper {
+  double weight[GP_AXES_MAX]; /* 1 / lengthscale² */
+  double signal, noise, mean;
+};
+
+struct device_gp {
+  int n, d, rows;
+  uint64_t categorical;                /* bit i: dimension i is one */
+  double *x;                           /* [d][GP_ROWS_MAX] */
+  const double *z;                     /* [n] */
+  const struct device_gp_hyper *hyper; /* [batch] */
+  double *factor, *inverse; /* [batch][rows][rows] L and L⁻¹, with zeros above the diagonal of the latter's tiles */
+  double *alpha;            /* [batch][rows] */
+  double *sums;             /* [batch][tiles][d + 1] of the gradient, gp_tiles(rows) tiles */
+  double *result;           /* [batch][d + 4] log likelihood, and its gradient as gp_log_likelihood has it */
+  int *failed;              /* [batch] 1: the covariance is not positive definite, and the rest is undefined */
+};
+
+static inline int gp_tiles(int rows)
+{
+  return rows / GP_TILE * (rows / GP_TILE + 1) / 2;
+}
+
+/* The first half, for a batch: factor, inverse, alpha, failed, result[0]. */
+int gp_factor(const struct device_gp *g, int batch, void *stream);
+/* The second: sums and the rest of result.  Rasmussen and Williams 2006, eq. 5.9. */
+int gp_gradient(const struct device_gp *g, int batch, void *stream);
+
+/* One point, by value. */
+struct device_gp_point {
+  double x[GP_AXES_MAX];
+};
+
+/* Posterior at one point under the first of the batch.
+ *   out  [2 + 2 d] mean, deviation, their gradients by the point's coordinates (as gp_model_predict_one has them) */
+int gp_predict_one(const struct device_gp *g, const struct device_gp_point *point, double *out, void *stream);
+
+/* Takes the posterior mean at a point for observation n: x, L⁻¹ and α get a row, which `rows` must have room for; the caller
+ * counts n.
+ *   out  [1] that mean */
+int gp_believe(const struct device_gp *g, const struct device_gp_point *point, double *out, void *stream);
+
+/* Posterior mean and deviation at `count` points, x [d][stride].  Needs gp_predict_prepare once on its device. */
+int gp_predict(const struct device_gp *g, int count, int stride, const double *x, double *mean, double *sd,
+               void *stream);
+int gp_predict_prepare(void);
+
+/* Log expected improvement over `best` (expected_improvement.h). */
+int gp_score(int count, const double *mean, const double *sd, double best, double *score, void *stream);
+
+/* One of the best. */
+struct device_gp_ranked {
+  double score;
+  int index; /* -1: there are no more */
+  int unused;
+};
+
+/* The `most` (at most GP_TOP_MAX) best of scores from ... to - 1, the largest first, of equal ones the first, that come after `after` in
+ * this order (index -1: all do).  NaN is the least. */
+int gp_top(const double *score, int from, int to, struct device_gp_ranked after, int most, struct device_gp_ranked *out,
+           void *stream);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,79 @@
+/* What the kernels of the Gaussian process share: the Matérn 5/2 kernel of two points, products of FP64 tiles by a warp, and sums over
+ * a block in a fixed order. */
+#ifndef GSOS_GP_BLOCK_CUH
+#define GSOS_GP_BLOCK_CUH
+
+#include <mma.h>
+
+#include "gp.h"
+#include "launch.h"
+
+/* ---- the kernel function -------------------------------------------------------------------------------------------------- */
+
+/* δ of dimension i: the square of the difference, of a categorical 0 or 1. */
+__device__ __forceinline__ double gp_distance(const device_gp &g, int i, double a, double b)
+{
+  const double t = a - b;
+  return g.categorical >> i & 1 ? (t != 0 ? 1.0 : 0.0) : t * t;
+}
+
+/* k = s (1 + u + u²/3) exp(-u), u = √5 r; *slope is dk/dr². */
+__device__ __forceinline__ double gp_matern(double r2, double signal, double *slope)
+{
+  const double u = 2.2360679774997896964 * sqrt(r2), e = signal * exp(-u);
+  *slope = -5.0 / 6.0 * (1.0 + u) * e;
+  return (1.0 + u + u * u / 3.0) * e;
+}
+
+/* ---- products ------------------------------------------------------------------------------------------------------------- */
+
+typedef nvcuda::wmma::fragment<nvcuda::wmma::accumulator, 8, 8, 4, double> gp_sum;
+typedef nvcuda::wmma::row_major by_rows;
+typedef nvcuda::wmma::col_major by_columns;
+
+/* sum[q] += sign · A B, A 8 × depth, B depth × 8·columns, by the warp.  depth is a multiple of 4; a matrix begins where 32 bytes do.
+ *   by_rows     element (r, c) at r·stride + c
+ *   by_columns  at c·stride + r */
+template <class LayoutA, class LayoutB, int columns>
+__device__ __forceinline__ void gp_multiply(gp_sum (&sum)[columns], double sign, const double *a, int a_stride,
+                                            const double *b, int b_stride, int depth)
+{
+  using namespace nvcuda;
+  constexpr bool a_rows = std::is_same<LayoutA, by_rows>::value, b_rows = std::is_same<LayoutB, by_rows>::value;
+  for (int k = 0; k < depth; k += 4) {
+    wmma::fragment<wmma::matrix_a, 8, 8, 4, double, LayoutA> fa;
+    wmma::fragment<wmma::matrix_b, 8, 8, 4, double, LayoutB> fb;
+    wmma::load_matrix_sync(fa, a + (int64_t)k * (a_rows ? 1 : a_stride), (unsigned)a_stride);
+    UNROLL
+    for (int i = 0; i < fa.num_elements; i++) fa.x[i] *= sign;
+    UNROLL
+    for (int q = 0; q < columns; q++) {
+      const int64_t at = b_rows ? (int64_t)k * b_stride + 8 * q : 8 * (int64_t)q * b_stride + k;
+      wmma::load_matrix_sync(fb, b + at, (unsigned)b_stride);
+      wmma::mma_sync(sum[q], fa, fb, sum[q]);
+    }
+  }
+}
+
+/* ---- sums ----------------------------------------------------------------------------------------------------------------- */
+
+__device__ __forceinline__ double gp_warp_sum(double x)
+{
+  for (int step = 16; step > 0; step /= 2) x += __shfl_xor_sync(0xffffffffu, x, step);
+  return x;
+}
+
+/* The sum of x over the block's threads (whole warps), for all of them. */
+__device__ __forceinline__ double gp_block_sum(double x)
+{
+  __shared__ double of_warp[32];
+  x = gp_warp_sum(x);
+  if (threadIdx.x % 32 == 0) of_warp[threadIdx.x / 32] = x;
+  __syncthreads();
+  double sum = 0;
+  for (unsigned w = 0; w < blockDim.x / 32; w++) sum += of_warp[w];
+  __syncthreads(); /* of_warp may be used again */
+  return sum;
+}
+
+#endif

@@ -1,0 +1,289 @@
+/* The Gaussian process at points: posterior, expected improvement, the best of many (gp.h).
+ *
+ * With v = L⁻¹ k, k the covariances of a point with the observations:
+ *
+ *   μ = mean + kᵀα,  σ² = signal - ‖v‖²
+ *
+ * For many points v is a product of tiles by tensor cores (gp_posterior); for one, L⁻¹ is read once by rows and, for gradients, once by
+ * columns: b = L⁻ᵀ v = K⁻¹ k (gp_at). */
+#include "expected_improvement.h"
+#include "gp_block.cuh"
+
+enum {
+  AT_THREADS = 512, /* one for each observation that there may be */
+  POSTERIOR_THREADS = 256,
+  POSTERIOR_WARPS = POSTERIOR_THREADS / 32,
+  POSTERIOR_STRIDE = GP_POINTS + 2, /* four rows are a multiple of 32 bytes, as tensor cores load */
+  SCORE_THREADS = 128,
+  TOP_THREADS = 512,
+};
+
+/* As in host/gp_model.c: a posterior variance below this share of the signal's is rounding. */
+static __device__ __forceinline__ double least_variance(double signal)
+{
+  return 1e-14 * signal;
+}
+
+/* ---- one point ------------------------------------------------------------------------------------------------------------ */
+
+struct at_shared {
+  double k[GP_ROWS_MAX], v[GP_ROWS_MAX], by_mean[GP_ROWS_MAX], by_sd[GP_ROWS_MAX];
+};
+
+/* What L⁻¹ says of a point, for thread t's observation. */
+struct at {
+  double slope, b;        /* dk_t/dr²; (K⁻¹ k)_t */
+  double mean, explained; /* of all threads */
+};
+
+__device__ __forceinline__ at observe(const device_gp &g, const device_gp_point &point, at_shared &s, bool back)
+{
+  const device_gp_hyper *h = g.hyper;
+  const int t = (int)threadIdx.x, lane = t % 32;
+  at a = {0, 0, 0, 0};
+  double k = 0, r2 = 0;
+  if (t < g.n) {
+    for (int i = 0; i < g.d; i++) r2 = fma(h->weight[i], gp_distance(g, i, g.x[i * GP_ROWS_MAX + t], point.x[i]), r2);
+    k = gp_matern(r2, h->signal, &a.slope);
+  }
+  s.k[t] = k;
+  a.mean = h->mean + gp_block_sum(t < g.n ? k * g.alpha[t] : 0);
+  for (int i = t / 32; i < g.n; i += AT_THREADS / 32) {
+    double sum = 0;
+    for (int j = lane; j <= i; j += 32) sum = fma(g.inverse[(int64_t)i * g.rows + j], s.k[j], sum);
+    sum = gp_warp_sum(sum);
+    if (lane == 0) s.v[i] = sum;
+  }
+  __syncthreads();
+  a.explained = gp_block_sum(t < g.n ? s.v[t] * s.v[t] : 0);
+  if (back && t < g.n)
+    for (int i = t; i < g.n; i++) a.b = fma(g.inverse[(int64_t)i * g.rows + t], s.v[i], a.b);
+  return a;
+}
+
+/* dμ/dx = Σ α_j dk_j/dx,  dσ/dx = -Σ b_j dk_j/dx / σ,  dk_j/dx_i = 2 w_i (x_i - x_ji) dk_j/dr²; a dimension a warp. */
+__global__ void __launch_bounds__(AT_THREADS) gp_at(const device_gp g, const device_gp_point point, double *out)
+{
+  __shared__ at_shared s;
+  const int t = (int)threadIdx.x, lane = t % 32;
+  const at a = observe(g, point, s, true);
+  const double signal = g.hyper->signal, variance = signal - a.explained, least = least_variance(signal);
+  const double sd = sqrt(variance > least ? variance : least);
+  s.by_mean[t] = t < g.n ? g.alpha[t] * a.slope : 0;
+  s.by_sd[t] = a.b * a.slope;
+  if (t == 0) {
+    out[0] = a.mean;
+    out[1] = sd;
+  }
+  __syncthreads();
+  for (int i = t / 32; i < g.d; i += AT_THREADS / 32) {
+    double of_mean = 0, of_sd = 0;
+    if (!(g.categorical >> i & 1)) {
+      for (int j = lane; j < g.n; j += 32) {
+        const double offset = point.x[i] - g.x[i * GP_ROWS_MAX + j];
+        of_mean = fma(s.by_mean[j], offset, of_mean);
+        of_sd = fma(s.by_sd[j], offset, of_sd);
+      }
+      of_mean = gp_warp_sum(of_mean);
+      of_sd = gp_warp_sum(of_sd);
+    }
+    if (lane == 0) {
+      out[2 + i] = 2 * g.hyper->weight[i] * of_mean;
+      out[2 + g.d + i] = variance > least ? -2 * g.hyper->weight[i] / sd * of_sd : 0;
+    }
+  }
+}
+
+/* A new row of L is (vᵀ, δ), δ² what is left of the variance; so that of L⁻¹ is (-vᵀ L⁻¹, 1)/δ.  With α = 0 for it the mean stays. */
+__global__ void __launch_bounds__(AT_THREADS)
+    gp_believe_row(const device_gp g, const device_gp_point point, double *out)
+{
+  __shared__ at_shared s;
+  const int t = (int)threadIdx.x;
+  const at a = observe(g, point, s, true);
+  const double signal = g.hyper->signal, left = signal + g.hyper->noise - a.explained, least = least_variance(signal);
+  const double delta = sqrt(left > least ? left : least);
+  if (t < g.n) g.inverse[(int64_t)g.n * g.rows + t] = -a.b / delta;
+  if (t == g.n) {
+    g.inverse[(int64_t)g.n * g.rows + t] = 1 / delta;
+    g.alpha[t] = 0;
+  }
+  if (t < g.d) g.x[t * GP_ROWS_MAX + g.n] = point.x[t];
+  if (t == 0) *out = a.mean;
+}
+
+/* ---- many points ---------------------------------------------------------------------------------------------------------- */
+
+/* Covariances of the block's points with all observations into k; rows beyond are 0. */
+__device__ __forceinline__ void posterior_covariances(const device_gp &g, int count, int stride, const double *x,
+                                                      double *k)
+{
+  const int p = (int)threadIdx.x % GP_POINTS, point = (int)blockIdx.x * GP_POINTS + p;
+  for (int j = (int)threadIdx.x / GP_POINTS; j < g.rows; j += POSTERIOR_THREADS / GP_POINTS) {
+    double r2 = 0, slope, of_pair = 0;
+    if (j < g.n && point < count) {
+      for (int i = 0; i < g.d; i++) {
+        const double distance = gp_distance(g, i, g.x[i * GP_ROWS_MAX + j], x[(int64_t)i * stride + point]);
+        r2 = fma(g.hyper->weight[i], distance, r2);
+      }
+      of_pair = gp_matern(r2, g.hyper->signal, &slope);
+    }
+    k[j * POSTERIOR_STRIDE + p] = of_pair;
+  }
+}
+
+/* ‖L⁻¹ k‖² of the warp's eight rows at a time, for all of the block's points; in of_warp [points]. */
+__device__ __forceinline__ void posterior_explained(const device_gp &g, const double *k, double (*scratch)[8],
+                                                    double *of_warp)
+{
+  using namespace nvcuda;
+  const int warp = (int)threadIdx.x / 32, lane = (int)threadIdx.x % 32;
+  double explained[GP_POINTS / 8] = {};
+  for (int row = 8 * warp; row < g.rows; row += 8 * POSTERIOR_WARPS) {
+    gp_sum sum[GP_POINTS / 8];
+    UNROLL
+    for (int q = 0; q < GP_POINTS / 8; q++) wmma::fill_fragment(sum[q], 0.0);
+    gp_multiply<by_rows, by_rows>(sum, 1, g.inverse + (int64_t)row * g.rows, g.rows, k, POSTERIOR_STRIDE, row + 8);
+    UNROLL
+    for (int q = 0; q < GP_POINTS / 8; q++) {
+      wmma::store_matrix_sync(&scratch[0][0], sum[q], 8, wmma::mem_row_major);
+      __syncwarp();
+      const double a = scratch[lane / 8][lane % 8], b = scratch[lane / 8 + 4][lane % 8];
+      explained[q] = fma(a, a, explained[q]);
+      explained[q] = fma(b, b, explained[q]);
+      __syncwarp();
+    }
+  }
+  UNROLL
+  for (int q = 0; q < GP_POINTS / 8; q++) {
+    for (int step = 8; step < 32; step *= 2) explained[q] += __shfl_xor_sync(0xffffffffu, explained[q], step);
+    if (lane < 8) of_warp[8 * q + lane] = explained[q];
+  }
+}
+
+/* Sixteen points a block; their covariances stay in shared memory, so that L⁻¹ alone is read. */
+__global__ void __launch_bounds__(POSTERIOR_THREADS)
+    gp_posterior(const device_gp g, int count, int stride, const double *x, double *mean, double *sd)
+{
+  DYNAMIC_SHARED(double, k);
+  __shared__ __align__(32) double scratch[POSTERIOR_WARPS][8][8];
+  __shared__ double part[POSTERIOR_THREADS / GP_POINTS][GP_POINTS], explained[POSTERIOR_WARPS][GP_POINTS];
+  const int t = (int)threadIdx.x, p = t % GP_POINTS;
+  posterior_covariances(g, count, stride, x, k);
+  __syncthreads();
+  double sum = 0;
+  for (int j = t / GP_POINTS; j < g.n; j += POSTERIOR_THREADS / GP_POINTS)
+    sum = fma(k[j * POSTERIOR_STRIDE + p], g.alpha[j], sum);
+  part[t / GP_POINTS][p] = sum;
+  posterior_explained(g, k, scratch[t / 32], explained[t / 32]);
+  __syncthreads();
+  const int point = (int)blockIdx.x * GP_POINTS + t;
+  if (t >= GP_POINTS || point >= count) return;
+  double of_mean = g.hyper->mean, variance = g.hyper->signal;
+  for (int i = 0; i < POSTERIOR_THREADS / GP_POINTS; i++) of_mean += part[i][t];
+  for (int w = 0; w < POSTERIOR_WARPS; w++) variance -= explained[w][t];
+  const double least = least_variance(g.hyper->signal);
+  mean[point] = of_mean;
+  sd[point] = sqrt(variance > least ? variance : least);
+}
+
+__global__ void __launch_bounds__(SCORE_THREADS)
+    gp_log_improvement(int count, const double *mean, const double *sd, double best, double *score)
+{
+  const int i = (int)(blockIdx.x * SCORE_THREADS + threadIdx.x);
+  double cdf_by_h, pdf_by_h;
+  if (i < count) score[i] = log(sd[i]) + log_improvement((mean[i] - best) / sd[i], &cdf_by_h, &pdf_by_h);
+}
+
+/* ---- the best of them ----------------------------------------------------------------------------------------------------- */
+
+__device__ __forceinline__ bool comes_before(double a, int index_a, double b, int index_b)
+{
+  return a > b || (a == b && index_a < index_b);
+}
+
+/* One block; each round finds the first that comes after the last one found. */
+__global__ void __launch_bounds__(TOP_THREADS)
+    gp_best(const double *score, int from, int to, device_gp_ranked after, int most, device_gp_ranked *out)
+{
+  __shared__ double best_score[TOP_THREADS];
+  __shared__ int best_index[TOP_THREADS];
+  const int t = (int)threadIdx.x;
+  for (int round = 0; round < most; round++) {
+    double best = 0;
+    int index = -1;
+    for (int i = from + t; i < to; i += TOP_THREADS) {
+      const double s = isnan(score[i]) ? -INFINITY : score[i];
+      bool later = after.index < 0 || comes_before(after.score, after.index, s, i);
+      if (later && (index < 0 || comes_before(s, i, best, index))) {
+        best = s;
+        index = i;
+      }
+    }
+    best_score[t] = best;
+    best_index[t] = index;
+    for (int half = TOP_THREADS / 2; half > 0; half /= 2) {
+      __syncthreads();
+      if (t >= half) continue;
+      const double other = best_score[t + half];
+      const int other_index = best_index[t + half];
+      if (other_index >= 0 && (best_index[t] < 0 || comes_before(other, other_index, best_score[t], best_index[t]))) {
+        best_score[t] = other;
+        best_index[t] = other_index;
+      }
+    }
+    __syncthreads();
+    after.score = best_score[0];
+    after.index = best_index[0];
+    __syncthreads(); /* the next round writes there */
+    if (t == 0) out[round] = after;
+    if (after.index < 0) {
+      for (int i = round + 1 + t; i < most; i += TOP_THREADS) out[i] = after;
+      return;
+    }
+  }
+}
+
+/* ---- launchers ------------------------------------------------------------------------------------------------------------ */
+
+static size_t posterior_bytes(int rows)
+{
+  return (size_t)rows * POSTERIOR_STRIDE * sizeof(double);
+}
+
+int gp_predict_prepare(void)
+{
+  return cudaFuncSetAttribute(gp_posterior, cudaFuncAttributeMaxDynamicSharedMemorySize,
+                              (int)posterior_bytes(GP_ROWS_MAX));
+}
+
+int gp_predict_one(const struct device_gp *g, const struct device_gp_point *point, double *out, void *stream)
+{
+  return launch(gp_at, dim3(1), dim3(AT_THREADS), 0, (cudaStream_t)stream, *g, *point, out);
+}
+
+int gp_believe(const struct device_gp *g, const struct device_gp_point *point, double *out, void *stream)
+{
+  return launch(gp_believe_row, dim3(1), dim3(AT_THREADS), 0, (cudaStream_t)stream, *g, *point, out);
+}
+
+int gp_predict(const struct device_gp *g, int count, int stride, const double *x, double *mean, double *sd,
+               void *stream)
+{
+  const unsigned blocks = (unsigned)((count + GP_POINTS - 1) / GP_POINTS);
+  return launch(gp_posterior, dim3(blocks), dim3(POSTERIOR_THREADS), posterior_bytes(g->rows), (cudaStream_t)stream, *g,
+                count, stride, x, mean, sd);
+}
+
+int gp_score(int count, const double *mean, const double *sd, double best, double *score, void *stream)
+{
+  const unsigned blocks = (unsigned)((count + SCORE_THREADS - 1) / SCORE_THREADS);
+  return launch(gp_log_improvement, dim3(blocks), dim3(SCORE_THREADS), 0, (cudaStream_t)stream, count, mean, sd, best,
+                score);
+}
+
+int gp_top(const double *score, int from, int to, struct device_gp_ranked after, int most, struct device_gp_ranked *out,
+           void *stream)
+{
+  return launch(gp_best, dim3(1), dim3(TOP_THREADS), 0, (cudaStream_t)stream, score, from, to, after, most, out);
+}
