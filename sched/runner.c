@@ -360,6 +360,16 @@ static void start(struct worker *w, const struct job *job)
   pthread_mutex_lock(&r->lock);
 }
 
+/* Is there memory on the place's device?  Otherwise nothing else starts before this trial, here or on another device.  Under the lock. */
+static bool admit(struct worker *w, const struct job *job)
+{
+  struct runner *r = w->runner;
+  const double *values = r->studies[job->study].study.trials[job->number].values;
+  if (!r->objective->admit || r->objective->admit(w->place, values)) return true;
+  r->queue.waiting = job->study;
+  return false;
+}
+
 /* Takes a trial into the place, or proposes one.  Under the lock, which is given back meanwhile.  False where there is nothing to
  * do, or no memory for it yet. */
 static bool take(struct worker *w)
@@ -371,7 +381,11 @@ static bool take(struct worker *w)
     propose(r, &job);
     return true;
   }
-  if (!fits_alone(r, &job) || queue_take(&r->queue, &job) == ROOM_LATER) return false;
+  if (!fits_alone(r, &job) || !admit(w, &job)) return false;
+  if (queue_take(&r->queue, &job) == ROOM_LATER) {
+    if (r->objective->admit) r->objective->admit(w->place, NULL);
+    return false;
+  }
   start(w, &job);
   return true;
 }
