@@ -23,7 +23,9 @@
 
 #define TEST_MAY_USE __attribute__((unused))
 
-enum { STORED_IMAGES = 60 };
+#ifndef STORED_IMAGES
+#define STORED_IMAGES 60
+#endif
 
 struct net {
   struct plan plan;
