@@ -1,271 +1,23 @@
 /* A cohort on a device.  See cohort.h.
  *
- * In device memory lie the table of trials, their states, and for each stage a list of tiles with its length.  A change of members
- * writes them anew between two steps; a graph that has room for the longer lists stays.  Each place keeps the block of memory of
- * its last trial and takes a new one only for a larger trial, so that nothing is allocated while networks of a kind follow each other.
+ * In device memory lie the table of trials, their states, and for each stage the number of each trial's first block.  A change of
+ * members writes them anew between two steps, in one copy; a graph that launches enough blocks stays.  All of it, and the members'
+ * networks, are parts of the device's one allocation (device_data.h): a cohort allocates nothing there.
  *
  * The host asks for as many steps as are left to the first end of an epoch, and reads all states once. */
-#include "cohort.h"
+#ifdef GSOS_CUDA
 
+#include <cuda_runtime_api.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#ifndef GSOS_CUDA
-
-int cohort_device_count(char *why, size_t size)
-{
-  snprintf(why, size, "this gsos was built without CUDA");
-  return 0;
-}
-
-void cohort_device_name(int device, char *text, size_t size)
-{
-  snprintf(text, size, "no device %d", device);
-}
-
-static int without(struct error *e)
-{
-  return error_set(e, ERROR_FAILED, "this gsos was built without CUDA");
-}
-
-int device_data_open(struct device_data **data, const struct dataset *d, int device, struct error *e)
-{
-  (void)d, (void)device;
-  *data = NULL;
-  return without(e);
-}
-
-void device_data_close(struct device_data *data)
-{
-  (void)data;
-}
-
-int cohort_open(struct cohort **c, const struct device_data *data, int capacity, enum cohort_precision precision,
-                struct error *e)
-{
-  (void)data, (void)capacity, (void)precision;
-  *c = NULL;
-  return without(e);
-}
-
-void cohort_close(struct cohort *c)
-{
-  (void)c;
-}
-
-int64_t cohort_trial_bytes(const struct plan *p)
-{
-  (void)p;
-  return 0;
-}
-
-int cohort_add(struct cohort *c, int id, const struct plan *p, uint64_t key, struct error *e)
-{
-  (void)c, (void)id, (void)p, (void)key;
-  return without(e);
-}
-
-void cohort_remove(struct cohort *c, int id)
-{
-  (void)c, (void)id;
-}
-
-int cohort_advance(struct cohort *c, struct cohort_event *events, int max, int *n, const volatile int *stop,
-                   struct error *e)
-{
-  (void)c, (void)events, (void)max, (void)stop;
-  *n = 0;
-  return without(e);
-}
-
-int cohort_tensor_get(struct cohort *c, int id, int index, float *out, struct error *e)
-{
-  (void)c, (void)id, (void)index, (void)out;
-  return without(e);
-}
-
-int cohort_checkpoint(struct cohort *c, int id, void **block, size_t *bytes, struct error *e)
-{
-  (void)c, (void)id, (void)block, (void)bytes;
-  return without(e);
-}
-
-int cohort_restore(struct cohort *c, int id, const struct plan *p, uint64_t key, const void *block, size_t bytes,
-                   struct error *e)
-{
-  (void)c, (void)id, (void)p, (void)key, (void)block, (void)bytes;
-  return without(e);
-}
-
-struct cohort_counts cohort_counts(const struct cohort *c)
-{
-  (void)c;
-  return (struct cohort_counts){0, 0};
-}
-
-#else
-
-#include <cuda_runtime_api.h>
-#include <math.h>
-
-#include "device_network.h"
+#include "cuda_call.h"
+#include "device_data.h"
 #include "ranges.h"
 
-/* ---- calls of the runtime ------------------------------------------------------------------------------------------------- */
-
-static int cuda_error(struct error *e, cudaError_t error, const char *call, const char *file, int line)
-{
-  if (error == cudaSuccess) return 0;
-  cudaGetLastError(); /* one that does not stick is gone with this */
-  if (error == cudaErrorMemoryAllocation)
-    return error_set(e, ERROR_MACHINE, "the device has no memory left (%s)", call);
-  /* Whatever else a call says, most of it for every call from then on: this device is not used again. */
-  return error_set(e, ERROR_LOST, "%s: %s (%s:%d: %s)", cudaGetErrorName(error), cudaGetErrorString(error), file, line,
-                   call);
-}
-/* Evaluates to 0 or an error's code. */
-#define CUDA(call, e) cuda_error(e, (cudaError_t)(call), #call, __FILE__, __LINE__)
-
-int cohort_device_count(char *why, size_t size)
-{
-  int n = 0;
-  cudaError_t error = cudaGetDeviceCount(&n);
-  if (error == cudaSuccess && n > 0) return n;
-  cudaGetLastError();
-  snprintf(why, size, "%s", error == cudaSuccess ? "there is no CUDA device" : cudaGetErrorString(error));
-  return 0;
-}
-
-void cohort_device_name(int device, char *text, size_t size)
-{
-  struct cudaDeviceProp p;
-  int driver = 0, runtime = 0;
-  if (cudaGetDeviceProperties(&p, device) != cudaSuccess) {
-    cudaGetLastError();
-    snprintf(text, size, "no device %d", device);
-    return;
-  }
-  cudaDriverGetVersion(&driver);
-  cudaRuntimeGetVersion(&runtime);
-  snprintf(text, size, "%s, compute capability %d.%d, %.1f GiB, driver %d.%d, runtime %d.%d", p.name, p.major, p.minor,
-           (double)p.totalGlobalMem / 0x1p30, driver / 1000, driver % 1000 / 10, runtime / 1000, runtime % 1000 / 10);
-}
-
-/* ---- data sets ------------------------------------------------------------------------------------------------------------ */
-
-struct device_data {
-  int device;
-  const struct dataset *d;
-  uint8_t *images; /* the rows of both parts, one after the other */
-  uint16_t *labels;
-  int32_t *rows; /* [train.n + validation.n] 0, 1, 2, ...: each part's rows */
-  float *table;
-};
-
-/* (x/255 − mean)/deviation for every byte, each operation rounded on its own: as the CPU trainer has it. */
-static void make_table(const struct dataset *d, float *table)
-{
-  for (int c = 0; c < d->channels; c++)
-    for (int x = 0; x < 256; x++) {
-      volatile float scaled = (float)x / 255.0f;
-      volatile float centred = scaled - d->mean[c];
-      table[256 * c + x] = centred / (d->deviation[c] > 0 ? d->deviation[c] : 1);
-    }
-}
-
-/* Copies one part's images and labels, a few megabytes at a time. */
-static int upload_part(struct device_data *data, const struct dataset_split *s, int64_t first, struct error *e)
-{
-  const struct dataset *d = data->d;
-  int64_t bytes = (int64_t)d->height * d->width * d->channels;
-  int chunk = (int)((4 << 20) / bytes) + 1, code = 0;
-  uint8_t *images = malloc((size_t)(chunk * bytes));
-  uint16_t *labels = malloc((size_t)chunk * sizeof *labels);
-  if (!images || !labels) code = error_set(e, ERROR_MACHINE, "no memory to bring the images to the device");
-  for (int i = 0; i < s->n && !code; i += chunk) {
-    int n = s->n - i < chunk ? s->n - i : chunk;
-    for (int k = 0; k < n; k++) {
-      memcpy(images + k * bytes, dataset_image(d, s, i + k), (size_t)bytes);
-      labels[k] = (uint16_t)dataset_label(s, i + k);
-    }
-    code = CUDA(cudaMemcpy(data->images + (first + i) * bytes, images, (size_t)(n * bytes), cudaMemcpyHostToDevice), e);
-    if (!code)
-      code = CUDA(cudaMemcpy(data->labels + first + i, labels, (size_t)n * sizeof *labels, cudaMemcpyHostToDevice), e);
-  }
-  free(images);
-  free(labels);
-  return code;
-}
-
-static int upload_tables(struct device_data *data, int64_t n, struct error *e)
-{
-  float table[256 * DEVICE_CHANNELS_MAX];
-  int32_t *rows = malloc((size_t)n * sizeof *rows);
-  if (!rows) return error_set(e, ERROR_MACHINE, "no memory to bring the images to the device");
-  for (int64_t i = 0; i < n; i++) rows[i] = (int32_t)i;
-  make_table(data->d, table);
-  int code = CUDA(cudaMemcpy(data->rows, rows, (size_t)n * sizeof *rows, cudaMemcpyHostToDevice), e);
-  if (!code)
-    code = CUDA(cudaMemcpy(data->table, table, (size_t)data->d->channels * 256 * sizeof *table, cudaMemcpyHostToDevice),
-                e);
-  free(rows);
-  return code;
-}
-
-int device_data_open(struct device_data **out, const struct dataset *d, int device, struct error *e)
-{
-  int64_t n = (int64_t)d->train.n + d->validation.n, bytes = (int64_t)d->height * d->width * d->channels;
-  *out = NULL;
-  if (d->channels > DEVICE_CHANNELS_MAX)
-    return error_set(e, ERROR_CONFIG, "the CUDA trainer takes images of up to %d channels, not %d; use devices = cpu",
-                     DEVICE_CHANNELS_MAX, d->channels);
-  struct device_data *data = calloc(1, sizeof *data);
-  if (!data) return error_set(e, ERROR_MACHINE, "no memory");
-  data->device = device;
-  data->d = d;
-  int code = CUDA(cudaSetDevice(device), e);
-  if (!code) code = CUDA(cudaMalloc((void **)&data->images, (size_t)(n * bytes)), e);
-  if (!code) code = CUDA(cudaMalloc((void **)&data->labels, (size_t)n * sizeof *data->labels), e);
-  if (!code) code = CUDA(cudaMalloc((void **)&data->rows, (size_t)n * sizeof *data->rows), e);
-  if (!code) code = CUDA(cudaMalloc((void **)&data->table, 256 * DEVICE_CHANNELS_MAX * sizeof *data->table), e);
-  if (!code) code = upload_part(data, &d->train, 0, e);
-  if (!code) code = upload_part(data, &d->validation, d->train.n, e);
-  if (!code) code = upload_tables(data, n, e);
-  /* cudaMemcpy may return when it has read the host's memory; a cohort's stream does not wait for what is left */
-  if (!code) code = CUDA(cudaDeviceSynchronize(), e);
-  if (code) {
-    device_data_close(data);
-    return error_prefix(e, "device %d, the data set of %.1f MiB", device, (double)(n * bytes) / 0x1p20);
-  }
-  *out = data;
-  return 0;
-}
-
-void device_data_close(struct device_data *data)
-{
-  if (!data) return;
-  cudaSetDevice(data->device);
-  cudaFree(data->images);
-  cudaFree(data->labels);
-  cudaFree(data->rows);
-  cudaFree(data->table);
-  free(data);
-}
-
 /* ---- a cohort ------------------------------------------------------------------------------------------------------------- */
-
-/* The stages of a step, in order; forward and backward once for each convolution. */
-enum {
-  STAGE_FORWARD,
-  STAGE_DENSE = STAGE_FORWARD + DEVICE_CONV_MAX,
-  STAGE_LOSS,
-  STAGE_LOSS_BACKWARD,
-  STAGE_DENSE_BACKWARD,
-  STAGE_BACKWARD, /* + layer */
-  STAGE_OPTIMIZER = STAGE_BACKWARD + DEVICE_CONV_MAX,
-  STAGES
-};
 
 enum { CHUNK_STEPS = 64 }; /* steps between two looks at *stop */
 
@@ -273,30 +25,26 @@ struct member {
   bool used, ended; /* ended: its last epoch, or failed */
   int id;
   struct plan plan;
-  void *memory; /* stays with the place */
-  int64_t bytes;
+  void *memory;   /* its network's, a part of the device's */
   double seconds; /* not yet told in an event */
   uint64_t range; /* its epoch's (ranges.h) */
 };
 
 struct cohort {
-  const struct device_data *data;
+  struct device_data *data;
+  int number; /* of its tables on the device; -1: it has none yet */
   int capacity;
   enum device_precision precision;
   cudaStream_t stream;
   cudaEvent_t before, after;
   struct member members[COHORT_MAX];
-  struct device_trial *trials, *device_trials; /* [capacity] */
-  struct device_state *states, *device_states; /* [capacity] pinned, and the device's */
-  bool changed;                                /* members or states: the device must hear of it */
-  struct {
-    struct device_tile *device;
-    int room; /* a power of two; 0: no trial has this stage */
-    int count;
-  } tiles[STAGES];
-  int *counts, *device_counts; /* [STAGES] */
-  int layers;                  /* of the captured class */
-  int n;                       /* rows of the table that the graph's last kernel looks at */
+  void *kept; /* memory for the next member, of so many bytes */
+  int64_t kept_bytes;
+  struct cohort_tables *tables, *device_tables; /* pinned, and the device's; the first `capacity` places are in use */
+  bool changed;                                 /* members or states: the device must hear of it */
+  int room[STAGES];                             /* blocks launched, a power of two; 0: no trial has this stage */
+  int layers;                                   /* of the captured class */
+  int n;                                        /* rows of the table that the graph's last kernel looks at */
   cudaGraphExec_t graph;
   struct cohort_counts told;
 };
@@ -312,23 +60,18 @@ static void drop_graph(struct cohort *c)
   c->graph = NULL;
 }
 
+static void leave(struct cohort *c, int place);
+
 void cohort_close(struct cohort *c)
 {
   if (!c) return;
   cudaSetDevice(c->data->device);
   if (c->stream) cudaStreamSynchronize(c->stream);
   drop_graph(c);
-  for (int i = 0; i < c->capacity; i++) {
-    range_end(&c->members[i].range);
-    cudaFree(c->members[i].memory);
-  }
-  for (int s = 0; s < STAGES; s++) cudaFree(c->tiles[s].device);
-  cudaFree(c->device_trials);
-  cudaFree(c->device_states);
-  cudaFree(c->device_counts);
-  cudaFreeHost(c->states);
-  cudaFreeHost(c->trials);
-  cudaFreeHost(c->counts);
+  for (int i = 0; i < c->capacity && c->tables; i++) leave(c, i);
+  device_memory_give(c->data, c->kept);
+  cudaFreeHost(c->tables);
+  if (c->number >= 0) device_cohort_give(c->data, c->number);
   if (c->before) cudaEventDestroy(c->before);
   if (c->after) cudaEventDestroy(c->after);
   if (c->stream) cudaStreamDestroy(c->stream);
@@ -336,7 +79,7 @@ void cohort_close(struct cohort *c)
   free(c);
 }
 
-int cohort_open(struct cohort **out, const struct device_data *data, int capacity, enum cohort_precision precision,
+int cohort_open(struct cohort **out, struct device_data *data, int capacity, enum cohort_precision precision,
                 struct error *e)
 {
   *out = NULL;
@@ -344,27 +87,25 @@ int cohort_open(struct cohort **out, const struct device_data *data, int capacit
     return error_set(e, ERROR_FAILED, "a cohort has room for 1 to %d trials, not for %d", COHORT_MAX, capacity);
   struct cohort *c = calloc(1, sizeof *c);
   if (!c) return error_set(e, ERROR_MACHINE, "no memory for a cohort");
-  size_t n = (size_t)capacity;
   c->data = data;
+  c->number = device_cohort_take(data);
   c->capacity = c->n = capacity;
   c->precision = precision == COHORT_TF32 ? DEVICE_TF32 : DEVICE_FP32;
-  int code = take_device(c, e);
+  int code = c->number < 0 ? error_set(e, ERROR_MACHINE, "device %d: no more cohorts were asked for", data->device) : 0;
+  if (!code) code = take_device(c, e);
   if (!code) code = CUDA(cudaStreamCreateWithFlags(&c->stream, cudaStreamNonBlocking), e);
   if (!code) code = CUDA(cudaEventCreate(&c->before), e);
   if (!code) code = CUDA(cudaEventCreate(&c->after), e);
-  if (!code) code = CUDA(cudaMalloc((void **)&c->device_trials, n * sizeof *c->trials), e);
-  if (!code) code = CUDA(cudaMalloc((void **)&c->device_states, n * sizeof *c->states), e);
-  if (!code) code = CUDA(cudaMalloc((void **)&c->device_counts, STAGES * sizeof *c->counts), e);
-  if (!code) code = CUDA(cudaHostAlloc((void **)&c->trials, n * sizeof *c->trials, cudaHostAllocDefault), e);
-  if (!code) code = CUDA(cudaHostAlloc((void **)&c->states, n * sizeof *c->states, cudaHostAllocDefault), e);
-  if (!code) code = CUDA(cudaHostAlloc((void **)&c->counts, STAGES * sizeof *c->counts, cudaHostAllocDefault), e);
+  if (!code) code = CUDA(cudaEventRecord(c->after, c->stream), e);
+  if (!code) code = CUDA(cudaHostAlloc((void **)&c->tables, sizeof *c->tables, cudaHostAllocDefault), e);
   if (code) {
     cohort_close(c);
     return code;
   }
-  memset(c->trials, 0, n * sizeof *c->trials);
-  memset(c->states, 0, n * sizeof *c->states);
-  for (int i = 0; i < capacity; i++) c->trials[i].state = c->device_states + i;
+  memset(c->tables, 0, sizeof *c->tables);
+  c->device_tables = &data->tables[c->number];
+  for (int i = 0; i < capacity; i++)
+    c->tables->trials[i].state = c->device_tables->states + i; /* also while it is free */
   *out = c;
   return 0;
 }
@@ -383,31 +124,6 @@ static int not_here(struct error *e, int id)
   return error_set(e, ERROR_FAILED, "trial %d is not in this cohort", id);
 }
 
-/* The free place whose memory fits best; -1: none is free. */
-static int free_place(const struct cohort *c, int64_t bytes)
-{
-  int best = -1;
-  for (int i = 0; i < c->capacity; i++) {
-    if (c->members[i].used) continue;
-    int64_t mine = c->members[i].bytes, other = best < 0 ? 0 : c->members[best].bytes;
-    bool better = best < 0 || (mine >= bytes ? other < bytes || mine < other : other < bytes && mine > other);
-    if (better) best = i;
-  }
-  return best;
-}
-
-/* Memory of a place for a trial of so many bytes. */
-static int provide(struct member *m, int64_t bytes, struct error *e)
-{
-  if (m->bytes >= bytes) return 0;
-  cudaFree(m->memory);
-  m->memory = NULL;
-  m->bytes = 0;
-  int code = CUDA(cudaMalloc(&m->memory, (size_t)bytes), e);
-  if (!code) m->bytes = bytes;
-  return code;
-}
-
 int64_t cohort_trial_bytes(const struct plan *p)
 {
   struct device_trial entry;
@@ -419,48 +135,78 @@ int64_t cohort_trial_bytes(const struct plan *p)
 static void begin_epoch(struct cohort *c, int place, int64_t epoch, int64_t step)
 {
   struct member *m = &c->members[place];
-  device_state_begin(&c->states[place], &c->trials[place], epoch, step);
+  device_state_begin(&c->tables->states[place], &c->tables->trials[place], epoch, step);
   range_end(&m->range);
   m->range = range_begin("epoch %d, place %d", (int)epoch + 1, m->id);
+}
+
+bool cohort_admit(struct cohort *c, const struct plan *p)
+{
+  device_memory_give(c->data, c->kept);
+  c->kept = NULL;
+  if (!p) return true;
+  c->kept_bytes = cohort_trial_bytes(p);
+  c->kept = device_memory_take(c->data, c->kept_bytes);
+  return c->kept != NULL;
+}
+
+/* Memory of a device for a member: what was kept for it, or what there is. */
+static void *provide(struct cohort *c, int64_t bytes)
+{
+  void *memory = c->kept;
+  c->kept = NULL;
+  if (memory && c->kept_bytes == bytes) return memory;
+  device_memory_give(c->data, memory);
+  return device_memory_take(c->data, bytes);
 }
 
 /* Takes a place and writes its table entry; the state is the caller's. */
 static int occupy(struct cohort *c, int id, const struct plan *p, uint64_t key, int *place, struct error *e)
 {
   struct device_trial entry;
+  const struct device_data *data = c->data;
   int64_t bytes = device_network_make(&entry, p, key);
+  int i = 0;
   if (find(c, id) >= 0) return error_set(e, ERROR_FAILED, "trial %d is in this cohort already", id);
   if (bytes < 0) return error_set(e, ERROR_FAILED, "the kernels cannot train a network with these classes or channels");
-  int i = free_place(c, bytes);
-  if (i < 0) return error_set(e, ERROR_MACHINE, "no room for trial %d: the cohort holds %d trials", id, c->capacity);
+  while (i < c->capacity && c->members[i].used) i++;
+  if (i == c->capacity)
+    return error_set(e, ERROR_MACHINE, "no room for trial %d: the cohort holds %d trials", id, c->capacity);
   int code = take_device(c, e);
   if (!code) code = CUDA(cudaStreamSynchronize(c->stream), e);
-  if (!code) code = provide(&c->members[i], bytes, e);
-  if (code) return error_prefix(e, "trial %d, %.1f MiB", id, (double)bytes / 0x1p20);
-  device_network_place(&entry, c->members[i].memory);
-  entry.state = c->device_states + i;
-  entry.table = c->data->table;
-  entry.images = c->data->images;
-  entry.labels = c->data->labels;
-  entry.train_rows = c->data->rows;
-  entry.validation_rows = c->data->rows + c->data->d->train.n;
-  c->trials[i] = entry;
-  struct member *m = &c->members[i];
-  m->used = true;
-  m->ended = false;
-  m->id = id;
-  m->plan = *p;
-  m->seconds = 0;
+  if (code) return code;
+  void *memory = provide(c, bytes);
+  if (!memory)
+    return error_set(
+        e, ERROR_MACHINE,
+        "it needs %.1f MiB of device %d's memory, of which %.1f MiB are for trials, no such room beside those "
+        "that run; more trials fit where other programs leave more free",
+        (double)bytes / 0x1p20, data->device, (double)data->arena.bytes / 0x1p20);
+  device_network_place(&entry, memory);
+  entry.state = c->device_tables->states + i;
+  entry.table = data->table;
+  entry.images = data->images;
+  entry.labels = data->labels;
+  entry.train_rows = data->rows;
+  entry.validation_rows = data->rows + data->d->train.n;
+  c->tables->trials[i] = entry;
+  c->members[i] = (struct member){.used = true, .id = id, .plan = *p, .memory = memory};
   c->changed = true;
   *place = i;
   return 0;
 }
 
+/* Its memory is free for others at once: no kernel is to look at it any more. */
 static void leave(struct cohort *c, int place)
 {
-  range_end(&c->members[place].range);
-  c->members[place].used = false;
-  c->states[place].phase = DEVICE_IDLE;
+  struct member *m = &c->members[place];
+  if (!m->used) return;
+  cudaStreamSynchronize(c->stream);
+  device_memory_give(c->data, m->memory);
+  range_end(&m->range);
+  m->memory = NULL;
+  m->used = false;
+  c->tables->states[place].phase = DEVICE_IDLE;
   c->changed = true;
 }
 
@@ -470,10 +216,10 @@ int cohort_add(struct cohort *c, int id, const struct plan *p, uint64_t key, str
   int code = occupy(c, id, p, key, &place, e);
   if (code) return code;
   begin_epoch(c, place, 0, 0);
-  code = CUDA(cudaMemcpyAsync(c->device_trials + place, c->trials + place, sizeof *c->trials, cudaMemcpyHostToDevice,
-                              c->stream),
-              e);
-  if (!code) code = CUDA(network_initialise(c->device_trials, place, c->trials[place].parameters, c->stream), e);
+  const struct device_trial *t = &c->tables->trials[place];
+  struct device_trial *on_device = c->device_tables->trials;
+  code = CUDA(cudaMemcpyAsync(on_device + place, t, sizeof *t, cudaMemcpyHostToDevice, c->stream), e);
+  if (!code) code = CUDA(network_initialise(on_device, place, t->parameters, c->stream), e);
   if (code) leave(c, place);
   return code;
 }
@@ -484,7 +230,7 @@ void cohort_remove(struct cohort *c, int id)
   if (place >= 0) leave(c, place);
 }
 
-/* ---- lists of tiles ------------------------------------------------------------------------------------------------------- */
+/* ---- blocks of the stages --------------------------------------------------------------------------------------------------- */
 
 /* Blocks that a trial has in a stage. */
 static int tiles_of(const struct device_trial *t, int stage)
@@ -513,44 +259,26 @@ static int power_of_two(int n)
   return room;
 }
 
-/* Writes the lists of all stages for the present members; room that is too small is made anew, and the graph with it. */
-static int write_tiles(struct cohort *c, struct error *e)
+/* Counts the blocks of all stages for the present members; a graph that launches too few is dropped. */
+static void count_tiles(struct cohort *c)
 {
-  int code = 0;
-  for (int s = 0; s < STAGES && !code; s++) {
-    int total = 0, at = 0;
-    for (int i = 0; i < c->capacity; i++) total += c->members[i].used ? tiles_of(&c->trials[i], s) : 0;
-    c->counts[s] = c->tiles[s].count = total;
-    if (total > c->tiles[s].room) {
-      drop_graph(c);
-      cudaFree(c->tiles[s].device);
-      c->tiles[s].device = NULL;
-      c->tiles[s].room = 0;
-      int room = power_of_two(total);
-      code = CUDA(cudaMalloc((void **)&c->tiles[s].device, (size_t)room * sizeof(struct device_tile)), e);
-      if (!code) c->tiles[s].room = room;
+  for (int s = 0; s < STAGES; s++) {
+    int *first = c->tables->first[s];
+    for (int i = 0; i < COHORT_MAX; i++) {
+      bool used = i < c->capacity && c->members[i].used;
+      first[i + 1] = first[i] + (used ? tiles_of(&c->tables->trials[i], s) : 0);
     }
-    struct device_tile *list = code || total == 0 ? NULL : malloc((size_t)total * sizeof *list);
-    if (code || total == 0) continue;
-    if (!list) return error_set(e, ERROR_MACHINE, "no memory for a list of %d tiles", total);
-    for (int i = 0; i < c->capacity; i++)
-      for (int k = 0, n = c->members[i].used ? tiles_of(&c->trials[i], s) : 0; k < n; k++)
-        list[at++] = (struct device_tile){i, k};
-    code = CUDA(
-        cudaMemcpyAsync(c->tiles[s].device, list, (size_t)total * sizeof *list, cudaMemcpyHostToDevice, c->stream), e);
-    free(list); /* pageable memory is read before the call returns */
+    if (first[COHORT_MAX] <= c->room[s]) continue;
+    c->room[s] = power_of_two(first[COHORT_MAX]);
+    drop_graph(c);
   }
-  if (!code)
-    code = CUDA(
-        cudaMemcpyAsync(c->device_counts, c->counts, STAGES * sizeof *c->counts, cudaMemcpyHostToDevice, c->stream), e);
-  return code;
 }
 
 /* ---- the step's graph ----------------------------------------------------------------------------------------------------- */
 
 static struct device_tiles tiles(const struct cohort *c, int stage)
 {
-  return (struct device_tiles){c->tiles[stage].device, c->device_counts + stage, c->tiles[stage].room};
+  return (struct device_tiles){c->device_tables->first[stage], c->room[stage]};
 }
 
 /* A launch of the step, in a range of its name; nothing where one before it failed. */
@@ -567,7 +295,7 @@ static struct device_tiles tiles(const struct cohort *c, int stage)
 /* Queues the launches of one step; counts them. */
 static int queue_step(struct cohort *c, struct error *e)
 {
-  const struct device_trial *t = c->device_trials;
+  const struct device_trial *t = c->device_tables->trials;
   int code = 0, n = 0;
   for (int l = 0; l < c->layers; l++)
     STAGE("forward", network_forward(t, tiles(c, STAGE_FORWARD + l), l, c->precision, c->stream));
@@ -588,7 +316,7 @@ static int capture(struct cohort *c, struct error *e)
   cudaGraph_t graph = NULL;
   c->layers = 0;
   for (int l = 0; l < DEVICE_CONV_MAX; l++)
-    if (c->tiles[STAGE_FORWARD + l].room > 0) c->layers = l + 1;
+    if (c->room[STAGE_FORWARD + l] > 0) c->layers = l + 1;
   int code = CUDA(cudaStreamBeginCapture(c->stream, cudaStreamCaptureModeThreadLocal), e);
   if (code) return code;
   code = queue_step(c, e);
@@ -603,15 +331,10 @@ static int capture(struct cohort *c, struct error *e)
 /* Tells the device who is there and where each stands. */
 static int publish(struct cohort *c, struct error *e)
 {
-  size_t n = (size_t)c->capacity;
-  int code = write_tiles(c, e);
-  if (!code)
-    code =
-        CUDA(cudaMemcpyAsync(c->device_trials, c->trials, n * sizeof *c->trials, cudaMemcpyHostToDevice, c->stream), e);
-  if (!code)
-    code =
-        CUDA(cudaMemcpyAsync(c->device_states, c->states, n * sizeof *c->states, cudaMemcpyHostToDevice, c->stream), e);
-  if (!code) code = CUDA(network_rows(c->device_trials, c->capacity, c->stream), e);
+  count_tiles(c);
+  int code =
+      CUDA(cudaMemcpyAsync(c->device_tables, c->tables, sizeof *c->tables, cudaMemcpyHostToDevice, c->stream), e);
+  if (!code) code = CUDA(network_rows(c->device_tables->trials, c->capacity, c->stream), e);
   if (!code && !c->graph) code = capture(c, e);
   /* pinned memory is read when its turn comes: it must not change before */
   if (!code) code = CUDA(cudaStreamSynchronize(c->stream), e);
@@ -629,8 +352,8 @@ static int batches(int images, int batch)
 /* Steps that are left of a member's epoch; 0: it does nothing. */
 static int steps_left(const struct cohort *c, int place)
 {
-  const struct device_trial *t = &c->trials[place];
-  const struct device_state *s = &c->states[place];
+  const struct device_trial *t = &c->tables->trials[place];
+  const struct device_state *s = &c->tables->states[place];
   if (!c->members[place].used || s->phase == DEVICE_IDLE) return 0;
   if (s->phase == DEVICE_EVALUATE) return batches(t->validation_images - s->begin, t->batch);
   return batches(t->train_images - s->begin, t->batch) + batches(t->validation_images, t->batch);
@@ -647,29 +370,39 @@ static double flops_between(const struct member *m, const struct device_trial *t
   return m->plan.flops_image_training * (train_to - train_from) + m->plan.flops_image_forward * (seen_to - seen_from);
 }
 
-/* Runs so many steps; the time that they took is divided among the members by their FLOPs. */
-static int run_steps(struct cohort *c, int steps, struct error *e)
+/* Queues so many steps, and reads the states after them. */
+static int queue_steps(struct cohort *c, int steps, struct error *e)
 {
-  struct device_state old[COHORT_MAX];
-  double flops[COHORT_MAX], all = 0;
-  float ms = 0;
-  size_t n = (size_t)c->capacity;
-  memcpy(old, c->states, n * sizeof *old);
-  int code = CUDA(cudaEventRecord(c->before, c->stream), e);
+  size_t bytes = (size_t)c->capacity * sizeof *c->tables->states;
+  int code = device_steps_begin(c->data, c->number, c->before, c->after, c->stream, e);
   for (int i = 0; i < steps && !code; i++) code = CUDA(cudaGraphLaunch(c->graph, c->stream), e);
   if (!code) code = CUDA(cudaEventRecord(c->after, c->stream), e);
   if (!code)
     code =
-        CUDA(cudaMemcpyAsync(c->states, c->device_states, n * sizeof *c->states, cudaMemcpyDeviceToHost, c->stream), e);
+        CUDA(cudaMemcpyAsync(c->tables->states, c->device_tables->states, bytes, cudaMemcpyDeviceToHost, c->stream), e);
   if (!code) code = CUDA(cudaStreamSynchronize(c->stream), e);
-  if (!code) code = CUDA(cudaEventElapsedTime(&ms, c->before, c->after), e);
+  return code;
+}
+
+/* Runs so many steps; their share of the device's busy time is divided among the members by their FLOPs. */
+static int run_steps(struct cohort *c, int steps, struct error *e)
+{
+  struct device_state old[COHORT_MAX];
+  double flops[COHORT_MAX], all = 0, seconds;
+  memcpy(old, c->tables->states, sizeof old);
+  int code = queue_steps(c, steps, e);
+  if (code) {
+    device_steps_lost(c->data, c->number);
+    return code;
+  }
+  code = device_steps_end(c->data, c->number, c->stream, &seconds, e);
   if (code) return code;
   for (int i = 0; i < c->capacity; i++) {
     bool active = c->members[i].used && old[i].phase != DEVICE_IDLE;
-    flops[i] = active ? flops_between(&c->members[i], &c->trials[i], &old[i], &c->states[i]) : 0;
+    flops[i] = active ? flops_between(&c->members[i], &c->tables->trials[i], &old[i], &c->tables->states[i]) : 0;
     all += flops[i];
   }
-  for (int i = 0; i < c->capacity && all > 0; i++) c->members[i].seconds += ms * 1e-3 * flops[i] / all;
+  for (int i = 0; i < c->capacity && all > 0; i++) c->members[i].seconds += seconds * flops[i] / all;
   return 0;
 }
 
@@ -677,7 +410,7 @@ static int run_steps(struct cohort *c, int steps, struct error *e)
 static void end_epoch(struct cohort *c, int place, struct cohort_event *event)
 {
   struct member *m = &c->members[place];
-  struct device_state *s = &c->states[place];
+  struct device_state *s = &c->tables->states[place];
   const struct plan *p = &m->plan;
   int epoch = (int)s->epoch + 1;
   *event = (struct cohort_event){.id = m->id,
@@ -703,7 +436,7 @@ int cohort_advance(struct cohort *c, struct cohort_event *events, int max, int *
   while (!code) {
     int steps = 0;
     for (int i = 0; i < c->capacity && *n < max; i++)
-      if (c->members[i].used && !c->members[i].ended && c->states[i].phase == DEVICE_IDLE)
+      if (c->members[i].used && !c->members[i].ended && c->tables->states[i].phase == DEVICE_IDLE)
         end_epoch(c, i, &events[(*n)++]);
     for (int i = 0; i < c->capacity && *n == 0; i++) {
       int left = steps_left(c, i);
@@ -727,7 +460,7 @@ int cohort_tensor_get(struct cohort *c, int id, int index, float *out, struct er
 {
   int place = find(c, id), layer = index / 2;
   if (place < 0) return not_here(e, id);
-  const struct device_trial *t = &c->trials[place];
+  const struct device_trial *t = &c->tables->trials[place];
   const struct device_matrix *m = device_matrix(t, layer);
   size_t size = (size_t)(m->rows + 1) * (size_t)m->columns * sizeof(float);
   float *w = malloc(size);
@@ -757,8 +490,8 @@ int cohort_checkpoint(struct cohort *c, int id, void **block, size_t *bytes, str
 {
   int place = find(c, id);
   if (place < 0) return not_here(e, id);
-  const struct device_trial *t = &c->trials[place];
-  const struct device_state *s = &c->states[place];
+  const struct device_trial *t = &c->tables->trials[place];
+  const struct device_state *s = &c->tables->states[place];
   if (!c->members[place].ended && (s->phase != DEVICE_TRAIN || s->begin != 0))
     return error_set(e, ERROR_FAILED, "trial %d is within an epoch; its state can be kept between two", id);
   struct checkpoint_head head = {.key = t->key,
@@ -796,7 +529,7 @@ int cohort_restore(struct cohort *c, int id, const struct plan *p, uint64_t key,
   memcpy(&head, block, sizeof head);
   int code = occupy(c, id, p, key, &place, e);
   if (code) return code;
-  const struct device_trial *t = &c->trials[place];
+  const struct device_trial *t = &c->tables->trials[place];
   size_t part = (size_t)t->parameters * sizeof(float);
   bool fits = !memcmp(head.magic, checkpoint_magic, sizeof head.magic) && head.key == key &&
               head.parameters == t->parameters && head.adam == t->adam &&
@@ -809,7 +542,7 @@ int cohort_restore(struct cohort *c, int id, const struct plan *p, uint64_t key,
   const char *from = (const char *)block + sizeof head;
   begin_epoch(c, place, head.epoch, head.step);
   if (head.ended) {
-    c->states[place].phase = DEVICE_IDLE;
+    c->tables->states[place].phase = DEVICE_IDLE;
     range_end(&c->members[place].range);
   }
   c->members[place].ended = head.ended != 0;

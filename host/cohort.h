@@ -8,6 +8,8 @@
 #ifndef GSOS_COHORT_H
 #define GSOS_COHORT_H
 
+#include <stdbool.h>
+
 #include "dataset.h"
 #include "error.h"
 #include "plan.h"
@@ -19,21 +21,50 @@ int cohort_device_count(char *why, size_t size);
 /* "NVIDIA H100 80GB HBM3, compute capability 9.0, 79.2 GiB, driver 13.0, runtime 13.0": without its place in the box. */
 void cohort_device_name(int device, char *text, size_t size);
 
-/* A data set in a device's memory, uploaded once and shared by its cohorts. */
+/* What a device is to hold, by the plans of the trials that will run there. */
+struct device_need {
+  int cohorts;         /* open at once, at most 64 */
+  int trials;          /* at once, in all of them */
+  int64_t trial_bytes; /* cohort_trial_bytes of the largest */
+};
+/* All of that with the data set, as it will be allocated, and the data set's part.  The driver's own memory, some hundred MiB, is
+ * not in it. */
+int64_t device_need_bytes(const struct device_need *need, const struct dataset *d);
+int64_t device_need_data_bytes(const struct dataset *d);
+/* Memory of a device that may be allocated now; 0 where it cannot be told. */
+int64_t device_available(int device);
+
+/* A data set in a device's memory, uploaded once, and memory for the cohorts that share it.  All is allocated here, at once, and
+ * nothing later.  Where there is less than is needed, less is taken, and fewer trials fit at once.  The data set must outlive it. */
 struct device_data;
-int device_data_open(struct device_data **data, const struct dataset *d, int device, struct error *e);
+int device_data_check(const struct dataset *d, struct error *e); /* ERROR_CONFIG: the kernels cannot train on it */
+int device_data_open(struct device_data **data, const struct dataset *d, int device, const struct device_need *need,
+                     struct error *e);
 void device_data_close(struct device_data *data); /* takes NULL */
 
+struct device_memory {
+  int64_t bytes;        /* allocated */
+  int trials;           /* of the largest kind that fit at once */
+  int64_t trials_bytes; /* for trials, of all kinds */
+  double busy_s;        /* time in which steps of any cohort ran, all members' seconds together */
+};
+struct device_memory device_data_memory(struct device_data *data);
+
+/* For tests: where not NULL, told of every part of a device's memory that is taken or given back. */
+extern void (*device_memory_watch)(void *at, int64_t bytes, bool taken);
+
 struct cohort;
-int cohort_open(struct cohort **c, const struct device_data *data, int capacity, enum cohort_precision precision,
+int cohort_open(struct cohort **c, struct device_data *data, int capacity, enum cohort_precision precision,
                 struct error *e);
 void cohort_close(struct cohort *c); /* takes NULL */
 
-/* Device memory that cohort_add allocates for a trial; 0 without CUDA in the build. */
+/* Device memory of a trial; 0 without CUDA in the build. */
 int64_t cohort_trial_bytes(const struct plan *p);
 
-/* Adds a trial; `id` is its name in events.  ERROR_MACHINE where there is no room or no memory, ERROR_LOST, as from all of these, where
- * the device is gone. */
+/* Keeps memory for the trial that will be added next (NULL: for none).  False: there is none beside the trials that the device holds. */
+bool cohort_admit(struct cohort *c, const struct plan *p);
+/* Adds a trial; `id` is its name in events.  ERROR_MACHINE where there is no room or no memory, ERROR_LOST, as from all of these,
+ * where the device is gone. */
 int cohort_add(struct cohort *c, int id, const struct plan *p, uint64_t key, struct error *e);
 void cohort_remove(struct cohort *c, int id);
 

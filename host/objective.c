@@ -16,6 +16,14 @@ int objective_create(struct objective **o, const struct experiment *x, objective
                    x->objective);
 }
 
+void objective_at_once(const struct objective *o, int cores, int64_t useful, int *places, int64_t *trials)
+{
+  int64_t capacity = o->capacity > 0 ? o->capacity : 1;
+  *places = o->places > 0 ? o->places : cores;
+  if (*places > useful) *places = (int)useful;
+  *trials = *places * capacity < useful ? *places * capacity : useful;
+}
+
 void objective_device_name(struct objective *o, int device, char *name, size_t size)
 {
   if (o->device_name)

@@ -68,6 +68,15 @@ struct objective_test {
   int n, correct;
 };
 
+/* What a device is asked for. */
+struct objective_memory {
+  int64_t bytes;      /* of each device: the data set, `trials` of the largest, tables; the driver's own is not in it */
+  int64_t data_bytes; /* the data set's part */
+  int64_t trial_bytes;
+  int trials;
+  int64_t available; /* of the device that has the least; 0: not known */
+};
+
 struct place; /* opaque, the objective's own */
 
 struct objective {
@@ -80,7 +89,15 @@ struct objective {
   void *state;
 
   int (*cost)(struct objective *o, const double *values, struct objective_cost *cost, struct error *e);
+  /* Memory of the devices: what a run with so many places open, and so many trials in all of them, will need of each if the trials are
+   * at most as large as `largest`; and takes it, once, before a place is opened.  Where there is less, less is taken, and fewer trials
+   * run at once; where a device has none, it is left out.  ERROR_MACHINE where none has.  NULL: nothing is taken ahead. */
+  void (*memory)(struct objective *o, int places, int64_t trials, const double *largest, struct objective_memory *m);
+  int (*reserve)(struct objective *o, int places, int64_t trials, const double *largest, struct error *e);
   int (*open)(struct objective *o, struct place **p, int device, int capacity, struct error *e);
+  /* Keeps memory of the place's device for the trial that is added next (values NULL: for none).  False: not beside the trials that
+   * are there, but later, or on another device.  From any thread, but not while another call for the place runs.  NULL: always true. */
+  bool (*admit)(struct place *p, const double *values);
   /* ERROR_MACHINE: no room, no memory; ERROR_LOST: the device is gone, and with it the place and its members (so all below). */
   int (*add)(struct place *p, const struct trial_spec *spec, struct error *e);
   /* Runs until at least one member ends an epoch.  *n_events <= max.  `stop` is looked at after every training step:
@@ -128,6 +145,8 @@ typedef bool (*objective_progress)(void *context, const char *what, int64_t done
 int objective_create(struct objective **o, const struct experiment *x, objective_progress progress, void *context,
                      struct error *e);
 void objective_destroy(struct objective *o); /* takes NULL */
+/* Of `useful` trials at once, how many this machine runs (*trials), in how many places; one a core are `cores`. */
+void objective_at_once(const struct objective *o, int cores, int64_t useful, int *places, int64_t *trials);
 /* "cpu", or what the objective's device_name says. */
 void objective_device_name(struct objective *o, int device, char *name, size_t size);
 

@@ -15,7 +15,9 @@ struct cnn {
   struct dataset data;
   int n_devices; /* CUDA devices that trials run on; 0: the CPU */
   int devices[DEVICES_MAX];
-  struct device_data *on_device[DEVICES_MAX];
+  struct device_data *on_device[DEVICES_MAX]; /* NULL: not reserved, or it could not be: `unusable` says why */
+  struct error unusable[DEVICES_MAX];
+  bool lost[DEVICES_MAX]; /* atomically: trials there failed */
 };
 
 static inline struct cnn *cnn_of(struct objective *o)
@@ -26,11 +28,11 @@ static inline struct cnn *cnn_of(struct objective *o)
 void cnn_make_plan(const struct cnn *c, const double *values, struct plan *p);
 int cnn_cost(struct objective *o, const double *values, struct objective_cost *cost, struct error *e);
 
-/* Brings the data to the devices and puts the CUDA trainer's functions into the objective. */
+/* Puts the CUDA trainer's functions into the objective. */
 int cnn_use_cuda(struct cnn *c, struct error *e);
 void cnn_leave_cuda(struct cnn *c);
 
-/* Device memory that a trial allocates; the data set, and some kilobytes of tables, are shared. */
+/* Device memory of a trial; the data set, and some kilobytes of tables, are shared. */
 int64_t cnn_cuda_bytes(const struct plan *p);
 
 /* "NVIDIA H100 ..., ..., fp32", of the devices that are used. */

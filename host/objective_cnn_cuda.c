@@ -24,6 +24,7 @@ struct guest {
 
 struct place {
   struct cnn *cnn;
+  int device; /* in cnn->devices */
   struct cohort *cohort;
   int capacity;
   struct guest *guests; /* [capacity] */
@@ -39,6 +40,60 @@ static struct guest *find(const struct place *p, int id)
 static int not_here(struct error *e, int id)
 {
   return error_set(e, ERROR_FAILED, "trial %d is not in this place", id);
+}
+
+/* ---- memory of the devices ------------------------------------------------------------------------------------------------- */
+
+/* Places are spread over the devices evenly, and trials over the places. */
+static struct device_need need_of(const struct cnn *c, int places, int64_t trials, const double *largest)
+{
+  struct plan plan;
+  int64_t each = (trials + places - 1) / places, capacity = c->objective.capacity;
+  int cohorts = (places + c->n_devices - 1) / c->n_devices;
+  cnn_make_plan(c, largest, &plan);
+  return (struct device_need){.cohorts = cohorts,
+                              .trials = cohorts * (int)(each < capacity ? each : capacity),
+                              .trial_bytes = cohort_trial_bytes(&plan)};
+}
+
+static void cuda_memory(struct objective *o, int places, int64_t trials, const double *largest,
+                        struct objective_memory *m)
+{
+  struct cnn *c = cnn_of(o);
+  struct device_need need = need_of(c, places, trials, largest);
+  *m = (struct objective_memory){.bytes = device_need_bytes(&need, &c->data),
+                                 .data_bytes = device_need_data_bytes(&c->data),
+                                 .trial_bytes = need.trial_bytes,
+                                 .trials = need.trials};
+  for (int i = 0; i < c->n_devices; i++) {
+    int64_t available = device_available(c->devices[i]);
+    if (i == 0 || available < m->available) m->available = available;
+  }
+}
+
+static int cuda_reserve(struct objective *o, int places, int64_t trials, const double *largest, struct error *e)
+{
+  struct cnn *c = cnn_of(o);
+  struct device_need need = need_of(c, places, trials, largest);
+  int usable = 0;
+  cnn_leave_cuda(c);
+  for (int i = 0; i < c->n_devices; i++) {
+    int code = device_data_open(&c->on_device[i], &c->data, c->devices[i], &need, &c->unusable[i]);
+    usable += !code;
+    if (code == ERROR_CONFIG) break; /* another device would say the same */
+  }
+  if (usable == 0) *e = c->unusable[0];
+  return usable > 0 ? 0 : e->code;
+}
+
+/* Whether a device has so much for trials when none is there. */
+static bool could_hold(struct cnn *c, int64_t bytes)
+{
+  for (int i = 0; i < c->n_devices; i++)
+    if (c->on_device[i] && !__atomic_load_n(&c->lost[i], __ATOMIC_RELAXED) &&
+        device_data_memory(c->on_device[i]).trials_bytes >= bytes)
+      return true;
+  return false;
 }
 
 /* ---- a place and its members ---------------------------------------------------------------------------------------------- */
@@ -61,8 +116,16 @@ static int cuda_open(struct objective *o, struct place **out, int device, int ca
     return error_set(e, ERROR_MACHINE, "no memory for a place to train in");
   }
   p->cnn = c;
+  p->device = device % c->n_devices;
   p->capacity = capacity;
-  int code = cohort_open(&p->cohort, c->on_device[device % c->n_devices], capacity, c->x->precision, e);
+  struct device_data *data = c->on_device[p->device];
+  int code = 0;
+  if (data)
+    code = cohort_open(&p->cohort, data, capacity, c->x->precision, e);
+  else if ((code = c->unusable[p->device].code))
+    *e = c->unusable[p->device];
+  else
+    code = error_set(e, ERROR_FAILED, "no memory of the devices has been reserved");
   if (code) {
     cuda_close(p);
     return code;
@@ -87,6 +150,20 @@ static int plan_of(struct place *p, const struct trial_spec *spec, struct plan *
   if (!cost.feasible) return error_set(e, ERROR_FAILED, "trial %d is infeasible: %s", spec->id, cost.reason);
   cnn_make_plan(p->cnn, spec->values, plan);
   return 0;
+}
+
+static bool cuda_admit(struct place *p, const double *values)
+{
+  struct objective_cost cost = {0};
+  struct plan plan;
+  if (values) cnn_cost(&p->cnn->objective, values, &cost, NULL);
+  if (!cost.feasible) {
+    cohort_admit(p->cohort, NULL);
+    return true;
+  }
+  cnn_make_plan(p->cnn, values, &plan);
+  /* one that no device could hold is for add to refuse, with the reason */
+  return cohort_admit(p->cohort, &plan) || !could_hold(p->cnn, cost.device_bytes);
 }
 
 static int cuda_add(struct place *p, const struct trial_spec *spec, struct error *e)
@@ -131,6 +208,7 @@ static int cuda_advance(struct place *p, struct trial_event *events, int max, in
 {
   struct cohort_event ended[32];
   int code = cohort_advance(p->cohort, ended, max < 32 ? max : 32, n_events, stop, e);
+  if (code && code != ERROR_INTERRUPTED) __atomic_store_n(&p->cnn->lost[p->device], true, __ATOMIC_RELAXED);
   for (int i = 0; i < *n_events && !code; i++) tell(p, &ended[i], &events[i]);
   return code;
 }
@@ -215,7 +293,10 @@ static int cuda_measure(struct objective *o, const double *values, double piece_
   plan_make(&piece, &config, whole.height, whole.width, whole.channels, whole.classes,
             batch < c->data.train.n ? batch : c->data.train.n,
             batch < c->data.validation.n ? batch : c->data.validation.n);
-  int code = cohort_open(&cohort, c->on_device[0], 1, c->x->precision, e);
+  int code = ERROR_FAILED;
+  error_set(e, code, "no memory of the devices has been reserved");
+  for (int i = 0; i < c->n_devices && code; i++) /* the first one that has room for a cohort */
+    if (c->on_device[i]) code = cohort_open(&cohort, c->on_device[i], 1, c->x->precision, e);
   if (code) return code;
   code = cohort_add(cohort, 0, &piece, 0, e);
   while (!code && (epochs < 1 || elapsed < piece_s)) {
@@ -269,24 +350,11 @@ static int cohort_capacity(const struct cnn *c, int streams)
   return step_cohort(&cost, rates, c->x->precision == COHORT_TF32, streams);
 }
 
-/* One device of several cannot be used: which setting goes on without it. */
-static void advise_without(const struct cnn *c, int unfit, struct error *e)
-{
-  if (!e) return;
-  size_t size = sizeof e->message, used = strlen(e->message);
-  const char *before = "; to go on without it: [scheduler] devices = cuda:";
-  for (int i = 0; i < c->n_devices && used < size; i++) {
-    if (i == unfit) continue;
-    used += (size_t)snprintf(e->message + used, size - used, "%s%d", before, c->devices[i]);
-    before = ",";
-  }
-}
-
 int cnn_use_cuda(struct cnn *c, struct error *e)
 {
   struct objective *o = &c->objective;
   char first[400], other[400];
-  int code = 0;
+  int code = device_data_check(&c->data, e);
   cohort_device_name(c->devices[0], first, sizeof first);
   for (int i = 0; i < c->n_devices && !code; i++) {
     cohort_device_name(c->devices[i], other, sizeof other);
@@ -295,19 +363,17 @@ int cnn_use_cuda(struct cnn *c, struct error *e)
                        "devices %d and %d are of different models (%s; %s), and their results differ in the last bits; "
                        "name those of one model: [scheduler] devices = cuda:%d",
                        c->devices[0], c->devices[i], first, other, c->devices[0]);
-    else if ((code = device_data_open(&c->on_device[i], &c->data, c->devices[i], e)) && c->n_devices > 1)
-      advise_without(c, i, e);
   }
-  if (code) {
-    cnn_leave_cuda(c);
-    return code;
-  }
+  if (code) return code;
   int slots = c->x->slots, streams = c->x->streams > 0 ? c->x->streams : STREAMS, places = streams * c->n_devices;
   o->n_devices = c->n_devices;
   o->places = slots > 0 && slots < places ? slots : places;
   o->capacity = slots > 0 ? (slots + o->places - 1) / o->places : cohort_capacity(c, streams);
   if (o->capacity > 32) o->capacity = 32;
   o->measure = cuda_measure;
+  o->memory = cuda_memory;
+  o->reserve = cuda_reserve;
+  o->admit = cuda_admit;
   o->open = cuda_open;
   o->add = cuda_add;
   o->advance = cuda_advance;

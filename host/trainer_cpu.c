@@ -498,6 +498,23 @@ static const uint8_t *image_of(const struct network *n, const struct dataset_spl
   return s->images + (int64_t)s->rows[i] * n->plan.height * n->plan.width * n->plan.channels;
 }
 
+int network_train_batch(struct network *n, const struct philox_permutation *order, int begin, double *loss,
+                        struct error *e)
+{
+  int count = n->train.n - begin < n->plan.config.batch_size ? n->train.n - begin : n->plan.config.batch_size;
+  for (int j = 0; j < count; j++) {
+    int row = (int)philox_permutation_at(order, (uint32_t)(begin + j));
+    n->bytes[j] = image_of(n, &n->train, row);
+    n->labels[j] = (uint16_t)dataset_label(&n->train, row);
+  }
+  *loss = 0;
+  int rc = network_gradients(n, count, loss, e);
+  if (rc || !isfinite(*loss)) return rc;
+  optimise(n);
+  n->step++;
+  return 0;
+}
+
 int network_train_epoch(struct network *n, double *loss, const volatile int *stop, struct error *e)
 {
   trainer_cpu_thread_begin();
@@ -505,21 +522,13 @@ int network_train_epoch(struct network *n, double *loss, const volatile int *sto
       philox_permutation_make(n->key, philox_subsequence(PHILOX_ORDER, 0, (uint64_t)n->epoch), (uint32_t)n->train.n);
   double sum = 0;
   for (int i = 0; i < n->train.n; i += n->plan.config.batch_size) {
-    int count = n->train.n - i < n->plan.config.batch_size ? n->train.n - i : n->plan.config.batch_size;
-    for (int j = 0; j < count; j++) {
-      int row = (int)philox_permutation_at(&order, (uint32_t)(i + j));
-      n->bytes[j] = image_of(n, &n->train, row);
-      n->labels[j] = (uint16_t)dataset_label(&n->train, row);
-    }
-    double batch = 0;
-    int rc = network_gradients(n, count, &batch, e);
+    double batch;
+    int rc = network_train_batch(n, &order, i, &batch, e);
     if (rc) return rc;
     if (!isfinite(batch)) {
       *loss = batch;
       return 0;
     }
-    optimise(n);
-    n->step++;
     sum += batch;
     if (stop && __atomic_load_n(stop, __ATOMIC_RELAXED)) return error_set(e, ERROR_INTERRUPTED, "stopped");
   }

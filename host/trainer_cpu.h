@@ -2,6 +2,7 @@
 #ifndef GSOS_TRAINER_CPU_H
 #define GSOS_TRAINER_CPU_H
 
+#include "../kernels/philox.h"
 #include "cpu_conv.h"
 #include "cpu_loops.h"
 #include "trainer.h"
@@ -70,6 +71,10 @@ struct network {
 /* Gradients of the mean loss over the batch whose images and labels are in n->bytes and n->labels; *loss is the sum over its
  * images.  Where that is not finite the gradients are not made.  The tests hold them against finite differences. */
 int network_gradients(struct network *n, int count, double *loss, struct error *e);
+/* One training step: the batch that begins at place `begin` of the epoch's order; *loss is the sum over its images.  Where that is not
+ * finite the weights stay. */
+int network_train_batch(struct network *n, const struct philox_permutation *order, int begin, double *loss,
+                        struct error *e);
 /* As network_tensor_get, of the gradients. */
 int network_gradient_get(struct network *n, int index, float *out, struct error *e);
 

@@ -238,14 +238,18 @@ struct matrix_transposed {
 
 /* ---- what every kernel begins and ends with -------------------------------------------------------------------------------- */
 
-/* The block's trial and tile; false where its list has ended or the trial takes no part. */
+/* The block's trial and tile; false where there is none or the trial takes no part.  Each lane looks at one trial: as many as end
+ * before this block come before its own.  A warp has one load to wait for. */
 __device__ __forceinline__ bool take_tile(const device_trial *trials, const device_tiles &tiles, int least_phase,
                                           const device_trial **trial, int *index)
 {
-  if ((int)blockIdx.x >= *tiles.count) return false;
-  device_tile tile = tiles.list[blockIdx.x];
-  *trial = &trials[tile.trial];
-  *index = tile.index;
+  static_assert(COHORT_MAX == 32, "a lane looks at one trial");
+  const int block = (int)blockIdx.x, end = tiles.first[threadIdx.x % 32 + 1];
+  if (block >= tiles.first[COHORT_MAX]) return false;
+  const int before = __popc(__ballot_sync(0xffffffffu, end <= block));
+  const int first = __shfl_sync(0xffffffffu, end, before > 0 ? before - 1 : 0);
+  *trial = &trials[before];
+  *index = before > 0 ? block - first : block;
   int phase = (*trial)->state->phase;
   return least_phase == DEVICE_TRAIN ? phase == DEVICE_TRAIN : phase != DEVICE_IDLE;
 }

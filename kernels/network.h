@@ -1,8 +1,9 @@
 /* A trial's network as kernels see it, and their launchers.
  *
- * One launch serves every trial of a *cohort*: a table of `device_trial` in device memory says what each trial is, and each stage has a
- * list of tiles that says, for every block, which trial it works for and which part of its output it makes.  Lists and table live in
- * device memory, so a captured graph serves every step while trials come and go; a block beyond the end of its list returns at once.
+ * One launch serves every trial of a *cohort*: a table of `device_trial` in device memory says what each trial is, and for each stage
+ * there is the number of each trial's first block, from which a block finds the trial that it works for and the part of its output
+ * that it makes.  These and the table live in device memory, so a captured graph serves every step while trials come and go; a block
+ * beyond the last trial's returns at once.
  *
  * What a trial computes depends on its own table entry alone: shapes, batch, step.  Tile sizes, the order of sums and the number of
  * partial sums are functions of its shapes, never of who else is in the launch (contract 1).
@@ -105,14 +106,12 @@ struct device_trial {
   struct device_state *state;
 };
 
-/* A block's work: tile `index` of trial `trial` of the table. */
-struct device_tile {
-  int trial, index;
-};
+/* Which trial a block works for: block b for trial i with first[i] <= b < first[i + 1], of which it makes tile b - first[i].  Places
+ * without a trial have no blocks. */
 struct device_tiles {
-  const struct device_tile *list; /* [room] */
-  const int *count;               /* in device memory */
-  int room;                       /* blocks launched */
+  const int
+      *first; /* [COHORT_MAX + 1] in device memory; first[0] is 0, and from the last trial on all are their number */
+  int room;   /* blocks launched */
 };
 
 enum device_precision { DEVICE_FP32, DEVICE_TF32 };

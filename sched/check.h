@@ -20,7 +20,7 @@ struct check {
   int64_t at_once; /* trials at once on this machine */
   struct rehearsal *rehearsal;
   bool has_longest;
-  double longest[SPACE_MAX]; /* the configuration of the most work */
+  double longest[SPACE_MAX], largest[SPACE_MAX]; /* the configurations of the most work and of the most memory */
 };
 
 /* What is searched (check_search.c).  Each prints to standard output; a code other than 0 ends the check. */

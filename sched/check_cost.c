@@ -7,6 +7,7 @@
 #include "feasibility.h"
 #include "machine.h"
 #include "signals.h"
+#include "study.h"
 #include "text_units.h"
 #include "text_wrap.h"
 
@@ -22,9 +23,32 @@ static void print_configuration(const struct check *c, const char *title, const 
   c->o->describe_trial(c->o, values, stdout);
 }
 
+/* What a run will take of each device (command_run.c). */
+static void print_device_memory(const struct check *c)
+{
+  struct objective_memory m;
+  int64_t trials;
+  int places;
+  char all[TEXT_UNITS_MAX], data[TEXT_UNITS_MAX], one[TEXT_UNITS_MAX], have[TEXT_UNITS_MAX];
+  objective_at_once(c->o, c->cores, study_trials_at_once(c->x), &places, &trials);
+  c->o->memory(c->o, places, trials, c->largest, &m);
+  text_bytes(have, sizeof have, (double)m.available);
+  text_wrapf(
+      stdout, "  ",
+      "Each GPU's: %s, taken at once when a run begins, for the data set (%s) and %d trial%s of at most %s; CUDA "
+      "takes some hundred MiB of its own beside it.",
+      text_bytes(all, sizeof all, (double)m.bytes), text_bytes(data, sizeof data, (double)m.data_bytes), m.trials,
+      m.trials == 1 ? "" : "s", text_bytes(one, sizeof one, (double)m.trial_bytes));
+  if (m.available >= m.bytes)
+    text_wrapf(stdout, "  ", "%s are free: enough.", have);
+  else if (m.available > m.data_bytes)
+    text_wrapf(stdout, "  ", "%s are free, room for %lld of the largest at once: a trial that finds none waits.", have,
+               (long long)((m.available - m.data_bytes) / m.trial_bytes));
+}
+
 static void print_memory(const struct check *c, const struct objective_cost *cost)
 {
-  int64_t bytes = cost->device_bytes > 0 ? cost->device_bytes : cost->bytes;
+  int64_t bytes = cost->bytes;
   int64_t available = machine_memory_available();
   char one[TEXT_UNITS_MAX], all[TEXT_UNITS_MAX], have[TEXT_UNITS_MAX];
   double needed = (double)bytes * (double)c->at_once;
@@ -32,10 +56,8 @@ static void print_memory(const struct check *c, const struct objective_cost *cos
   text_bytes(all, sizeof all, needed);
   text_bytes(have, sizeof have, (double)available);
   printf("\nMemory\n");
-  if (cost->device_bytes > 0) {
-    text_wrapf(stdout, "  ",
-               "%lld of the largest side by side need %s of the GPUs' memory (%s each); a trial that finds none waits.",
-               (long long)c->at_once, all, one);
+  if (c->o->memory) {
+    print_device_memory(c);
     return;
   }
   if (available == INT64_MAX)
@@ -83,6 +105,7 @@ int check_print_networks(struct check *c, struct error *e)
   }
   c->has_longest = true;
   memcpy(c->longest, by_flops, sizeof c->longest);
+  memcpy(c->largest, by_bytes, sizeof c->largest);
   if (c->o->cost(c->o, by_bytes, &cost, e)) return e->code;
   print_memory(c, &cost);
   return 0;
@@ -103,8 +126,11 @@ int check_print_run_time(const struct check *c, struct error *e)
     text_wrapf(stdout, "  ", "None: only the %s can tell how long a trial takes; gsos train runs one.", x->objective);
     return 0;
   }
-  int code = measurement_make(&m, c->o, c->rehearsal, c->has_longest ? c->longest : NULL, side_by_side,
-                              machine_memory_available() / 2, &signals_stop, e);
+  int code = 0;
+  if (c->o->reserve) code = c->o->reserve(c->o, side_by_side, side_by_side, c->largest, e);
+  if (!code)
+    code = measurement_make(&m, c->o, c->rehearsal, c->has_longest ? c->longest : NULL, side_by_side,
+                            machine_memory_available() / 2, &signals_stop, e);
   if (code == ERROR_MACHINE) {
     text_wrapf(stdout, "  ", "None: %s.", e->message);
     e->code = 0;

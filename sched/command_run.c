@@ -15,6 +15,7 @@
 
 #include "commands.h"
 #include "event_log.h"
+#include "feasibility.h"
 #include "machine.h"
 #include "progress.h"
 #include "resume.h"
@@ -303,6 +304,18 @@ static void listen(struct run *run)
   events_listen(&run->events, timeline_write, &run->timeline);
 }
 
+/* Memory of the devices, for the largest trials that there may be. */
+static int reserve(struct run *run, int places, int64_t trials, struct error *e)
+{
+  struct objective *o = run->objective;
+  double largest[SPACE_MAX];
+  bool found;
+  if (!o->reserve) return 0;
+  if (largest_find(o, run->x, false, &signals_stop, largest, &found, e)) return e->code;
+  if (!found) space_defaults(&run->x->space, largest);
+  return o->reserve(o, places, trials, largest, e);
+}
+
 static int search(struct run *run, struct error *e)
 {
   struct runner *r = &run->runner;
@@ -314,13 +327,16 @@ static int search(struct run *run, struct error *e)
   r->store = run->store;
   r->signal = &signals_stop;
   const struct objective *o = run->objective;
-  int64_t useful = study_trials_at_once(run->x);
-  r->slots = o->places > 0 ? o->places : run->x->slots > 0 ? run->x->slots : machine_cores();
+  int64_t trials;
+  objective_at_once(o, run->x->slots > 0 ? run->x->slots : machine_cores(), study_trials_at_once(run->x), &r->slots,
+                    &trials);
   r->capacity = o->capacity > 0 ? o->capacity : 1;
   r->n_devices = o->n_devices;
-  if (r->slots > useful) r->slots = (int)useful;
+  code = reserve(run, r->slots, trials, e);
+  if (code) return code;
   if (!run->options->quiet && !run->options->log) print_head(run);
   progress_start(&progress, run->options->quiet || run->options->log);
+  progress.silent = run->options->log;
   listen(run);
   code = runner_run(r, progress_tick, &progress, e);
   timeline_close(&run->timeline);

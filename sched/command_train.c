@@ -250,6 +250,7 @@ static int train_experiment(const struct options *o, const struct experiment *x,
   }
   if (!o->quiet) print_configuration(x, objective, values, &cost);
   range = range_begin("trial 0, place 0");
+  if (objective->reserve && objective->reserve(objective, 1, 1, values, e)) goto done;
   if (objective->open(objective, &place, 0, 1, e) || objective->add(place, &spec, e)) goto done;
   if (train(objective, place, o->quiet, &last, e)) goto done;
   range_end(&range);

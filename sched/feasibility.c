@@ -76,7 +76,8 @@ enum size_kind { SIZE_BYTES, SIZE_FLOPS };
 static bool larger(enum size_kind kind, const struct objective_cost *a, const struct objective_cost *b)
 {
   if (kind == SIZE_FLOPS && a->flops != b->flops) return a->flops > b->flops;
-  if (a->bytes != b->bytes) return a->bytes > b->bytes;
+  int64_t a_bytes = a->bytes + a->device_bytes, b_bytes = b->bytes + b->device_bytes;
+  if (a_bytes != b_bytes) return a_bytes > b_bytes;
   return a->flops > b->flops;
 }
 

@@ -31,7 +31,7 @@ struct feasibility {
 int feasibility_find(struct feasibility *f, struct objective *o, const struct experiment *x, const volatile int *stop,
                      struct error *e);
 
-/* The feasible configuration of the most memory (by_flops false: ties to more FLOPs), or of the most FLOPs (true: ties to more
+/* The feasible configuration of the most memory, a device's and the host's together (by_flops false: ties to more FLOPs), or of the most FLOPs (true: ties to more
  * memory), as far as a search from many sides finds it.  What makes no difference is at its default.  values [space->n];
  * *found is false where no feasible one was seen. */
 int largest_find(struct objective *o, const struct experiment *x, bool by_flops, const volatile int *stop,

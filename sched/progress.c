@@ -13,6 +13,8 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include "text_escape.h"
+
 enum { LINE = 160, REDRAW_MS = 500, PLAIN_S = 10, LOCK_S = 3, RATE_S = 2 };
 
 void progress_duration(char *text, size_t size, double seconds)
@@ -224,9 +226,21 @@ static void say(struct progress *p, struct runner *r, bool all)
   fflush(stderr);
 }
 
+/* Goes above what is drawn, and stays. */
+static void notice(struct progress *p, struct runner *r)
+{
+  char text[500], shown[1100];
+  if (!runner_notice(r, &p->noticed, text, sizeof text) || p->silent) return;
+  if (p->drawn > 0) fprintf(stderr, "\033[%dA\r\033[J", p->drawn);
+  p->drawn = 0;
+  fprintf(stderr, "gsos: %s\n", text_escape(shown, sizeof shown, text));
+  p->drawn_s = 0; /* the rest again */
+}
+
 void progress_tick(void *progress, struct runner *r)
 {
   struct progress *p = progress;
+  notice(p, r);
   if (p->quiet) return;
   if (!p->terminal) {
     say(p, r, r->over);

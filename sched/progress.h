@@ -14,6 +14,8 @@ struct image_rate {
 
 struct progress {
   bool quiet, terminal;
+  bool silent; /* nor of what a user has to know at once: the log tells */
+  int noticed;
   int drawn; /* lines on the screen that the next drawing goes over */
   double drawn_s;
   bool waiting_said;

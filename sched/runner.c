@@ -303,6 +303,21 @@ static void put_back(struct runner *r, const struct run_study *s, int number, co
   }
 }
 
+/* Tells the user of a device that is lost; once, however many places it had. */
+static void notice_lost(const struct worker *w)
+{
+  struct runner *r = w->runner;
+  char name[64];
+  objective_device_name(r->objective, w->device, name, sizeof name);
+  pthread_mutex_lock(&r->lock);
+  if (!r->gone[w->device]) {
+    snprintf(r->notice, sizeof r->notice, "%s is not used any more: %.380s", name, w->why.message);
+    r->notices++;
+  }
+  r->gone[w->device] = true;
+  pthread_mutex_unlock(&r->lock);
+}
+
 static void lose(struct worker *w, const struct error *why)
 {
   if (w->lost) return;
@@ -312,6 +327,7 @@ static void lose(struct worker *w, const struct error *why)
                                                 .device = w->device,
                                                 .place = (int)(w - w->runner->workers),
                                                 .reason = w->why.message});
+  notice_lost(w);
 }
 
 /* A member leaves its place, as `outcome` says. */
@@ -392,6 +408,16 @@ static void start(struct worker *w, const struct job *job)
   pthread_mutex_lock(&r->lock);
 }
 
+/* Is there memory on the place's device?  Otherwise nothing else starts before this trial, here or on another device.  Under the lock. */
+static bool admit(struct worker *w, const struct job *job)
+{
+  struct runner *r = w->runner;
+  const double *values = r->studies[job->study].study.trials[job->number].values;
+  if (!r->objective->admit || r->objective->admit(w->place, values)) return true;
+  r->queue.waiting = job->study;
+  return false;
+}
+
 /* Takes a trial into the place, or proposes one.  Under the lock, which is given back meanwhile.  False where there is nothing to
  * do, or no memory for it yet. */
 static bool take(struct worker *w)
@@ -403,7 +429,11 @@ static bool take(struct worker *w)
     propose(r, &job);
     return true;
   }
-  if (!fits_alone(r, &job) || queue_take(&r->queue, &job) == ROOM_LATER) return false;
+  if (!fits_alone(r, &job) || !admit(w, &job)) return false;
+  if (queue_take(&r->queue, &job) == ROOM_LATER) {
+    if (r->objective->admit) r->objective->admit(w->place, NULL);
+    return false;
+  }
   start(w, &job);
   return true;
 }
@@ -615,7 +645,8 @@ static int start_threads(struct runner *r, pthread_t *keeper, bool *has_keeper, 
   pthread_sigmask(SIG_SETMASK, &all, &old);
   *has_keeper = pthread_create(keeper, NULL, keeper_thread, r) == 0;
   pthread_mutex_lock(&r->lock);
-  r->alive = *has_keeper ? r->slots : 0; /* before the first one runs: one that leaves at once must not seem to be the last */
+  r->alive =
+      *has_keeper ? r->slots : 0; /* before the first one runs: one that leaves at once must not seem to be the last */
   pthread_mutex_unlock(&r->lock);
   for (int i = 0; i < r->slots && *has_keeper; i++) {
     r->workers[i].runner = r;
@@ -653,7 +684,8 @@ static int prepare(struct runner *r, struct error *e)
   if (store_trials_wait(r->store, e)) return e->code; /* those of a run that died */
   r->workers = calloc((size_t)r->slots, sizeof *r->workers);
   r->images = calloc((size_t)r->n_devices, sizeof *r->images);
-  if (!r->workers || !r->images) return error_set(e, ERROR_MACHINE, "no memory for %d workers", r->slots);
+  r->gone = calloc((size_t)r->n_devices, sizeof *r->gone);
+  if (!r->workers || !r->images || !r->gone) return error_set(e, ERROR_MACHINE, "no memory for %d workers", r->slots);
   for (int i = 0; i < r->slots; i++) {
     r->workers[i].members = calloc((size_t)r->capacity, sizeof *r->workers[i].members);
     if (!r->workers[i].members) return error_set(e, ERROR_MACHINE, "no memory for %d workers", r->slots);
@@ -731,8 +763,10 @@ done:
   for (int i = 0; i < slots && r->workers; i++) free(r->workers[i].members);
   free(r->workers);
   free(r->images);
+  free(r->gone);
   r->workers = NULL;
   r->images = NULL;
+  r->gone = NULL;
   return code;
 }
 
@@ -782,6 +816,16 @@ int runner_trials(struct runner *r, int device, struct run_trial *trials, int ma
   }
   pthread_mutex_unlock(&r->lock);
   return n;
+}
+
+bool runner_notice(struct runner *r, int *seen, char *text, size_t size)
+{
+  pthread_mutex_lock(&r->lock);
+  bool is_new = r->notices > *seen;
+  if (is_new) snprintf(text, size, "%s", r->notice);
+  *seen = r->notices;
+  pthread_mutex_unlock(&r->lock);
+  return is_new;
 }
 
 void runner_device(struct runner *r, int device, struct run_device *d)

@@ -57,12 +57,15 @@ struct runner {
   pthread_cond_t changed;
   struct worker *workers;
   int64_t *images;    /* [n_devices] trained in this run */
+  bool *gone;         /* [n_devices] a place of it is lost */
   int alive;          /* workers that have not left */
   struct queue queue; /* of the studies, by the same index */
   bool stopping, time_is_up;
   bool keeper_stop;
   bool over;            /* the last tick: nothing runs any more */
   double began;         /* monotonic seconds */
+  char notice[500];     /* the last thing that a user has to know at once: a device is lost */
+  int notices;          /* how many there were */
   struct error failure; /* the first one: it ends the run */
 };
 
@@ -99,6 +102,9 @@ struct run_trial {
   int number, epoch, epochs;
   double value; /* after its last epoch; NaN before the first */
 };
+
+/* What a user has to know at once, since `seen` (0 at first) such notices; false: nothing new.  From `tick`. */
+bool runner_notice(struct runner *r, int *seen, char *text, size_t size);
 
 /* Of device i, from `tick`: what it does, and the trials that run there, at most `max`; returns how many there are. */
 void runner_device(struct runner *r, int device, struct run_device *d);

@@ -159,7 +159,7 @@ struct lane { /* a stream: a cohort and its thread */
 struct crew {
   struct lane lanes[STREAMS_MAX];
   int streams;
-  const struct device_data *on_device;
+  struct device_data *on_device;
   const struct plan *plan;
   enum cohort_precision precision;
   pthread_barrier_t begin, end;
@@ -290,7 +290,7 @@ static void tell_step(const struct shape *s, const struct plan *p, int precision
   fflush(options.json);
 }
 
-static void measure_step(const struct shape *s, const struct dataset *d, const struct device_data *on_device,
+static void measure_step(const struct shape *s, const struct dataset *d, struct device_data *on_device,
                          int precision, int trials, int streams)
 {
   struct plan p;
@@ -311,9 +311,18 @@ static void measure_step(const struct shape *s, const struct dataset *d, const s
   tell_step(s, &p, precision, trials, streams, us * walls[0], us * median, us * busy / n, n);
 }
 
-static void steps(void)
+/* The data set on device 0, with room for so many trials of a plan in so many cohorts. */
+static struct device_data *on_a_device(const struct dataset *d, const struct plan *p, int cohorts, int trials)
 {
   struct error e = {0};
+  struct device_data *data;
+  struct device_need need = {cohorts, trials, cohort_trial_bytes(p)};
+  check(device_data_open(&data, d, 0, &need, &e), &e);
+  return data;
+}
+
+static void steps(void)
+{
   struct dataset data[SHAPES];
   struct device_data *on_device[SHAPES];
   const struct shape *shape = shapes();
@@ -322,8 +331,10 @@ static void steps(void)
   printf("%-8s %5s  %s %7s %8s %11s %11s %10s %8s %11s %9s\n", "images", "batch", "prec", "trials", "streams",
          "median us", "best us", "floor us", "reached", "images/s", "GFLOP/s");
   for (int i = 0; i < SHAPES; i++) {
+    struct plan p;
     make_data(&data[i], &shape[i], shape[i].steps * shape[i].batch, 1);
-    check(device_data_open(&on_device[i], &data[i], 0, &e), &e);
+    make_plan(&p, &shape[i], &data[i], WHOLE);
+    on_device[i] = on_a_device(&data[i], &p, options.tiny ? 2 : STREAMS_MAX, options.tiny ? 2 : 32);
   }
   for (int streams = 1; streams <= (options.tiny ? 2 : STREAMS_MAX); streams *= 2)
     for (int i = 0; i < SHAPES; i++)
@@ -399,14 +410,13 @@ static double measure_trials(const struct plan *p, struct device_data *on_device
 
 static void trials(void)
 {
-  struct error e = {0};
   struct dataset d;
   struct device_data *on_device;
   struct plan p;
   const struct shape *s = &shapes()[0];
   make_data(&d, s, options.tiny ? 16 : 4000, options.tiny ? 8 : 1000);
   make_plan(&p, s, &d, options.tiny ? 2 : 10);
-  check(device_data_open(&on_device, &d, 0, &e), &e);
+  on_device = on_a_device(&d, &p, 2, options.tiny ? 2 : 64);
   printf("\ntrials: %s, batch %d, %d epochs of %d images and %d for validation; streams: 1 for one at once, else 2\n",
          s->name, s->batch, p.config.epochs, d.train.n, d.validation.n);
   printf("%s %8s %7s %9s %12s %8s\n", "prec", "at once", "trials", "seconds", "trials/hour", "speed-up");
@@ -448,7 +458,7 @@ static void profile(void)
   int precision = options.precision < 0 ? COHORT_FP32 : options.precision, n = options.tiny ? 2 : 16;
   make_data(&d, s, s->batch, 1);
   make_plan(&p, s, &d, WHOLE);
-  check(device_data_open(&on_device, &d, 0, &e), &e);
+  on_device = on_a_device(&d, &p, 1, n);
   struct crew c = {.on_device = on_device, .plan = &p, .precision = (enum cohort_precision)precision};
   crew_start(&c, n, 1);
   crew_epoch(&c);

@@ -92,6 +92,19 @@ history "$work/many" >"$work/again"
 check sixty_four_trials_on_four_devices_four_streams_cohorts_of_four_make_the_same_history all 'exits 0' 'complained "64 at once"' \
   'cmp -s "$work/serial.txt" "$work/again"' 'cmp -s "$work/serial/best.safetensors" "$work/many/best.safetensors"'
 
+# The largest trial needs 1.9 MiB, and four of them are wanted on each device.
+run env CUDACPU_FREE_MIB=3 "$gsos" check "$work/small.ini"
+check check_tells_what_is_taken_and_what_is_free all 'exits 0' 'said "Each GPU.s: 7\..* MiB"' 'said "4 trials of at most 1.87 MiB"' \
+  'said "room for 1 of"'
+run env CUDACPU_FREE_MIB=3 "$gsos" run "$work/small.ini" --output "$work/tight" --set scheduler.slots=16
+history "$work/tight" >"$work/again"
+check trials_wait_for_a_devices_memory_and_make_the_same_history all 'exits 0' 'cmp -s "$work/history" "$work/again"'
+run env CUDACPU_FREE_MIB=2 "$gsos" run "$work/small.ini" --output "$work/tighter" --quiet
+check a_trial_that_no_device_has_memory_for_ends_the_run_resumably all 'exits 1' 'complained "needs 1.9 MiB of device"'
+run "$gsos" run "$work/small.ini" --output "$work/tighter" --quiet
+history "$work/tighter" >"$work/again"
+check and_it_goes_on_where_there_is_more all 'exits 0' 'cmp -s "$work/history" "$work/again"'
+
 run "$plain" predict "$work/one/best.safetensors" "$data/0.png"
 check the_network_predicts_without_a_gpu all 'exits 0' 'said 0.png'
 

@@ -1,64 +1,15 @@
-/* Kernels together: what a network begins with is the CPU trainer's bit for bit, a step's gradients and the losses of the first steps
- * agree with it and with the double-precision network, and the state moves through the epoch as it should. */
-#include "kernels_fixture.h"
+/* Kernels together: what a network begins with is the CPU trainer's bit for bit, a step's gradients agree with it and with the
+ * double-precision network, and the state moves through the epoch as it should. */
+#include "kernels_beside_cpu.h"
 
 #include "reference_network.h"
-#include "trainer_cpu.h"
 
 /* Configurations that are trained: few where each access costs ten times as much. */
 #ifdef CUDACPU_WITH_ASAN
-enum { GRADIENT_CONFIGURATIONS = 4, TRAINED_CONFIGURATIONS = 2 };
+enum { GRADIENT_CONFIGURATIONS = 4 };
 #else
-enum { GRADIENT_CONFIGURATIONS = 12, TRAINED_CONFIGURATIONS = 10 };
+enum { GRADIENT_CONFIGURATIONS = 12 };
 #endif
-
-/* The network's images as a data set. */
-static struct dataset net_dataset(const struct net *n)
-{
-  struct dataset d = {
-      .n_classes = n->plan.classes, .channels = n->plan.channels, .height = n->plan.height, .width = n->plan.width};
-  memcpy(d.mean, n->mean, sizeof d.mean);
-  memcpy(d.deviation, n->deviation, sizeof d.deviation);
-  d.train = (struct dataset_split){n->plan.train_images, n->train_rows, n->images, n->labels};
-  d.validation = (struct dataset_split){n->plan.validation_images, n->validation_rows, n->images, n->labels};
-  return d;
-}
-
-static struct network *cpu_network(const struct net *n, const struct dataset *d)
-{
-  struct network *cpu;
-  struct error e = {0};
-  if (network_create(&cpu, &n->plan, n->seed, d, &e)) fail_msg("%s", e.message);
-  return cpu;
-}
-
-static void net_initialise(const struct net *n)
-{
-  struct cohort c;
-  cohort_make(&c, 1, &n, DEVICE_FP32);
-  assert_int_equal(network_initialise(c.table, 0, n->t.parameters, stream), cudaSuccess);
-  assert_int_equal(cudaStreamSynchronize(stream), cudaSuccess);
-  no_reports();
-  cohort_destroy(&c);
-}
-
-/* Elements of a parameter matrix in their logical order, the bias last or alone. */
-static float *logical(const struct net *n, const float *parameters, int layer, bool bias, int64_t count)
-{
-  const struct device_matrix *m = device_matrix(&n->t, layer);
-  float *out = malloc((size_t)count * sizeof *out);
-  int64_t found = 0;
-  for (int row = bias ? m->rows : 0; row < (bias ? m->rows + 1 : m->rows); row++)
-    for (int column = 0; column < m->columns; column++) {
-      int64_t element = device_element(&n->t, layer, row, column);
-      if (element < 0) continue;
-      assert_true(element < count);
-      out[element] = parameters[m->weight + (int64_t)row * m->columns + column];
-      found++;
-    }
-  assert_int_equal(found, count);
-  return out;
-}
 
 /* ---- beginnings -------------------------------------------------------------------------------------------------------------- */
 
@@ -70,49 +21,9 @@ static void networks_begin_with_the_bits_of_the_cpu_trainer(void **state)
     struct rng r = test_rng(seed);
     struct net n;
     net_random(&n, &r, seed, (struct net_limits){1, 1e9});
-    net_poison(&n);
-    net_initialise(&n);
-    struct dataset d = net_dataset(&n);
-    struct network *cpu = cpu_network(&n, &d);
-    struct error e = {0};
-    float *weights = get_floats(n.t.weights, n.t.parameters), *moment2 = get_floats(n.t.moment2, n.t.parameters);
-    float *moment1 = n.t.adam ? get_floats(n.t.moment1, n.t.parameters) : NULL;
-    for (int k = 0; k < network_tensor_count(cpu); k++) {
-      struct network_tensor t;
-      network_tensor_info(cpu, k, &t);
-      float *ours = logical(&n, weights, k / 2, k % 2, t.count), *theirs = malloc((size_t)t.count * sizeof *theirs);
-      assert_int_equal(network_tensor_get(cpu, k, theirs, &e), 0);
-      if (memcmp(ours, theirs, (size_t)t.count * sizeof *ours))
-        fail_msg("%s begins otherwise\n%s", t.name, net_text(&n));
-      free(ours);
-      free(theirs);
-    }
-    for (int l = 0; l < n.t.layers + 2; l++)
-      for (int64_t j = 0; j < matrix_floats(device_matrix(&n.t, l)); j++) {
-        const struct device_matrix *m = device_matrix(&n.t, l);
-        if (device_element(&n.t, l, (int)(j / m->columns), (int)(j % m->columns)) < 0)
-          assert_true(weights[m->weight + j] == 0);
-        assert_true(moment2[m->weight + j] == 0 && (!moment1 || moment1[m->weight + j] == 0));
-      }
-    free(weights);
-    free(moment1);
-    free(moment2);
-    network_destroy(cpu);
+    beginning_of(&n);
     net_destroy(&n);
   }
-}
-
-/* A layer whose weights are 0 and whose biases are 1 shows the mask. */
-static void weights_zero_and_biases_one(const struct net *n)
-{
-  float *w = calloc((size_t)n->t.parameters, sizeof *w);
-  for (int l = 0; l < n->t.layers + 2; l++) {
-    const struct device_matrix *m = device_matrix(&n->t, l);
-    for (int column = 0; column < m->columns; column++)
-      if (device_element(&n->t, l, m->rows, column) >= 0) w[m->weight + (int64_t)m->rows * m->columns + column] = 1;
-  }
-  put(n->t.weights, w, n->t.parameters * (int64_t)sizeof *w);
-  free(w);
 }
 
 static void dropout_masks_are_the_bits_of_the_cpu_trainers(void **state)
@@ -124,40 +35,7 @@ static void dropout_masks_are_the_bits_of_the_cpu_trainers(void **state)
     struct rng r = test_rng(seed);
     struct net n;
     net_random(&n, &r, seed, (struct net_limits){1, 12e6});
-    net_poison(&n);
-    weights_zero_and_biases_one(&n);
-    net_batch(&n, &r, DEVICE_TRAIN);
-    for (int l = 0; l < n.t.layers; l++) stage_run_alone(&n, DEVICE_FP32, KERNEL_FORWARD, l);
-    stage_run_alone(&n, DEVICE_FP32, KERNEL_DENSE, 0);
-    struct dataset d = net_dataset(&n);
-    struct network *cpu = cpu_network(&n, &d);
-    const struct device_conv *last = &n.t.conv[n.t.layers - 1];
-    int area = last->pool_height * last->pool_width;
-    float *map = get_floats(last->map, n.count * map_floats(&n.t, n.t.layers - 1));
-    float *hidden = get_floats(n.t.hidden, (int64_t)n.count * n.t.padded_units);
-    double rate = n.plan.config.dropout_rate;
-    for (int block = 0; block < 2; block++)
-      for (int image = 0; image < n.count; image++) {
-        int features = block ? n.t.units : n.plan.features;
-        float *want = malloc(((size_t)features + 64) * sizeof *want);
-        uint32_t *words = malloc(((size_t)features + 128) * sizeof *words);
-        for (int f = 0; f < features; f++) want[f] = 1;
-        if (rate > 0)
-          cpu->loops->dropout(n.seed, philox_subsequence(PHILOX_DROPOUT, block, (uint64_t)net_state(&n).step),
-                              (uint64_t)image * (uint64_t)features, features, 1, 1, philox_dropout_threshold(rate),
-                              (float)(1 / (1 - rate)), words, want);
-        for (int f = 0; f < features; f++) {
-          float got = block ? hidden[(int64_t)image * n.t.padded_units + f]
-                            : map[((int64_t)image * area + f % area) * last->matrix.columns + f / area];
-          thinned += got == 0;
-          if (got != want[f]) fail_msg("block %d, element %d: %g, not %g\n%s", block, f, got, want[f], net_text(&n));
-        }
-        free(want);
-        free(words);
-      }
-    free(map);
-    free(hidden);
-    network_destroy(cpu);
+    thinned += masks_of(&n, &r);
     net_destroy(&n);
   }
   assert_true(thinned > 1000);
@@ -462,59 +340,6 @@ static void gradients_of_a_step_are_those_of_the_double_precision_network_and_th
     }
 }
 
-/* Epochs until 20 steps are done: the mean loss of each, and the validation images at its end. */
-static void first_steps_of(struct net *n, int precision, double bound)
-{
-  net_poison(n);
-  net_initialise(n);
-  struct dataset d = net_dataset(n);
-  struct network *cpu = cpu_network(n, &d);
-  struct error e = {0};
-  struct cohort c;
-  const struct net *alone = n;
-  cohort_make(&c, 1, &alone, precision);
-  int64_t step = 0;
-  for (int64_t epoch = 0; step < 20; epoch++) {
-    struct device_state s;
-    device_state_begin(&s, &n->t, epoch, step);
-    put(n->t.state, &s, sizeof s);
-    assert_int_equal(network_rows(c.table, 1, stream), cudaSuccess);
-    while ((s = net_state(n)).phase != DEVICE_IDLE) step_run(&c, true, true);
-    step = s.step;
-    double loss, ours = s.training_loss / n->plan.train_images;
-    struct evaluation v;
-    assert_int_equal(network_train_epoch(cpu, &loss, NULL, &e), 0);
-    assert_int_equal(network_evaluate(cpu, &d, &d.validation, &v, NULL, &e), 0);
-    assert_int_equal(step, cpu->step);
-    if (!(fabs(ours - loss) <= bound * loss))
-      fail_msg("epoch %d, step %d: loss %.9g, the CPU trainer's %.9g, learning rate %g\n%s", (int)epoch, (int)step,
-               ours, loss, n->plan.config.learning_rate, net_text(n));
-    double validation = s.loss / n->plan.validation_images;
-    if (!(fabs(validation - v.loss) <= bound * v.loss))
-      fail_msg("epoch %d: validation loss %.9g, the CPU trainer's %.9g\n%s", (int)epoch, validation, v.loss,
-               net_text(n));
-    /* in TF32 images whose two best classes are close fall either way */
-    if (precision == DEVICE_FP32 && s.correct != v.correct)
-      fail_msg("epoch %d: %d right, the CPU trainer's %d\n%s", (int)epoch, (int)s.correct, v.correct, net_text(n));
-  }
-  cohort_destroy(&c);
-  network_destroy(cpu);
-}
-
-static void losses_of_the_first_steps_are_those_of_the_cpu_trainer(void **state)
-{
-  (void)state;
-  uint64_t seed = first_seed() + 100;
-  for (int i = 0; i < TRAINED_CONFIGURATIONS; i++, seed++)
-    for (int precision = DEVICE_FP32; precision <= DEVICE_TF32; precision++) {
-      struct rng r = test_rng(seed);
-      struct net n;
-      net_of_the_space(&n, &r, seed, 0.003);
-      first_steps_of(&n, precision, precision == DEVICE_FP32 ? 1e-4 : 1e-2);
-      net_destroy(&n);
-    }
-}
-
 int main(void)
 {
   const struct CMUnitTest tests[] = {
@@ -524,7 +349,6 @@ int main(void)
       cmocka_unit_test_setup(idle_networks_are_left_alone_and_evaluation_changes_no_weight, fresh_machine),
       cmocka_unit_test_setup(gradients_of_a_step_are_those_of_the_double_precision_network_and_the_cpu_trainer,
                              fresh_machine),
-      cmocka_unit_test_setup(losses_of_the_first_steps_are_those_of_the_cpu_trainer, fresh_machine),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -146,13 +146,15 @@ static void faults_of_environment(void)
 void start(void)
 {
   if (started) return;
-  const char *number = getenv("CUDACPU_DEVICES");
+  const char *number = getenv("CUDACPU_DEVICES"), *free_mib = getenv("CUDACPU_FREE_MIB");
   int count = number ? atoi(number) : 2;
   if (count < 1 || count > 16) {
     fprintf(stderr, "cudacpu: CUDACPU_DEVICES=%s is no number from 1 to 16\n", number);
     exit(2);
   }
-  cudacpu_reset(count, NULL);
+  std::vector<size_t> memory((size_t)count, (free_mib ? strtoull(free_mib, NULL, 0) : 1024) << 20);
+  cudacpu_reset(count, memory.data());
+  for (struct device &d : devices) d.properties.totalGlobalMem = (size_t)1 << 30; /* others have the rest */
   faults_of_environment();
 }
 

@@ -207,6 +207,7 @@ extern "C" cudaError_t cudaMalloc(void **pointer, size_t bytes)
   }
   if (at + wanted > a->base + a->bytes) return remember(cudaErrorMemoryAllocation); /* in pieces */
   a->allocations[at] = {bytes, ++allocations_made, false, {}};
+  counts.made++;
   a->used += rounded(bytes, GRAIN);
   size_t end = std::min(rounded((size_t)(at + wanted - a->base), HUGE), a->bytes);
   if (end > a->opened) {
@@ -297,6 +298,7 @@ extern "C" cudaError_t cudaHostAlloc(void **pointer, size_t bytes, unsigned flag
   if (posix_memalign(&p, 4096, bytes)) return remember(cudaErrorMemoryAllocation);
   memset(p, 0xff, std::min(bytes, (size_t)16 << 20));
   pinned[(char *)p] = bytes;
+  counts.made++;
   *pointer = p;
   return cudaSuccess;
 }
