@@ -290,8 +290,8 @@ static void tell_step(const struct shape *s, const struct plan *p, int precision
   fflush(options.json);
 }
 
-static void measure_step(const struct shape *s, const struct dataset *d, struct device_data *on_device,
-                         int precision, int trials, int streams)
+static void measure_step(const struct shape *s, const struct dataset *d, struct device_data *on_device, int precision,
+                         int trials, int streams)
 {
   struct plan p;
   struct crew c = {.on_device = on_device, .plan = &p, .precision = (enum cohort_precision)precision};

@@ -60,6 +60,8 @@ static void make_data(int channels)
   data.validation = (struct dataset_split){VALIDATION, rows + TRAIN, images, labels};
 }
 
+static int filters = 10; /* of every network: no multiple of what the kernels round up to */
+
 static struct network_config config_of(int layers, int kernel, int stride, int batch, bool adam, double dropout,
                                        int epochs)
 {
@@ -73,7 +75,7 @@ static struct network_config config_of(int layers, int kernel, int stride, int b
                                  .kernel = kernel,
                                  .num_fc_units = 20,
                                  .batch_size = batch,
-                                 .model = {.filters = 10, .momentum = 0.9}};
+                                 .model = {.filters = filters, .momentum = 0.9}};
 }
 
 static struct plan plan_of(struct network_config c)

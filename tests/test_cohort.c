@@ -68,6 +68,27 @@ static void the_same_bits_alone_in_company_and_elsewhere(void **state)
   }
 }
 
+/* As many as a cohort may hold, of five shapes, with more epochs than others or fewer. */
+static void the_same_bits_in_a_full_cohort(void **state)
+{
+  (void)state;
+  if (cudacpu_is_checked()) skip(); /* minutes; in company of three every access is looked at */
+  enum { FULL = 32 };
+  struct outcome *alone = outcomes(FULL), *full = outcomes(FULL);
+  struct cohort_counts counts;
+  make_data(1);
+  filters = 8;
+  train_cohort(0, 1, 0, FULL, COHORT_FP32, alone, NULL); /* one after the other */
+  cudacpu_set_order(CUDACPU_SHUFFLED, CUDACPU_SHUFFLED, 6);
+  train_cohort(other_device(), FULL, 0, FULL, COHORT_FP32, full, &counts);
+  cudacpu_set_order(CUDACPU_FORWARD, CUDACPU_FORWARD, 0);
+  filters = 10;
+  for (int i = 0; i < FULL; i++) same(alone + i, full + i);
+  assert_int_equal(counts.captures, 1);
+  free(alone);
+  free(full);
+}
+
 struct side {
   struct device_data *on_device;
   int capacity, first, n;
@@ -242,6 +263,7 @@ int main(void)
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(learns_as_the_cpu_trainer_does),
       cmocka_unit_test(the_same_bits_alone_in_company_and_elsewhere),
+      cmocka_unit_test(the_same_bits_in_a_full_cohort),
       cmocka_unit_test(the_same_bits_on_streams_side_by_side),
       cmocka_unit_test(a_checkpoint_goes_on_with_the_same_bits),
       cmocka_unit_test(a_loss_that_is_not_finite_ends_a_trial_and_no_other),

@@ -74,7 +74,13 @@ struct both {
   struct cohort trains, evaluates; /* of n alone; the first goes past the validation images */
   double bound;
   bool mild, diverged;
+  int64_t epoch, step, steps; /* at least so many */
 };
+
+static bool goes_on(const struct both *b)
+{
+  return (b->step < b->steps || b->epoch < EPOCHS) && !b->diverged;
+}
 
 static void rows_are_those_of_the_order(const struct net *n, const struct philox_permutation *order, int begin,
                                         int count)
@@ -141,21 +147,21 @@ static void train_both(struct net *n, int precision)
   cohort_make(&b.trains, 1, &alone, precision);
   n->t.validation_images = VALIDATION;
   /* rounding to TF32 is 4096 times as large: nothing is asked of a wild one beyond its 3 epochs */
-  int64_t step = 0, steps = b.mild || precision == DEVICE_FP32 ? STEPS : 0;
-  for (int64_t epoch = 0; (step < steps || epoch < EPOCHS) && !b.diverged; epoch++) {
+  b.steps = b.mild || precision == DEVICE_FP32 ? STEPS : 0;
+  while (goes_on(&b)) {
     struct device_state s;
     struct philox_permutation order =
-        philox_permutation_make(n->seed, philox_subsequence(PHILOX_ORDER, 0, (uint64_t)epoch), TRAIN);
-    device_state_begin(&s, &n->t, epoch, step);
+        philox_permutation_make(n->seed, philox_subsequence(PHILOX_ORDER, 0, (uint64_t)b.epoch), TRAIN);
+    device_state_begin(&s, &n->t, b.epoch, b.step);
     put(n->t.state, &s, sizeof s);
     assert_int_equal(network_rows(b.trains.table, 1, stream), cudaSuccess);
     assert_int_equal(cudaStreamSynchronize(stream), cudaSuccess);
-    while (net_state(n).phase == DEVICE_TRAIN && (step < steps || epoch < EPOCHS) && !b.diverged) {
+    while (net_state(n).phase == DEVICE_TRAIN && goes_on(&b)) {
       step_of(&b, &order);
-      step++;
+      b.step++;
     }
-    b.cpu->epoch = epoch + 1;
-    if (epoch + 1 == EPOCHS && !b.diverged) accuracies_of(&b);
+    b.cpu->epoch = ++b.epoch;
+    if (b.epoch == EPOCHS && !b.diverged) accuracies_of(&b);
   }
   cohort_destroy(&b.trains);
   cohort_destroy(&b.evaluates);
