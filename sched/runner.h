@@ -1,12 +1,14 @@
 /* Running studies: worker threads that take the next trial of any study that has one, train it, and commit it.
  *
  * Studies run side by side; what each of them does is decided in study.c, so that neither the number of workers nor the order in
- * which trials end changes a history.  One worker has one place
- * of the objective: a core with the CPU trainer, a cohort of trials with the CUDA trainer.
+ * which trials end changes a history.  One worker has one place of the objective: a core with the CPU trainer, a cohort of trials
+ * with the CUDA trainer.
  *
- *   worker     takes trials (queue.h), proposes what is new, starts them in the database, trains them, commits their ends
- *   keeper     heartbeat of the database, every 10 s
- *   the caller signals, time limits, progress: runner_run calls `tick` ten times a second
+ *   worker.c         a worker takes trials (queue.h), proposes what is new, starts them in the database, trains them
+ *   worker_trial.c   what becomes of a trial: its epochs, its end and commit, what is told of it (events.h)
+ *   runner.c         the keeper, which beats the database's heart every 10 s; and the caller's part: signals, time limits,
+ *                    progress (runner_run calls `tick` ten times a second)
+ *   runner_status.c  what the progress display asks
  *
  * Contract 3: a trial's end is committed before its study hears of it, and a network that will be the best is on disk before that.
  * Contract 4: what the machine fails at runs again under its number, with fewer at once; alone, it ends the run. */
