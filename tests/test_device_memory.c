@@ -2,8 +2,13 @@
  * and a device's busy time, divided among what runs there. */
 #include "cohort_fixture.h"
 
+#include <unistd.h>
+
 #include "arena.h"
 #include "busy_time.h"
+#include "experiment.h"
+#include "objective.h"
+#include "small_images.h"
 
 static struct rng test_rng(uint64_t number)
 {
@@ -438,6 +443,116 @@ static void the_data_set_arrives_whole(void **state)
   }
 }
 
+/* ---- of a run ------------------------------------------------------------------------------------------------------------- */
+
+static char folder[1024];
+
+static struct objective *objective_of(struct experiment *x, struct error *e)
+{
+  const char *tmp = getenv("TMPDIR");
+  char text[5][1200];
+  const char *settings[] = {
+      text[0], text[1], text[2], text[3], text[4], "space.num_conv_layers=int 1 .. 2 default 2", "model.filters=8"};
+  static const char *const files[] = {"train_images", "train_labels", "test_images", "test_labels", "cache"};
+  static const char *const names[] = {"train-images", "train-labels", "test-images", "test-labels", "cache"};
+  struct objective *o;
+  snprintf(folder, sizeof folder, "%s/gsos-memory-XXXXXX", tmp ? tmp : "/tmp");
+  assert_non_null(mkdtemp(folder));
+  small_images_write(folder, 100, 20, 4, 16, 14, 1);
+  for (int i = 0; i < 5; i++) snprintf(text[i], sizeof text[i], "dataset.%s=%s/%s", files[i], folder, names[i]);
+  check(experiment_load(x, NULL, settings, 7, e), e);
+  check(objective_cnn_create(&o, x, NULL, NULL, e), e);
+  return o;
+}
+
+static void leave_objective(struct objective *o, struct experiment *x)
+{
+  char cache[1100];
+  objective_destroy(o);
+  experiment_destroy(x);
+  small_images_remove(folder);
+  snprintf(cache, sizeof cache, "%s/cache", folder);
+  rmdir(cache);
+  assert_int_equal(rmdir(folder), 0);
+}
+
+static struct place *open_place(struct objective *o, int device)
+{
+  struct error e = {0};
+  struct place *p;
+  check(o->open(o, &p, device, 2, &e), &e);
+  return p;
+}
+
+static void a_run_takes_what_check_prints(void **state)
+{
+  struct error e = {0};
+  struct experiment x;
+  struct objective_memory m;
+  double values[SPACE_MAX];
+  (void)state;
+  devices(2, (size_t)1 << 30);
+  struct objective *o = objective_of(&x, &e);
+  space_defaults(&x.space, values);
+  assert_int_equal(o->open(o, &(struct place *){NULL}, 0, 1, &e), ERROR_FAILED); /* nothing is reserved yet */
+  for (int trials = 4; trials <= 20; trials += 16) {
+    o->memory(o, 4, trials, values, &m);
+    assert_int_equal(m.trials, trials / 2);
+    assert_true(m.bytes > m.data_bytes + m.trials * m.trial_bytes && m.available > m.bytes);
+    check(o->reserve(o, 4, trials, values, &e), &e);
+    double told = 2.0 * (double)m.bytes, taken = (double)cudacpu_counts().bytes;
+    assert_true(fabs(taken - told) <= 0.01 * told);
+    assert_int_equal(cudacpu_counts().allocations, 2);
+  }
+  leave_objective(o, &x);
+  assert_int_equal(cudacpu_counts().allocations, 0);
+}
+
+/* Device 0 has memory for a small trial or two, device 1 for all. */
+static void a_trial_waits_or_goes_where_it_fits(void **state)
+{
+  struct error e = {0};
+  struct experiment x;
+  struct objective_cost cost;
+  double small[SPACE_MAX], large[SPACE_MAX];
+  (void)state;
+  const size_t memory[] = {1 << 20, 1 << 30};
+  cudacpu_reset(2, memory);
+  cudacpu_properties(0)->totalGlobalMem = memory[1]; /* others have the rest */
+  struct objective *o = objective_of(&x, &e);
+  space_defaults(&x.space, small);
+  space_defaults(&x.space, large);
+  large[space_index(&x.space, "batch_size")] = x.space.params[space_index(&x.space, "batch_size")].high;
+  large[space_index(&x.space, "num_fc_units")] = x.space.params[space_index(&x.space, "num_fc_units")].high;
+  check(o->cost(o, large, &cost, &e), &e);
+  assert_true(cost.device_bytes > 1 << 20);
+  check(o->reserve(o, 2, 4, large, &e), &e);
+  struct place *first = open_place(o, 0), *second = open_place(o, 1);
+  assert_false(o->admit(first, large)); /* it is for device 1 */
+  assert_true(o->admit(first, small));
+  check(o->add(first, &(struct trial_spec){0, 1, small}, &e), &e);
+  assert_true(o->admit(second, large));
+  check(o->add(second, &(struct trial_spec){0, 2, large}, &e), &e);
+  assert_true(o->admit(second, large));
+  check(o->add(second, &(struct trial_spec){1, 3, large}, &e), &e);
+  assert_false(o->admit(second, large)); /* later, when one of them has ended */
+  assert_false(o->admit(first, large));
+  o->remove(second, 0);
+  assert_true(o->admit(second, large));
+  assert_true(o->admit(second, NULL));
+  /* device 1 is lost: nobody could hold it, and add says so */
+  struct trial_event event;
+  int n;
+  cudacpu_lose_device(1, 0, cudaErrorDevicesUnavailable);
+  assert_true(o->advance(second, &event, 1, &n, NULL, &e) < 0);
+  assert_true(o->admit(first, large));
+  assert_int_equal(o->add(first, &(struct trial_spec){1, 4, large}, &e), ERROR_MACHINE);
+  assert_non_null(strstr(e.message, "MiB are for trials"));
+  o->close(first);
+  o->close(second);
+  leave_objective(o, &x);
+}
+
 int main(void)
 {
   const struct CMUnitTest tests[] = {
@@ -452,6 +567,8 @@ int main(void)
       cmocka_unit_test(a_device_without_memory_for_the_data_set_is_named),
       cmocka_unit_test(pinned_memory_that_runs_out_is_the_machines_failure),
       cmocka_unit_test(the_data_set_arrives_whole),
+      cmocka_unit_test(a_run_takes_what_check_prints),
+      cmocka_unit_test(a_trial_waits_or_goes_where_it_fits),
   };
   return cmocka_run_group_tests_name("device memory", tests, NULL, NULL);
 }
