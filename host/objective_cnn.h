@@ -17,7 +17,7 @@ struct cnn {
   int devices[DEVICES_MAX];
   struct device_data *on_device[DEVICES_MAX]; /* NULL: not reserved, or it could not be: `unusable` says why */
   struct error unusable[DEVICES_MAX];
-  bool lost[DEVICES_MAX]; /* atomically: trials there failed */
+  int places[DEVICES_MAX]; /* that train there, or will; changed atomically */
 };
 
 static inline struct cnn *cnn_of(struct objective *o)

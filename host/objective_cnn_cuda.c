@@ -25,6 +25,7 @@ struct guest {
 struct place {
   struct cnn *cnn;
   int device; /* in cnn->devices */
+  bool lost;
   struct cohort *cohort;
   int capacity;
   struct guest *guests; /* [capacity] */
@@ -79,6 +80,7 @@ static int cuda_reserve(struct objective *o, int places, int64_t trials, const d
   cnn_leave_cuda(c);
   for (int i = 0; i < c->n_devices; i++) {
     int code = device_data_open(&c->on_device[i], &c->data, c->devices[i], &need, &c->unusable[i]);
+    c->places[i] = places / c->n_devices + (i < places % c->n_devices); /* place k is on device k % n_devices */
     usable += !code;
     if (code == ERROR_CONFIG) break; /* another device would say the same */
   }
@@ -86,11 +88,23 @@ static int cuda_reserve(struct objective *o, int places, int64_t trials, const d
   return usable > 0 ? 0 : e->code;
 }
 
+/* Passes on what a call for a place came to.  A place that trains no more is not counted upon, nor are the others of a lost device. */
+static int heed(struct place *p, int code, bool ends_place)
+{
+  int *places = &p->cnn->places[p->device];
+  if (code == ERROR_LOST)
+    __atomic_store_n(places, 0, __ATOMIC_RELAXED);
+  else if (code && ends_place && !p->lost)
+    __atomic_fetch_sub(places, 1, __ATOMIC_RELAXED);
+  p->lost = p->lost || code == ERROR_LOST || (code && ends_place);
+  return code;
+}
+
 /* Whether a device has so much for trials when none is there. */
 static bool could_hold(struct cnn *c, int64_t bytes)
 {
   for (int i = 0; i < c->n_devices; i++)
-    if (c->on_device[i] && !__atomic_load_n(&c->lost[i], __ATOMIC_RELAXED) &&
+    if (c->on_device[i] && __atomic_load_n(&c->places[i], __ATOMIC_RELAXED) > 0 &&
         device_data_memory(c->on_device[i]).trials_bytes >= bytes)
       return true;
   return false;
@@ -127,6 +141,7 @@ static int cuda_open(struct objective *o, struct place **out, int device, int ca
   else
     code = error_set(e, ERROR_FAILED, "no memory of the devices has been reserved");
   if (code) {
+    heed(p, code, true);
     cuda_close(p);
     return code;
   }
@@ -172,7 +187,7 @@ static int cuda_add(struct place *p, const struct trial_spec *spec, struct error
   int code = plan_of(p, spec, &plan, e);
   if (!code) code = cohort_add(p->cohort, spec->id, &plan, spec->key, e);
   if (!code) note(p, spec, &plan);
-  return code;
+  return heed(p, code, false);
 }
 
 static void cuda_remove(struct place *p, int id)
@@ -208,14 +223,13 @@ static int cuda_advance(struct place *p, struct trial_event *events, int max, in
 {
   struct cohort_event ended[32];
   int code = cohort_advance(p->cohort, ended, max < 32 ? max : 32, n_events, stop, e);
-  if (code && code != ERROR_INTERRUPTED) __atomic_store_n(&p->cnn->lost[p->device], true, __ATOMIC_RELAXED);
   for (int i = 0; i < *n_events && !code; i++) tell(p, &ended[i], &events[i]);
-  return code;
+  return heed(p, code, code != ERROR_INTERRUPTED);
 }
 
 static int cuda_checkpoint(struct place *p, int id, void **block, size_t *bytes, struct error *e)
 {
-  return cohort_checkpoint(p->cohort, id, block, bytes, e);
+  return heed(p, cohort_checkpoint(p->cohort, id, block, bytes, e), false);
 }
 
 static int cuda_restore(struct place *p, const struct trial_spec *spec, const void *block, size_t bytes,
@@ -225,7 +239,7 @@ static int cuda_restore(struct place *p, const struct trial_spec *spec, const vo
   int code = plan_of(p, spec, &plan, e);
   if (!code) code = cohort_restore(p->cohort, spec->id, &plan, spec->key, block, bytes, e);
   if (!code) note(p, spec, &plan);
-  return code;
+  return heed(p, code, false);
 }
 
 /* ---- the network on disk -------------------------------------------------------------------------------------------------- */
@@ -238,7 +252,7 @@ static int copy_weights(struct place *p, int id, struct network *n, struct error
     network_tensor_info(n, i, &t);
     float *w = malloc((size_t)t.count * sizeof *w);
     if (!w) return error_set(e, ERROR_MACHINE, "no memory for the weights of %s", t.name);
-    code = cohort_tensor_get(p->cohort, id, i, w, e);
+    code = heed(p, cohort_tensor_get(p->cohort, id, i, w, e), false);
     if (!code) code = network_tensor_set(n, i, w, e);
     free(w);
   }

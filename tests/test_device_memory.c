@@ -527,14 +527,16 @@ static void a_trial_waits_or_goes_where_it_fits(void **state)
   check(o->cost(o, large, &cost, &e), &e);
   assert_true(cost.device_bytes > 1 << 20);
   check(o->reserve(o, 2, 4, large, &e), &e);
-  struct place *first = open_place(o, 0), *second = open_place(o, 1);
+  struct place *first = open_place(o, 0);
+  assert_false(o->admit(first, large)); /* a place on device 1 will be opened */
+  struct place *second = open_place(o, 1);
   assert_false(o->admit(first, large)); /* it is for device 1 */
   assert_true(o->admit(first, small));
-  check(o->add(first, &(struct trial_spec){0, 1, small}, &e), &e);
+  check(o->add(first, &(struct trial_spec){.id = 0, .key = 1, .values = small}, &e), &e);
   assert_true(o->admit(second, large));
-  check(o->add(second, &(struct trial_spec){0, 2, large}, &e), &e);
+  check(o->add(second, &(struct trial_spec){.id = 0, .key = 2, .values = large}, &e), &e);
   assert_true(o->admit(second, large));
-  check(o->add(second, &(struct trial_spec){1, 3, large}, &e), &e);
+  check(o->add(second, &(struct trial_spec){.id = 1, .key = 3, .values = large}, &e), &e);
   assert_false(o->admit(second, large)); /* later, when one of them has ended */
   assert_false(o->admit(first, large));
   o->remove(second, 0);
@@ -546,7 +548,7 @@ static void a_trial_waits_or_goes_where_it_fits(void **state)
   cudacpu_lose_device(1, 0, cudaErrorDevicesUnavailable);
   assert_true(o->advance(second, &event, 1, &n, NULL, &e) < 0);
   assert_true(o->admit(first, large));
-  assert_int_equal(o->add(first, &(struct trial_spec){1, 4, large}, &e), ERROR_MACHINE);
+  assert_int_equal(o->add(first, &(struct trial_spec){.id = 1, .key = 4, .values = large}, &e), ERROR_MACHINE);
   assert_non_null(strstr(e.message, "MiB are for trials"));
   o->close(first);
   o->close(second);
