@@ -3,7 +3,7 @@
 #ifndef GSOS_RANDOM_CUH
 #define GSOS_RANDOM_CUH
 
-#include <curand_kernel.h>
+#include <curand_philox4x32_x.h> /* of curand_kernel.h, whose other generators bring tables of 700 KB into every object */
 
 #include "philox.h"
 
