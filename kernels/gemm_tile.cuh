@@ -89,6 +89,49 @@ __device__ __forceinline__ void put(float (*to)[stride], int depth, int place, f
   }
 }
 
+/* Fragments from shared memory and to it.  wmma::load_matrix_sync takes a generic address, and what it becomes are generic loads, which look
+ * for the kind of memory each time; these name the shared memory, with an address of 32 bits (PTX, wmma.load, wmma.store). */
+typedef nvcuda::wmma::fragment<nvcuda::wmma::matrix_a, 16, 16, 8, nvcuda::wmma::precision::tf32,
+                               nvcuda::wmma::col_major>
+    fragment_a;
+typedef nvcuda::wmma::fragment<nvcuda::wmma::matrix_b, 16, 16, 8, nvcuda::wmma::precision::tf32,
+                               nvcuda::wmma::row_major>
+    fragment_b;
+typedef nvcuda::wmma::fragment<nvcuda::wmma::accumulator, 16, 16, 8, float> fragment_c;
+#ifdef __CUDACC__
+__device__ __forceinline__ void load_fragment(fragment_a &f, const float *p, unsigned stride)
+{
+  unsigned x[4];
+  asm volatile("wmma.load.a.sync.aligned.col.m16n16k8.shared.tf32 {%0, %1, %2, %3}, [%4], %5;"
+               : "=r"(x[0]), "=r"(x[1]), "=r"(x[2]), "=r"(x[3])
+               : "r"((unsigned)__cvta_generic_to_shared(p)), "r"(stride)
+               : "memory");
+  UNROLL
+  for (int i = 0; i < 4; i++) f.x[i] = __uint_as_float(x[i]);
+}
+__device__ __forceinline__ void load_fragment(fragment_b &f, const float *p, unsigned stride)
+{
+  unsigned x[4];
+  asm volatile("wmma.load.b.sync.aligned.row.m16n16k8.shared.tf32 {%0, %1, %2, %3}, [%4], %5;"
+               : "=r"(x[0]), "=r"(x[1]), "=r"(x[2]), "=r"(x[3])
+               : "r"((unsigned)__cvta_generic_to_shared(p)), "r"(stride)
+               : "memory");
+  UNROLL
+  for (int i = 0; i < 4; i++) f.x[i] = __uint_as_float(x[i]);
+}
+__device__ __forceinline__ void store_fragment(float *p, const fragment_c &f, unsigned stride)
+{
+  asm volatile("wmma.store.d.sync.aligned.row.m16n16k8.shared.f32 [%0], {%1, %2, %3, %4, %5, %6, %7, %8}, %9;"
+               :
+               : "r"((unsigned)__cvta_generic_to_shared(p)), "f"(f.x[0]), "f"(f.x[1]), "f"(f.x[2]), "f"(f.x[3]),
+                 "f"(f.x[4]), "f"(f.x[5]), "f"(f.x[6]), "f"(f.x[7]), "r"(stride)
+               : "memory");
+}
+#else
+#define load_fragment nvcuda::wmma::load_matrix_sync
+#define store_fragment(p, f, stride) nvcuda::wmma::store_matrix_sync(p, f, stride, nvcuda::wmma::mem_row_major)
+#endif
+
 /* An operand A has: along_depth;  fetch(which, k): elements at fetch_row(which) of the tile and depth k (four deep, or four rows).
  * An operand B has: along_depth;  fetch(k): at fetch_column() and depth k.  Both are made for the tile that is computed. */
 template <bool tf32, class A, class B>
@@ -98,7 +141,7 @@ __device__ void gemm_tile(const A &a, const B &b, int depth, float sum[4][4], ge
   UNROLL
   for (int i = 0; i < 4; i++) UNROLL
   for (int j = 0; j < 4; j++) sum[i][j] = 0;
-  wmma::fragment<wmma::accumulator, 16, 16, 8, float> c[2];
+  fragment_c c[2];
   if constexpr (tf32) UNROLL
   for (int i = 0; i < 2; i++) wmma::fill_fragment(c[i], 0.0f);
 
@@ -119,11 +162,11 @@ __device__ void gemm_tile(const A &a, const B &b, int depth, float sum[4][4], ge
     if constexpr (tf32) {
       int warp = (int)threadIdx.x / 32;
       for (int kk = 0; kk < TILE_DEPTH; kk += 8) {
-        wmma::fragment<wmma::matrix_a, 16, 16, 8, wmma::precision::tf32, wmma::col_major> fa;
-        wmma::fragment<wmma::matrix_b, 16, 16, 8, wmma::precision::tf32, wmma::row_major> fb;
-        wmma::load_matrix_sync(fa, &s.in.a[kk][16 * warp], TILE_A_STRIDE);
+        fragment_a fa;
+        fragment_b fb;
+        load_fragment(fa, &s.in.a[kk][16 * warp], TILE_A_STRIDE);
         for (int j = 0; j < 2; j++) {
-          wmma::load_matrix_sync(fb, &s.in.b[kk][16 * j], TILE_B_STRIDE);
+          load_fragment(fb, &s.in.b[kk][16 * j], TILE_B_STRIDE);
           wmma::mma_sync(c[j], fa, fb, c[j]);
         }
       }
@@ -140,8 +183,7 @@ __device__ void gemm_tile(const A &a, const B &b, int depth, float sum[4][4], ge
     __syncthreads();
   }
   if constexpr (tf32) {
-    for (int j = 0; j < 2; j++)
-      wmma::store_matrix_sync(&s.out[16 * ((int)threadIdx.x / 32)][16 * j], c[j], TILE_B_STRIDE, wmma::mem_row_major);
+    for (int j = 0; j < 2; j++) store_fragment(&s.out[16 * ((int)threadIdx.x / 32)][16 * j], c[j], TILE_B_STRIDE);
     __syncthreads();
     UNROLL
     for (int i = 0; i < 4; i++) {
