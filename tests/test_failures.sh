@@ -297,11 +297,10 @@ END
 
   # Jumps of a day, backwards and forwards, while trials run that have a time limit.
   out="$work/clock-run"
+  echo jumps 5 >"$work/clock"
   begin --set scheduler.timeout=1h --set experiment.time_limit=2h
-  when 2 "echo -86400 >$work/clock"
-  when 4 "echo 86400 >$work/clock"
-  when 6 "echo 0 >$work/clock"
   end
+  : >"$work/clock"
   check a_clock_that_jumps_changes_no_result all 'exits 0' same
   check a_clock_that_jumps_puts_no_end_before_its_start all 'zero "SELECT count(*) FROM trials WHERE datetime_complete < datetime_start"' \
     '[ "$(query "SELECT count(DISTINCT date(datetime_start)) FROM trials")" -ge 3 ]'

@@ -1,7 +1,8 @@
 /* A world that goes wrong, for a program that does not know of it: a library to be preloaded (LD_PRELOAD), built by the test that
  * uses it.  What goes wrong is told by files, so that it may begin in the middle of a run and end again:
  *
- *   WORLD_CLOCK=FILE  the wall clock is off by the seconds that FILE says
+ *   WORLD_CLOCK=FILE  the wall clock is off by the seconds that FILE says; "jumps N": it jumps a day back, two days forwards and
+ *                     a day back again, each time it has been looked at N times
  *   WORLD_FULL=FILE   files whose path contains FILE's first line cannot be written: no space is left
  *   WORLD_STUCK=FILE  nor can those be synced to the disk that FILE's first line names: the call does not return
  *   WORLD_ALARM=FILE  an alarm comes after a second, and FILE gets the seconds that were asked for
@@ -54,8 +55,12 @@ static int is_meant(const char *variable, int fd)
 
 static time_t off(void)
 {
+  static int looks;
+  static const time_t jumps[] = {0, -86400, 86400};
   char text[64];
-  return told("WORLD_CLOCK", text, sizeof text) ? (time_t)strtoll(text, NULL, 10) : 0;
+  if (!told("WORLD_CLOCK", text, sizeof text)) return 0;
+  if (strncmp(text, "jumps ", 6) != 0) return (time_t)strtoll(text, NULL, 10);
+  return jumps[__atomic_fetch_add(&looks, 1, __ATOMIC_RELAXED) / atoi(text + 6) % 3];
 }
 
 int clock_gettime(clockid_t clock, struct timespec *t)
