@@ -645,10 +645,11 @@ static void a_proposal_is_made_again_where_a_device_has_failed(void **state)
     assert_non_null(strstr(e.message, turn ? "every workspace" : "cudaErrorLaunchFailure"));
   }
   gp_devices_close(two);
-  fixture_close(&f);
-  cudacpu_reset(1, NULL);
-  cudacpu_clear_reports();
+  gp_devices_close(devices);
   devices = NULL;
+  fixture_close(&f);
+  cudacpu_reset(1, NULL); /* for what could not be freed */
+  cudacpu_clear_reports();
 }
 
 static void a_device_without_memory_is_not_opened(void **state)
