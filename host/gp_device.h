@@ -53,6 +53,8 @@ bool gp_workspace_condition(struct gp_workspace *w, const struct gp_hyper *h, do
 double gp_workspace_believe(struct gp_workspace *w, const double *point);
 void gp_workspace_predict_one(struct gp_workspace *w, const double *point, double *mean, double *sd, double *by_mean,
                               double *by_sd);
+void gp_workspace_predict_each(struct gp_workspace *w, int count, const double (*points)[GP_DIMENSIONS_MAX],
+                               double *mean, double *sd);
 
 /* Posterior at `count` points, x [d][count], and log expected improvement over `best`; they stay on the device. */
 void gp_workspace_rank(struct gp_workspace *w, int count, const double *const *x, double best);
