@@ -8,7 +8,7 @@
 #include <cmocka.h>
 
 #include <string.h>
-#include <unistd.h>
+#include <time.h>
 
 #include "lockstep.h"
 
@@ -24,7 +24,7 @@ static void play(void *context, struct lockstep *l, int number)
   struct game *g = context;
   for (int i = 0; i < g->times[number]; i++) {
     g->question[number] = 1000 * number + i;
-    if (number == g->dawdles) usleep(200);
+    if (number == g->dawdles) nanosleep(&(struct timespec){.tv_nsec = 200000}, NULL);
     lockstep_wait(l, number);
     if (g->question[number] == 1000 * number + i + 1) g->got[number]++;
   }
