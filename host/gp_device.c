@@ -124,7 +124,7 @@ struct pinned {
 struct gp_workspace {
   struct gp_devices *devices;
   struct gp_workspace *next; /* of those that are idle */
-  int device, before;        /* its number; that of the thread that took it */
+  int device;
   cudaStream_t stream;
   struct device_gp g; /* its pointers are the workspace's device memory */
   double *z, *out;
@@ -248,7 +248,6 @@ int gp_devices_open(struct gp_devices **out, int n, const int *numbers, int poin
 {
   struct gp_devices *devices = calloc(1, sizeof *devices);
   struct gp_workspace *all = calloc((size_t)(n * OF_A_DEVICE), sizeof *all);
-  int before = 0;
   *out = NULL;
   if (!devices || !all) {
     free(devices);
@@ -259,7 +258,6 @@ int gp_devices_open(struct gp_devices **out, int n, const int *numbers, int poin
   pthread_mutex_init(&devices->lock, NULL);
   pthread_cond_init(&devices->given_back, NULL);
   int code = name_devices(devices, n, numbers, e);
-  cudaGetDevice(&before);
   for (int i = devices->n - 1; i >= 0 && !code; i--) {
     all[i].devices = devices;
     all[i].device = numbers[i % n];
@@ -268,7 +266,6 @@ int gp_devices_open(struct gp_devices **out, int n, const int *numbers, int poin
     devices->idle = &all[i];
     code = gp_workspace_check(&all[i], e);
   }
-  cudaSetDevice(before);
   if (code)
     gp_devices_close(devices);
   else
@@ -278,11 +275,8 @@ int gp_devices_open(struct gp_devices **out, int n, const int *numbers, int poin
 
 void gp_devices_close(struct gp_devices *devices)
 {
-  int before = 0;
   if (!devices) return;
-  cudaGetDevice(&before);
   for (int i = 0; i < devices->n; i++) workspace_destroy(&devices->all[i]);
-  cudaSetDevice(before);
   pthread_cond_destroy(&devices->given_back);
   pthread_mutex_destroy(&devices->lock);
   free(devices->all);
@@ -302,7 +296,6 @@ struct gp_workspace *gp_workspace_take(struct gp_devices *devices)
   if (w) devices->idle = w->next;
   pthread_mutex_unlock(&devices->lock);
   if (!w) return NULL;
-  cudaGetDevice(&w->before);
   CALL(w, cudaSetDevice(w->device));
   return w;
 }
@@ -311,7 +304,6 @@ void gp_workspace_give_back(struct gp_workspace *w)
 {
   if (!w) return;
   struct gp_devices *devices = w->devices;
-  cudaSetDevice(w->before);
   pthread_mutex_lock(&devices->lock);
   if (w->failure.code) {
     devices->left--;

@@ -30,7 +30,8 @@ void gp_devices_close(struct gp_devices *devices); /* takes NULL; all workspaces
 /* Their model, as cohort_device_name has it. */
 const char *gp_devices_name(const struct gp_devices *devices);
 
-/* Waits for a workspace; NULL where all have failed.  The calling thread is on its device until it gives it back. */
+/* Waits for a workspace; NULL where all have failed.  The calling thread is on its device from then on: to go back to
+ * the one before might be the first use of that. */
 struct gp_workspace *gp_workspace_take(struct gp_devices *devices);
 void gp_workspace_give_back(struct gp_workspace *w); /* takes NULL */
 /* 0, or what went wrong since it was taken: ERROR_MACHINE. */

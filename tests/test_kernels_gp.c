@@ -102,10 +102,25 @@ static void others(const struct problem *p, struct gp_hyper *h)
   }
 }
 
+/* Sizes of the table, and some that are drawn; KERNELS_SEED=N draws others. */
+static void draw_problem(struct problem *p, int s)
+{
+  const char *given = getenv("KERNELS_SEED");
+  uint64_t seed = 1100 + (uint64_t)s + 1000 * (given ? strtoull(given, NULL, 10) : 0);
+  struct rng rng = rng_make(seed, 2);
+  if (s < SIZES) {
+    problem_make(p, sizes[s].n, sizes[s].d, sizes[s].twins, sizes[s].noise, seed);
+    return;
+  }
+  int n = 2 + (int)rng_below(&rng, is_slow() ? 100 : 250), d = 1 + (int)rng_below(&rng, 20);
+  problem_make(p, n, d, (int)rng_below(&rng, (uint32_t)n / 2), pow(10, -6 + 5 * rng_uniform(&rng)), seed);
+}
+
 static void likelihood_and_gradient_are_lapacks_and_the_references(void **state)
 {
+  enum { DRAWN = 10 };
   (void)state;
-  for (int s = 0; s < SIZES; s++) {
+  for (int s = 0; s < SIZES + DRAWN; s++) {
     struct problem p;
     struct reference f;
     struct gp_room room;
@@ -113,8 +128,8 @@ static void likelihood_and_gradient_are_lapacks_and_the_references(void **state)
     struct gp_hyper h[3];
     double value[3], gradient[3][GP_PARAMETERS_MAX], lapacks[GP_PARAMETERS_MAX];
     long double widened[GP_PARAMETERS_MAX];
-    if (too_large(sizes[s].n)) continue;
-    problem_make(&p, sizes[s].n, sizes[s].d, sizes[s].twins, sizes[s].noise, 1100 + (uint64_t)s);
+    if (s < SIZES && too_large(sizes[s].n)) continue;
+    draw_problem(&p, s);
     reference_make(&f, &p);
     others(&p, h);
     struct gp_workspace *w = gp_workspace_take(devices);
