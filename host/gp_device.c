@@ -76,6 +76,12 @@ void gp_workspace_predict_one(struct gp_workspace *w, const double *point, doubl
   (void)w, (void)point, (void)mean, (void)sd, (void)by_mean, (void)by_sd;
 }
 
+void gp_workspace_predict_each(struct gp_workspace *w, int count, const double (*points)[GP_DIMENSIONS_MAX],
+                               double *mean, double *sd)
+{
+  (void)w, (void)count, (void)points, (void)mean, (void)sd;
+}
+
 void gp_workspace_rank(struct gp_workspace *w, int count, const double *const *x, double best)
 {
   (void)w, (void)count, (void)x, (void)best;
@@ -99,6 +105,7 @@ void gp_workspace_top(struct gp_workspace *w, int from, int to, const struct gp_
 
 _Static_assert((int)GP_ROWS_MAX == (int)GP_DEVICE_OBSERVATIONS && (int)GP_AXES_MAX == (int)GP_DIMENSIONS_MAX,
                "kernels and host differ");
+_Static_assert(2 * (int)GP_EACH_MAX <= 2 + 2 * (int)GP_DIMENSIONS_MAX, "no room for what is said of a few points");
 _Static_assert((int)GP_TOP <= (int)GP_TOP_MAX, "more of the best than a launch gives");
 
 enum { RESULT_MAX = GP_PARAMETERS_MAX + 1, OUT_MAX = 2 + 2 * GP_DIMENSIONS_MAX };
@@ -110,18 +117,20 @@ struct pinned {
   double result[GP_DEVICE_BATCH * RESULT_MAX];
   int failed[GP_DEVICE_BATCH];
   double out[OUT_MAX];
+  struct device_gp_point each[GP_EACH_MAX];
   struct device_gp_ranked top[GP_TOP];
 };
 
 struct gp_workspace {
   struct gp_devices *devices;
   struct gp_workspace *next; /* of those that are idle */
-  int device, before;        /* its number; that of the thread that took it */
+  int device;
   cudaStream_t stream;
   struct device_gp g; /* its pointers are the workspace's device memory */
   double *z, *out;
   struct device_gp_hyper *hyper;
   double *points, *mean, *sd, *score; /* [d][points], [points] ... */
+  struct device_gp_point *each;
   struct device_gp_ranked *top;
   struct pinned *pinned;
   struct error failure;
@@ -204,6 +213,7 @@ static void workspace_make(struct gp_workspace *w)
   w->mean = allocate(w, points * number);
   w->sd = allocate(w, points * number);
   w->score = allocate(w, points * number);
+  w->each = allocate(w, GP_EACH_MAX * sizeof *w->each);
   w->top = allocate(w, GP_TOP * sizeof *w->top);
 }
 
@@ -212,7 +222,7 @@ static void workspace_destroy(struct gp_workspace *w)
   if (!w->devices) return; /* never made */
   cudaSetDevice(w->device);
   void *const memory[] = {w->g.x,      w->z,   w->hyper,  w->g.factor, w->g.inverse, w->g.alpha, w->g.sums, w->g.result,
-                          w->g.failed, w->out, w->points, w->mean,     w->sd,        w->score,   w->top};
+                          w->g.failed, w->out, w->points, w->mean,     w->sd,        w->score,   w->each,   w->top};
   for (size_t i = 0; i < sizeof memory / sizeof *memory; i++) cudaFree(memory[i]);
   if (w->pinned) cudaFreeHost(w->pinned);
   if (w->stream) cudaStreamDestroy(w->stream);
@@ -238,7 +248,6 @@ int gp_devices_open(struct gp_devices **out, int n, const int *numbers, int poin
 {
   struct gp_devices *devices = calloc(1, sizeof *devices);
   struct gp_workspace *all = calloc((size_t)(n * OF_A_DEVICE), sizeof *all);
-  int before = 0;
   *out = NULL;
   if (!devices || !all) {
     free(devices);
@@ -249,7 +258,6 @@ int gp_devices_open(struct gp_devices **out, int n, const int *numbers, int poin
   pthread_mutex_init(&devices->lock, NULL);
   pthread_cond_init(&devices->given_back, NULL);
   int code = name_devices(devices, n, numbers, e);
-  cudaGetDevice(&before);
   for (int i = devices->n - 1; i >= 0 && !code; i--) {
     all[i].devices = devices;
     all[i].device = numbers[i % n];
@@ -258,7 +266,6 @@ int gp_devices_open(struct gp_devices **out, int n, const int *numbers, int poin
     devices->idle = &all[i];
     code = gp_workspace_check(&all[i], e);
   }
-  cudaSetDevice(before);
   if (code)
     gp_devices_close(devices);
   else
@@ -268,11 +275,8 @@ int gp_devices_open(struct gp_devices **out, int n, const int *numbers, int poin
 
 void gp_devices_close(struct gp_devices *devices)
 {
-  int before = 0;
   if (!devices) return;
-  cudaGetDevice(&before);
   for (int i = 0; i < devices->n; i++) workspace_destroy(&devices->all[i]);
-  cudaSetDevice(before);
   pthread_cond_destroy(&devices->given_back);
   pthread_mutex_destroy(&devices->lock);
   free(devices->all);
@@ -292,7 +296,6 @@ struct gp_workspace *gp_workspace_take(struct gp_devices *devices)
   if (w) devices->idle = w->next;
   pthread_mutex_unlock(&devices->lock);
   if (!w) return NULL;
-  cudaGetDevice(&w->before);
   CALL(w, cudaSetDevice(w->device));
   return w;
 }
@@ -301,7 +304,6 @@ void gp_workspace_give_back(struct gp_workspace *w)
 {
   if (!w) return;
   struct gp_devices *devices = w->devices;
-  cudaSetDevice(w->before);
   pthread_mutex_lock(&devices->lock);
   if (w->failure.code) {
     devices->left--;
@@ -403,8 +405,8 @@ void gp_workspace_predict_one(struct gp_workspace *w, const double *point, doubl
   const struct device_gp_point p = point_of(w, point);
   const int d = w->g.d;
   const double *out = w->pinned->out;
-  CALL(w, gp_predict_one(&w->g, &p, w->out, w->stream));
-  down(w, w->pinned->out, w->out, (size_t)(2 + 2 * d) * sizeof(double));
+  CALL(w, gp_predict_one(&w->g, &p, by_mean != NULL, w->out, w->stream));
+  down(w, w->pinned->out, w->out, (size_t)(by_mean ? 2 + 2 * d : 2) * sizeof(double));
   wait_for(w);
   bool good = !w->failure.code;
   *mean = good ? out[0] : 0;
@@ -412,6 +414,20 @@ void gp_workspace_predict_one(struct gp_workspace *w, const double *point, doubl
   for (int i = 0; i < d && by_mean; i++) {
     by_mean[i] = good ? out[2 + i] : 0;
     by_sd[i] = good ? out[2 + d + i] : 0;
+  }
+}
+
+void gp_workspace_predict_each(struct gp_workspace *w, int count, const double (*points)[GP_DIMENSIONS_MAX],
+                               double *mean, double *sd)
+{
+  for (int i = 0; i < count; i++) w->pinned->each[i] = point_of(w, points[i]);
+  up(w, w->each, w->pinned->each, (size_t)count * sizeof *w->each);
+  CALL(w, gp_predict_each(&w->g, count, w->each, w->out, w->stream));
+  down(w, w->pinned->out, w->out, (size_t)(2 * count) * sizeof(double));
+  wait_for(w);
+  for (int i = 0; i < count; i++) {
+    mean[i] = w->failure.code ? 0 : w->pinned->out[2 * i];
+    sd[i] = w->failure.code ? 1 : w->pinned->out[2 * i + 1];
   }
 }
 

@@ -30,7 +30,8 @@ void gp_devices_close(struct gp_devices *devices); /* takes NULL; all workspaces
 /* Their model, as cohort_device_name has it. */
 const char *gp_devices_name(const struct gp_devices *devices);
 
-/* Waits for a workspace; NULL where all have failed.  The calling thread is on its device until it gives it back. */
+/* Waits for a workspace; NULL where all have failed.  The calling thread is on its device from then on: to go back to
+ * the one before might be the first use of that. */
 struct gp_workspace *gp_workspace_take(struct gp_devices *devices);
 void gp_workspace_give_back(struct gp_workspace *w); /* takes NULL */
 /* 0, or what went wrong since it was taken: ERROR_MACHINE. */
@@ -53,6 +54,8 @@ bool gp_workspace_condition(struct gp_workspace *w, const struct gp_hyper *h, do
 double gp_workspace_believe(struct gp_workspace *w, const double *point);
 void gp_workspace_predict_one(struct gp_workspace *w, const double *point, double *mean, double *sd, double *by_mean,
                               double *by_sd);
+void gp_workspace_predict_each(struct gp_workspace *w, int count, const double (*points)[GP_DIMENSIONS_MAX],
+                               double *mean, double *sd);
 
 /* Posterior at `count` points, x [d][count], and log expected improvement over `best`; they stay on the device. */
 void gp_workspace_rank(struct gp_workspace *w, int count, const double *const *x, double best);

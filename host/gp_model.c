@@ -317,3 +317,13 @@ void gp_model_predict_one(struct gp_model *m, const double *point, double *mean,
     by_sd[i] *= rounded ? 0 : -2 * m->weight[i] / *sd;
   }
 }
+
+void gp_model_predict_each(struct gp_model *m, int count, const double (*points)[GP_DIMENSIONS_MAX], double *mean,
+                           double *sd)
+{
+  if (m->workspace) {
+    gp_workspace_predict_each(m->workspace, count, points, mean, sd);
+    return;
+  }
+  for (int i = 0; i < count; i++) gp_model_predict_one(m, points[i], &mean[i], &sd[i], NULL, NULL);
+}

@@ -11,7 +11,7 @@
 
 #include <nlopt.h>
 
-enum { SWEEP_MOST = 16, TURNS = 3, CLIMB_EVALUATIONS = 25 };
+enum { SWEEP_MOST = GP_EACH_MAX, TURNS = 3, CLIMB_EVALUATIONS = 25 };
 
 void gp_choice_offer(struct gp_choice *c, int n, const double *values, double score, bool is_new)
 {
@@ -46,22 +46,27 @@ static void locate(const struct climber *c, const double *values, double *point)
   for (int i = 0; i < c->s->axes->n; i++) point[i] = gp_coordinate(param_of(c, i), values[c->s->axes->param[i]]);
 }
 
-/* Takes a configuration where it is feasible and better; true then. */
-static bool consider(struct climber *c, const double *values)
+/* Takes a configuration, which is at `point` with this posterior, where it is feasible and better; true then. */
+static bool take_if_better(struct climber *c, const double *values, const double *point, double mean, double sd)
 {
-  double point[GP_DIMENSIONS_MAX], mean, sd;
   int n = c->s->request->space->n;
-  locate(c, values, point);
-  gp_model_predict_one(c->s->model, point, &mean, &sd, NULL, NULL);
   double score = gp_log_expected_improvement(mean, sd, c->s->best, NULL, NULL);
   if (!(score > c->score + 1e-9) || !sampler_feasible(c->s->request, values)) return false;
   bool is_new = !seen_has(c->s->seen, values);
   gp_choice_offer(c->choice, n, values, score, is_new);
   if (!is_new) return false;
   memcpy(c->values, values, (size_t)n * sizeof(*values));
-  memcpy(c->point, point, sizeof(point));
+  memcpy(c->point, point, sizeof(c->point));
   c->score = score;
   return true;
+}
+
+static bool consider(struct climber *c, const double *values)
+{
+  double point[GP_DIMENSIONS_MAX], mean, sd;
+  locate(c, values, point);
+  gp_model_predict_one(c->s->model, point, &mean, &sd, NULL, NULL);
+  return take_if_better(c, values, point, mean, sd);
 }
 
 static double objective(unsigned n, const double *u, double *gradient, void *context)
@@ -100,18 +105,34 @@ static void climb(struct climber *c)
   consider(c, values);
 }
 
+/* Every other value, their posteriors at once: which of them is taken changes nothing about the others. */
+static bool sweep_all(struct climber *c, int axis)
+{
+  const struct param *p = param_of(c, axis);
+  int at = c->s->axes->param[axis], n = 0;
+  double values[SPACE_MAX], points[SWEEP_MOST][GP_DIMENSIONS_MAX], mean[SWEEP_MOST], sd[SWEEP_MOST], value[SWEEP_MOST];
+  bool moved = false;
+  memcpy(values, c->values, sizeof(values));
+  for (int k = 0; k < param_count(p); k++) {
+    values[at] = value[n] = p->low + k;
+    if (value[n] != c->values[at]) locate(c, values, points[n++]);
+  }
+  gp_model_predict_each(c->s->model, n, (const double(*)[GP_DIMENSIONS_MAX])points, mean, sd);
+  for (int k = 0; k < n; k++) {
+    values[at] = value[k];
+    moved |= take_if_better(c, values, points[k], mean[k], sd[k]);
+  }
+  return moved;
+}
+
 static bool sweep(struct climber *c, int axis)
 {
   const struct param *p = param_of(c, axis);
   int at = c->s->axes->param[axis];
   double values[SPACE_MAX], from = c->values[at];
   bool moved = false;
-  for (int k = 0; param_count(p) <= SWEEP_MOST && k < param_count(p); k++) {
-    memcpy(values, c->values, sizeof(values));
-    values[at] = p->low + k;
-    if (values[at] != c->values[at]) moved |= consider(c, values);
-  }
-  for (int step = -1; param_count(p) > SWEEP_MOST && step <= 1; step += 2) {
+  if (param_count(p) <= SWEEP_MOST) return sweep_all(c, axis);
+  for (int step = -1; step <= 1; step += 2) {
     memcpy(values, c->values, sizeof(values));
     for (values[at] = from + step; values[at] >= p->low && values[at] <= p->high; values[at] += step) {
       if (!consider(c, values)) break;

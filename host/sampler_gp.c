@@ -245,12 +245,16 @@ done:
 
 /* --- where it computes --- */
 
+/* Two devices are enough: for the studies that run side by side, and should one of them fail.  A context on each GPU of a box would take
+ * memory of programs that train there. */
 static int gp_open(struct sampler_settings *settings, const struct space *space, const char *devices, struct error *e)
 {
+  enum { ENOUGH = 2 };
   int list[DEVICES_MAX], n;
   char why[300];
   int most = settings->gp_candidates > GP_WALK ? settings->gp_candidates : GP_WALK;
   int code = devices_choose(devices, list, &n, why, sizeof(why), e);
+  if (n > ENOUGH) n = ENOUGH;
   return code || n == 0 ? code : gp_devices_open(&settings->gp_devices, n, list, most, space->n, e);
 }
 

@@ -62,8 +62,14 @@ struct device_gp_point {
 };
 
 /* Posterior at one point under the first of the batch.
- *   out  [2 + 2 d] mean, deviation, their gradients by the point's coordinates (as gp_model_predict_one has them) */
-int gp_predict_one(const struct device_gp *g, const struct device_gp_point *point, double *out, void *stream);
+ *   out  [2 + 2 d] mean, deviation, and where `gradients` is not 0 their gradients by the point's coordinates (as
+ *        gp_model_predict_one has them) */
+int gp_predict_one(const struct device_gp *g, const struct device_gp_point *point, int gradients, double *out,
+                   void *stream);
+/* The same at a few points, a block each, with the bits of gp_predict_one.
+ *   points  [count],  out  [count][2] */
+int gp_predict_each(const struct device_gp *g, int count, const struct device_gp_point *points, double *out,
+                    void *stream);
 
 /* Takes the posterior mean at a point for observation n: x, L⁻¹ and α get a row, which `rows` must have room for; the caller
  * counts n.

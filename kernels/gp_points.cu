@@ -27,6 +27,7 @@ static __device__ __forceinline__ double least_variance(double signal)
 /* ---- one point ------------------------------------------------------------------------------------------------------------ */
 
 struct at_shared {
+  double x[GP_AXES_MAX]; /* the point */
   double k[GP_ROWS_MAX], v[GP_ROWS_MAX], by_mean[GP_ROWS_MAX], by_sd[GP_ROWS_MAX];
 };
 
@@ -36,14 +37,15 @@ struct at {
   double mean, explained; /* of all threads */
 };
 
-__device__ __forceinline__ at observe(const device_gp &g, const device_gp_point &point, at_shared &s, bool back)
+/* s.x is the point.  Where `back` is false b is 0. */
+__device__ __forceinline__ at observe(const device_gp &g, at_shared &s, bool back)
 {
   const device_gp_hyper *h = g.hyper;
   const int t = (int)threadIdx.x, lane = t % 32;
   at a = {0, 0, 0, 0};
   double k = 0, r2 = 0;
   if (t < g.n) {
-    for (int i = 0; i < g.d; i++) r2 = fma(h->weight[i], gp_distance(g, i, g.x[i * GP_ROWS_MAX + t], point.x[i]), r2);
+    for (int i = 0; i < g.d; i++) r2 = fma(h->weight[i], gp_distance(g, i, g.x[i * GP_ROWS_MAX + t], s.x[i]), r2);
     k = gp_matern(r2, h->signal, &a.slope);
   }
   s.k[t] = k;
@@ -61,26 +63,32 @@ __device__ __forceinline__ at observe(const device_gp &g, const device_gp_point 
   return a;
 }
 
-/* dμ/dx = Σ α_j dk_j/dx,  dσ/dx = -Σ b_j dk_j/dx / σ,  dk_j/dx_i = 2 w_i (x_i - x_ji) dk_j/dr²; a dimension a warp. */
-__global__ void __launch_bounds__(AT_THREADS) gp_at(const device_gp g, const device_gp_point point, double *out)
+/* The block's point is points[block], or `point` where points is null.
+ * dμ/dx = Σ α_j dk_j/dx,  dσ/dx = -Σ b_j dk_j/dx / σ,  dk_j/dx_i = 2 w_i (x_i - x_ji) dk_j/dr²; a dimension a warp. */
+__global__ void __launch_bounds__(AT_THREADS)
+    gp_at(const device_gp g, const device_gp_point point, const device_gp_point *points, int gradients, double *out)
 {
   __shared__ at_shared s;
   const int t = (int)threadIdx.x, lane = t % 32;
-  const at a = observe(g, point, s, true);
+  if (t < g.d) s.x[t] = points ? points[blockIdx.x].x[t] : point.x[t];
+  __syncthreads();
+  const at a = observe(g, s, gradients != 0);
+  out += 2 * blockIdx.x; /* several points have no gradients */
   const double signal = g.hyper->signal, variance = signal - a.explained, least = least_variance(signal);
   const double sd = sqrt(variance > least ? variance : least);
-  s.by_mean[t] = t < g.n ? g.alpha[t] * a.slope : 0;
-  s.by_sd[t] = a.b * a.slope;
   if (t == 0) {
     out[0] = a.mean;
     out[1] = sd;
   }
+  if (!gradients) return;
+  s.by_mean[t] = t < g.n ? g.alpha[t] * a.slope : 0;
+  s.by_sd[t] = a.b * a.slope;
   __syncthreads();
   for (int i = t / 32; i < g.d; i += AT_THREADS / 32) {
     double of_mean = 0, of_sd = 0;
     if (!(g.categorical >> i & 1)) {
       for (int j = lane; j < g.n; j += 32) {
-        const double offset = point.x[i] - g.x[i * GP_ROWS_MAX + j];
+        const double offset = s.x[i] - g.x[i * GP_ROWS_MAX + j];
         of_mean = fma(s.by_mean[j], offset, of_mean);
         of_sd = fma(s.by_sd[j], offset, of_sd);
       }
@@ -100,7 +108,9 @@ __global__ void __launch_bounds__(AT_THREADS)
 {
   __shared__ at_shared s;
   const int t = (int)threadIdx.x;
-  const at a = observe(g, point, s, true);
+  if (t < g.d) s.x[t] = point.x[t];
+  __syncthreads();
+  const at a = observe(g, s, true);
   const double signal = g.hyper->signal, left = signal + g.hyper->noise - a.explained, least = least_variance(signal);
   const double delta = sqrt(left > least ? left : least);
   if (t < g.n) g.inverse[(int64_t)g.n * g.rows + t] = -a.b / delta;
@@ -108,7 +118,7 @@ __global__ void __launch_bounds__(AT_THREADS)
     g.inverse[(int64_t)g.n * g.rows + t] = 1 / delta;
     g.alpha[t] = 0;
   }
-  if (t < g.d) g.x[t * GP_ROWS_MAX + g.n] = point.x[t];
+  if (t < g.d) g.x[t * GP_ROWS_MAX + g.n] = s.x[t];
   if (t == 0) *out = a.mean;
 }
 
@@ -257,9 +267,17 @@ int gp_predict_prepare(void)
                               (int)posterior_bytes(GP_ROWS_MAX));
 }
 
-int gp_predict_one(const struct device_gp *g, const struct device_gp_point *point, double *out, void *stream)
+int gp_predict_one(const struct device_gp *g, const struct device_gp_point *point, int gradients, double *out,
+                   void *stream)
 {
-  return launch(gp_at, dim3(1), dim3(AT_THREADS), 0, (cudaStream_t)stream, *g, *point, out);
+  return launch(gp_at, dim3(1), dim3(AT_THREADS), 0, (cudaStream_t)stream, *g, *point, nullptr, gradients, out);
+}
+
+int gp_predict_each(const struct device_gp *g, int count, const struct device_gp_point *points, double *out,
+                    void *stream)
+{
+  return launch(gp_at, dim3((unsigned)count), dim3(AT_THREADS), 0, (cudaStream_t)stream, *g, device_gp_point(), points,
+                0, out);
 }
 
 int gp_believe(const struct device_gp *g, const struct device_gp_point *point, double *out, void *stream)

@@ -1,80 +1,9 @@
 /* The Gaussian process's kernels: likelihood, gradient and posterior against LAPACK (gp_model.c) and long doubles, expected improvement
- * against an integral, the best candidates against a sort; the same bits alone, in batches and in any order of threads and blocks; and
- * what becomes of a fit and a proposal on a device, or of a device that fails. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
+ * against an integral, the best candidates against a sort; and the same bits alone, in batches and in any order of threads and
+ * blocks. */
+#include "kernels_gp_fixture.h"
 
-#include <cmocka.h>
-
-#include <pthread.h>
-
-#include "cudacpu/cudacpu.h"
-#include "gp.h"
-#include "gp_acquisition.h"
-#include "gp_device.h"
-#include "gp_fit.h"
-#include "gp_fixture.h"
-#include "sampler_fixture.h"
-
-enum { POINTS = 150, POINTS_ROOM = 4096 };
-
-/* Kernels whose accesses are looked at take many times as long: there the smaller problems do. */
-static bool is_slow(void)
-{
-#ifdef CUDACPU_WITH_ASAN
-  return true;
-#else
-  return cudacpu_is_checked();
-#endif
-}
-
-static bool too_large(int n)
-{
-  return is_slow() && n > 130;
-}
-
-static struct gp_devices *devices;
-
-static void no_reports(void)
-{
-  if (cudacpu_report_count()) fail_msg("%s", cudacpu_report(0)->text);
-}
-
-static int open_device(void **state)
-{
-  struct error e;
-  (void)state;
-  const size_t memory[2] = {(size_t)1 << 28, (size_t)1 << 28};
-  const int number = 0;
-  cudacpu_clear_reports();
-  cudacpu_reset(2, memory);
-  if (!gp_devices_open(&devices, 1, &number, POINTS_ROOM, GP_DIMENSIONS_MAX, &e)) return 0;
-  print_error("%s\n", e.message);
-  return 1;
-}
-
-static int close_device(void **state)
-{
-  (void)state;
-  gp_devices_close(devices);
-#ifndef REAL_GPU
-  struct cudacpu_counts c = cudacpu_counts();
-  return c.allocations || c.streams || cudacpu_report_count();
-#else
-  return 0;
-#endif
-}
-
-static void give_back(struct gp_workspace *w)
-{
-  struct error e = {0};
-  if (gp_workspace_check(w, &e)) fail_msg("%s", e.message);
-  gp_workspace_give_back(w);
-  no_reports();
-}
+enum { POINTS = 150 };
 
 /* ---- likelihood ----------------------------------------------------------------------------------------------------------- */
 
@@ -102,10 +31,25 @@ static void others(const struct problem *p, struct gp_hyper *h)
   }
 }
 
+/* Sizes of the table, and some that are drawn; KERNELS_SEED=N draws others. */
+static void draw_problem(struct problem *p, int s)
+{
+  const char *given = getenv("KERNELS_SEED");
+  uint64_t seed = 1100 + (uint64_t)s + 1000 * (given ? strtoull(given, NULL, 10) : 0);
+  struct rng rng = rng_make(seed, 2);
+  if (s < SIZES) {
+    problem_make(p, sizes[s].n, sizes[s].d, sizes[s].twins, sizes[s].noise, seed);
+    return;
+  }
+  int n = 2 + (int)rng_below(&rng, is_slow() ? 100 : 250), d = 1 + (int)rng_below(&rng, 20);
+  problem_make(p, n, d, (int)rng_below(&rng, (uint32_t)n / 2), pow(10, -6 + 5 * rng_uniform(&rng)), seed);
+}
+
 static void likelihood_and_gradient_are_lapacks_and_the_references(void **state)
 {
+  enum { DRAWN = 10 };
   (void)state;
-  for (int s = 0; s < SIZES; s++) {
+  for (int s = 0; s < SIZES + DRAWN; s++) {
     struct problem p;
     struct reference f;
     struct gp_room room;
@@ -113,8 +57,8 @@ static void likelihood_and_gradient_are_lapacks_and_the_references(void **state)
     struct gp_hyper h[3];
     double value[3], gradient[3][GP_PARAMETERS_MAX], lapacks[GP_PARAMETERS_MAX];
     long double widened[GP_PARAMETERS_MAX];
-    if (too_large(sizes[s].n)) continue;
-    problem_make(&p, sizes[s].n, sizes[s].d, sizes[s].twins, sizes[s].noise, 1100 + (uint64_t)s);
+    if (s < SIZES && too_large(sizes[s].n)) continue;
+    draw_problem(&p, s);
     reference_make(&f, &p);
     others(&p, h);
     struct gp_workspace *w = gp_workspace_take(devices);
@@ -212,6 +156,7 @@ static void posterior_and_its_gradients_are_lapacks(void **state)
     gp_model_predict(&there, count, q.data.x, mean, sd);
     for (int c = 0; c < count; c++) {
       double point[GP_DIMENSIONS_MAX], one, one_sd, by_mean[GP_DIMENSIONS_MAX], by_sd[GP_DIMENSIONS_MAX];
+      double each[GP_EACH_MAX][GP_DIMENSIONS_MAX], each_mean[GP_EACH_MAX], each_sd[GP_EACH_MAX], plain, plain_sd;
       double host_mean, host_sd, host_by_mean[GP_DIMENSIONS_MAX], host_by_sd[GP_DIMENSIONS_MAX], largest_part = 1;
       assert_true(fabs(mean[c] - expected[c]) <= bound * fmax(1, fabs(expected[c])));
       assert_true(fabs(sd[c] * sd[c] - expected_sd[c] * expected_sd[c]) <= bound);
@@ -219,6 +164,14 @@ static void posterior_and_its_gradients_are_lapacks(void **state)
       for (int i = 0; i < p.d; i++) point[i] = q.x[i][c];
       gp_model_predict_one(&there, point, &one, &one_sd, by_mean, by_sd);
       gp_model_predict_one(&here, point, &host_mean, &host_sd, host_by_mean, host_by_sd);
+      for (int i = 0; i < GP_EACH_MAX; i++) memcpy(each[i], point, sizeof point);
+      each[3][0] += 0.1;
+      gp_model_predict_each(&there, GP_EACH_MAX, (const double(*)[GP_DIMENSIONS_MAX])each, each_mean, each_sd);
+      for (int i = 0; i < GP_EACH_MAX; i++) {
+        if (i != 3) assert_true(each_mean[i] == one && each_sd[i] == one_sd);
+      }
+      gp_model_predict_one(&there, each[3], &plain, &plain_sd, NULL, NULL);
+      assert_true(each_mean[3] == plain && each_sd[3] == plain_sd);
       assert_true(fabs(one - mean[c]) <= bound * fmax(1, fabs(one)));
       assert_true(fabs(one_sd * one_sd - sd[c] * sd[c]) <= bound);
       for (int i = 0; i < p.d; i++) {
@@ -435,306 +388,17 @@ static void the_same_bits_alone_and_in_batches_and_in_any_order(void **state)
   }
 }
 
-/* ---- fits and proposals --------------------------------------------------------------------------------------------------- */
-
-static double posterior_density(const struct problem *p, const struct gp_hyper *h)
-{
-  struct gp_room room;
-  struct error e;
-  assert_int_equal(gp_room_make(&room, p->n, &e), 0);
-  double value = gp_log_likelihood(&p->data, h, &room, NULL) + gp_log_prior(h, p->d, NULL);
-  gp_room_destroy(&room);
-  return value;
-}
-
-/* Climbs that end where the gain is below 1e-3 end that near to each other.  150 are more than a part. */
-static void a_fit_finds_what_the_cpus_finds(void **state)
-{
-  (void)state;
-  for (int n = is_slow() ? 20 : 40; n <= (is_slow() ? 20 : 150); n += 110) {
-    struct problem p;
-    struct gp_hyper here, there, again;
-    struct error e;
-    int evaluations = is_slow() ? 20 : 60;
-    problem_make(&p, n, 4, 0, 1e-4, 10);
-    for (int k = 0; k < p.n; k++) p.z[k] = sin(8 * p.x[0][k]) + (p.x[2][k] == 1 ? 1 : 0);
-    memset(&there, 0, sizeof there);
-    memset(&again, 0, sizeof again);
-    struct gp_workspace *w = gp_workspace_take(devices);
-    assert_int_equal(gp_fit(&p.data, evaluations, NULL, &here, &e), 0);
-    assert_int_equal(gp_fit(&p.data, evaluations, w, &there, &e), 0);
-    cudacpu_set_order(CUDACPU_SHUFFLED, CUDACPU_SHUFFLED, 5);
-    assert_int_equal(gp_fit(&p.data, evaluations, w, &again, &e), 0);
-    give_back(w);
-    assert_memory_equal(&there, &again, sizeof there);
-    double difference = posterior_density(&p, &here) - posterior_density(&p, &there);
-    assert_true(fabs(difference) < (is_slow() ? 1e-6 : 1e-2));
-    problem_destroy(&p);
-  }
-}
-
-static const char *const mixed_lines[] = {"lr",     "float 1e-5 .. 1 log default 0.01",
-                                          "rate",   "float 0 .. 1 default 0.3",
-                                          "layers", "int 1 .. 6 default 2",
-                                          "units",  "int 16 .. 512 log default 64",
-                                          "kind",   "categorical p, q, r default q",
-                                          NULL};
-enum { MIXED = 5 };
-
-static double quality(const double *v)
-{
-  double a = log10(v[0] / 0.003), b = v[1] - 0.6, c = (v[2] - 4) / 6, d = log(v[3] / 100) / 3;
-  return -(a * a + 3 * b * b + c * c + d * d + (v[4] == 2 ? 0 : 0.3));
-}
-
-static void open_history(struct fixture *f, int n)
-{
-  struct rng rng = rng_make(12, philox_subsequence(PHILOX_TEST, 0, 0));
-  fixture_open(f, mixed_lines);
-  f->settings.gp_candidates = is_slow() ? 32 : 128;
-  f->settings.gp_evaluations = is_slow() ? 8 : 40;
-  for (int t = 0; t < n; t++) {
-    double v[SPACE_MAX];
-    for (int i = 0; i < f->space.n; i++) v[i] = param_from_unit(&f->space.params[i], rng_uniform(&rng));
-    bool fails = t % 9 == 8;
-    fixture_tell(f, v, fails ? OBSERVATION_FAILED : OBSERVATION_COMPLETE, fails ? NAN : quality(v));
-  }
-}
-
-/* The same mathematics: from a history that both learn the same from, the proposals are good alike; and it has the device's bits
- * whichever workspace it is and whatever runs beside. */
-struct asker {
-  const struct fixture *f;
-  double v[MIXED];
-  int code;
-};
-
-static void *ask_in_thread(void *context)
-{
-  struct asker *a = context;
-  struct error e = {0};
-  struct sampler_request request = fixture_request(a->f, 18);
-  a->code = sampler_find("gp")->ask(&request, a->v, &e);
-  if (a->code) print_error("%s\n", e.message);
-  return NULL;
-}
-
-static void a_proposal_has_the_same_bits_whatever_runs_beside_it(void **state)
-{
-  (void)state;
-  struct fixture f;
-  enum { THREADS = 3 }; /* one more than there are workspaces */
-  open_history(&f, is_slow() ? 12 : 40);
-  f.settings.gp_devices = devices;
-  double flying[SPACE_MAX];
-  for (int t = 0; t < 2; t++) { /* in flight */
-    fixture_ask(&f, "gp", 3, flying);
-    fixture_tell(&f, flying, OBSERVATION_IN_FLIGHT, 1e9);
-  }
-  struct asker alone = {.f = &f}, beside[THREADS];
-  pthread_t thread[THREADS];
-  ask_in_thread(&alone);
-  assert_int_equal(alone.code, 0);
-  assert_false(fixture_has(&f, alone.v));
-  for (int k = 0; k < THREADS; k++) {
-    beside[k] = (struct asker){.f = &f};
-    assert_int_equal(pthread_create(&thread[k], NULL, ask_in_thread, &beside[k]), 0);
-  }
-  for (int k = 0; k < THREADS; k++) {
-    pthread_join(thread[k], NULL);
-    assert_int_equal(beside[k].code, 0);
-    assert_memory_equal(alone.v, beside[k].v, sizeof(alone.v));
-  }
-  fixture_close(&f);
-  no_reports();
-}
-
-/* With one categorical that has two values left, and one: the walk, new and repeated. */
-static void small_spaces_are_filled_and_then_repeated(void **state)
-{
-  (void)state;
-  struct fixture f;
-  double v[SPACE_MAX];
-  fixture_open(&f, (const char *const[]){"a", "int 1 .. 3 default 1", "b", "categorical p, q default p", "c",
-                                         "float 0.5 .. 0.5 default 0.5", NULL});
-  f.settings.gp_startup = 1;
-  f.settings.gp_candidates = 16;
-  f.settings.gp_evaluations = 8;
-  f.settings.gp_devices = devices;
-  for (int k = 0; k < 5; k++) fixture_tell(&f, (double[]){1 + k % 3, k / 3, 0.5}, OBSERVATION_COMPLETE, k);
-  fixture_ask(&f, "gp", 1, v);
-  assert_true(v[0] == 3 && v[1] == 1);
-  fixture_tell(&f, v, OBSERVATION_COMPLETE, 9);
-  fixture_ask(&f, "gp", 1, v);
-  assert_true(fixture_has(&f, v));
-  fixture_close(&f);
-}
-
-#ifndef REAL_GPU
-
-/* Rounding leads L-BFGS along another way now and then, and that to another proposal; rarely. */
-static void proposals_of_the_device_are_mostly_those_of_the_cpu(void **state)
-{
-  (void)state;
-  struct fixture f;
-  double here[MIXED], there[MIXED];
-  int near = 0, asks = 0;
-  uint64_t launches = cudacpu_counts().launches;
-  for (int n = 12; n <= (is_slow() ? 12 : 60); n += 12) {
-    open_history(&f, n);
-    for (uint64_t seed = 0; seed < 2; seed++, asks++) {
-      double largest = 0;
-      f.settings.gp_devices = NULL;
-      fixture_ask(&f, "gp", seed, here);
-      f.settings.gp_devices = devices;
-      fixture_ask(&f, "gp", seed, there);
-      for (int i = 0; i < MIXED; i++) {
-        const struct param *p = &f.space.params[i];
-        largest = fmax(largest, fabs(param_to_unit(p, here[i]) - param_to_unit(p, there[i])));
-      }
-      near += largest < 0.01;
-    }
-    fixture_close(&f);
-  }
-  assert_true(near * 4 >= asks * 3);
-  assert_true(cudacpu_counts().launches > launches + 100 * (uint64_t)asks);
-}
-
-static void more_trials_than_a_device_takes_are_the_cpus(void **state)
-{
-  (void)state;
-  struct fixture f;
-  double v[MIXED];
-  open_history(&f, 60);
-  f.settings.gp_evaluations = 8;
-  f.settings.gp_devices = devices;
-  while (f.n <= GP_DEVICE_OBSERVATIONS) fixture_tell(&f, f.history[f.n % 60].values, OBSERVATION_IN_FLIGHT, NAN);
-  uint64_t launches = cudacpu_counts().launches;
-  fixture_ask(&f, "gp", 5, v);
-  assert_true(cudacpu_counts().launches == launches);
-  fixture_close(&f);
-}
-
-/* ---- failures ------------------------------------------------------------------------------------------------------------- */
-
-static void a_proposal_is_made_again_where_a_device_has_failed(void **state)
-{
-  (void)state;
-  struct fixture f;
-  struct error e = {0};
-  struct gp_devices *two;
-  const int numbers[] = {0, 1};
-  double expected[MIXED], v[MIXED];
-  open_history(&f, 15);
-  f.settings.gp_devices = devices;
-  fixture_ask(&f, "gp", 1, expected);
-  assert_int_equal(gp_devices_open(&two, 2, numbers, POINTS_ROOM, MIXED, &e), 0);
-  f.settings.gp_devices = two;
-  cudacpu_fail_launch(40, cudaErrorLaunchOutOfResources); /* does not stick: the device's other workspace may do */
-  fixture_ask(&f, "gp", 1, v);
-  assert_memory_equal(v, expected, sizeof v);
-  cudacpu_lose_device(1, 100, cudaErrorLaunchFailure);
-  fixture_ask(&f, "gp", 1, v);
-  assert_memory_equal(v, expected, sizeof v);
-  fixture_ask(&f, "gp", 1, v);
-  assert_memory_equal(v, expected, sizeof v);
-  cudacpu_lose_device(0, 150, cudaErrorLaunchFailure);
-  struct sampler_request request = fixture_request(&f, 1);
-  for (int turn = 0; turn < 2; turn++) {
-    assert_int_equal(sampler_find("gp")->ask(&request, v, &e), ERROR_MACHINE);
-    assert_non_null(strstr(e.message, turn ? "every workspace" : "cudaErrorLaunchFailure"));
-  }
-  gp_devices_close(two);
-  fixture_close(&f);
-  cudacpu_reset(1, NULL);
-  cudacpu_clear_reports();
-  devices = NULL;
-}
-
-static void a_device_without_memory_is_not_opened(void **state)
-{
-  (void)state;
-  struct gp_devices *other;
-  struct error e;
-  const int number = 1;
-  for (int n = 1; n <= 31; n++) { /* fifteen allocations of each workspace, and one more */
-    size_t before = cudacpu_counts().allocations;
-    cudacpu_fail_allocation(n);
-    int code = gp_devices_open(&other, 1, &number, 100, 3, &e);
-    if (n <= 30) {
-      assert_int_equal(code, ERROR_MACHINE);
-      assert_non_null(strstr(e.message, "no memory left for the Gaussian process"));
-      assert_null(other);
-    } else {
-      assert_int_equal(code, 0);
-      gp_devices_close(other);
-    }
-    assert_int_equal(cudacpu_counts().allocations, before);
-  }
-  cudacpu_fail_allocation(0);
-}
-
-static void devices_of_two_models_are_not_used_together(void **state)
-{
-  (void)state;
-  struct gp_devices *other;
-  struct error e;
-  const int numbers[] = {0, 1};
-  strcpy(cudacpu_properties(1)->name, "Another GPU");
-  assert_int_equal(gp_devices_open(&other, 2, numbers, 100, 3, &e), ERROR_CONFIG);
-  assert_non_null(strstr(e.message, "Another GPU"));
-  assert_non_null(strstr(e.message, "devices = cuda:0"));
-}
-
-static void devices_auto_is_what_there_is(void **state)
-{
-  (void)state;
-  struct space space = {.n = 3};
-  struct sampler_settings s = sampler_settings_default();
-  struct error e;
-  char text[500];
-  const struct sampler *gp = sampler_find("gp");
-  assert_int_equal(gp->open(&s, &space, "cpu", &e), 0);
-  assert_null(s.gp_devices);
-  gp->description(&s, text, sizeof text);
-  assert_null(strstr(text, "cuda"));
-  assert_int_equal(gp->open(&s, &space, "cuda:7", &e), ERROR_CONFIG);
-  assert_int_equal(gp->open(&s, &space, "auto", &e), 0);
-  assert_non_null(s.gp_devices);
-  gp->description(&s, text, sizeof text);
-  assert_non_null(
-      strstr(text, "Gaussian process of up to 512 trials on cuda (CUDA on the CPU, compute capability 9.0"));
-  assert_non_null(strstr(text, "OpenBLAS "));
-  gp->close(&s);
-  assert_null(s.gp_devices);
-  gp->close(&s);
-}
-
-#endif
-
 int main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, open_device, close_device)
   const struct CMUnitTest tests[] = {
-      TEST(likelihood_and_gradient_are_lapacks_and_the_references),
-      TEST(a_covariance_that_is_not_positive_definite_is_told_and_harms_no_other),
-      TEST(a_covariance_that_is_singular_is_factored_all_the_same),
-      TEST(posterior_and_its_gradients_are_lapacks),
-      TEST(a_believed_point_is_an_observation_of_the_posterior_mean),
-      TEST(log_expected_improvement_is_the_references),
-      TEST(the_best_come_in_order_and_none_twice),
-      TEST(the_same_bits_alone_and_in_batches_and_in_any_order),
-      TEST(a_fit_finds_what_the_cpus_finds),
-      TEST(a_proposal_has_the_same_bits_whatever_runs_beside_it),
-      TEST(small_spaces_are_filled_and_then_repeated),
-#ifndef REAL_GPU
-      TEST(proposals_of_the_device_are_mostly_those_of_the_cpu),
-      TEST(more_trials_than_a_device_takes_are_the_cpus),
-      TEST(a_proposal_is_made_again_where_a_device_has_failed),
-      TEST(devices_of_two_models_are_not_used_together),
-      TEST(devices_auto_is_what_there_is),
-      TEST(a_device_without_memory_is_not_opened),
-#endif
+      TEST_ON_DEVICE(likelihood_and_gradient_are_lapacks_and_the_references),
+      TEST_ON_DEVICE(a_covariance_that_is_not_positive_definite_is_told_and_harms_no_other),
+      TEST_ON_DEVICE(a_covariance_that_is_singular_is_factored_all_the_same),
+      TEST_ON_DEVICE(posterior_and_its_gradients_are_lapacks),
+      TEST_ON_DEVICE(a_believed_point_is_an_observation_of_the_posterior_mean),
+      TEST_ON_DEVICE(log_expected_improvement_is_the_references),
+      TEST_ON_DEVICE(the_best_come_in_order_and_none_twice),
+      TEST_ON_DEVICE(the_same_bits_alone_and_in_batches_and_in_any_order),
   };
   return cmocka_run_group_tests_name("kernels_gp", tests, NULL, NULL);
 }
