@@ -131,7 +131,7 @@ int check_print_run_time(const struct check *c, struct error *e)
   if (!code)
     code = measurement_make(&m, c->o, c->rehearsal, c->has_longest ? c->longest : NULL, side_by_side,
                             machine_memory_available() / 2, &signals_stop, e);
-  if (code == ERROR_MACHINE) {
+  if (code == ERROR_MACHINE || code == ERROR_LOST) {
     text_wrapf(stdout, "  ", "None: %s.", e->message);
     e->code = 0;
     return 0;

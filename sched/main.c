@@ -7,6 +7,7 @@
 
 #include "commands.h"
 #include "nearest.h"
+#include "pruner.h"
 #include "sampler.h"
 #include "strategy.h"
 #include "version.h"
@@ -45,6 +46,9 @@ static void print_help(void)
   for (int i = 0; strategies[i]; i++) printf("%s%s", i ? ", " : "", strategies[i]->name);
   printf(".  Samplers: ");
   for (int i = 0; samplers[i]; i++) printf("%s%s", i ? ", " : "", samplers[i]->name);
+  printf(".\nPruners: ");
+  for (int i = 0; pruners[i]; i++) printf("%s%s", i ? ", " : "", pruners[i]->name);
+  printf(".  Objectives: cnn, function, command");
   puts(".\n"
        "\n"
        "Examples:\n"

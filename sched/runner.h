@@ -11,7 +11,8 @@
  *   runner_status.c  what the progress display asks
  *
  * Contract 3: a trial's end is committed before its study hears of it, and a network that will be the best is on disk before that.
- * Contract 4: what the machine fails at runs again under its number, with fewer at once; alone, it ends the run. */
+ * Contract 4: what the machine fails at runs again under its number, with fewer at once, or on another place where its own is lost;
+ * alone, or where no place is left, it ends the run. */
 #ifndef GSOS_RUNNER_H
 #define GSOS_RUNNER_H
 
