@@ -1,10 +1,11 @@
-/* The CUDA trainer beside the CPU trainer, on configurations of the search space of configs/reference.ini as it is, but for 8 filters and
- * images of 16×16: weights at the start, dropout masks and the order of the images are the same bits; the loss of every one of the first
- * 20 steps and the accuracy after 3 epochs agree.
+/* The CUDA trainer beside the CPU trainer, on configurations of the search space of configs/reference.ini as it is, but for 8 filters
+ * and images of 16×16: weights at the start, dropout masks and the order of the images are the same bits; the loss of every one of the
+ * first 20 steps and the accuracy after 3 epochs agree.
  *
- * The configurations are the same ones each time; with another KERNELS_SEED one in about twenty is so near to such growth that a
- * loss in TF32 is a little beyond the bound in its last steps.  At a learning rate above 0.003 rounding grows from step to step, and what is asked for is the same end: that of both or of neither
- * is not finite.  How far accuracies are apart is printed where it is more than a point. */
+ * At a learning rate above 0.003 rounding grows from step to step, and what is asked for is the same end: that of both or of neither
+ * is not finite.  How far accuracies are apart is printed where it is more than a point.  The configurations are the same ones each
+ * time; with another KERNELS_SEED one in about twenty of those below 0.003 is so near to such growth that a loss in TF32 is a little
+ * beyond the bound in its last steps. */
 #define STORED_IMAGES (TRAIN + VALIDATION)
 enum { TRAIN = 64, VALIDATION = 300 };
 
@@ -13,12 +14,13 @@ enum { TRAIN = 64, VALIDATION = 300 };
 #include "experiment.h"
 #include "small_images.h"
 
+/* Half of the 20 have a mild learning rate, two of the 3. */
 #ifdef CUDACPU_WITH_ASAN
-enum { CONFIGURATIONS = 3 };
+enum { CONFIGURATIONS = 3, FIRST = 182 };
 #else
-enum { CONFIGURATIONS = 20 };
+enum { CONFIGURATIONS = 20, FIRST = 180 };
 #endif
-enum { STEPS = 20, EPOCHS = 3, CLASSES = 4, FIRST = 180 /* half of those from here on have a mild learning rate */ };
+enum { STEPS = 20, EPOCHS = 3, CLASSES = 4 };
 #define MILD_LEARNING_RATE 0.003
 
 /* ---- networks ------------------------------------------------------------------------------------------------------------- */
@@ -179,7 +181,7 @@ static void train_all(int precision)
     train_both(&n, precision);
     net_destroy(&n);
   }
-  assert_true(mild > 0 && (mild < CONFIGURATIONS || CONFIGURATIONS < 20)); /* both sides of the bound */
+  assert_in_range(mild, 1, CONFIGURATIONS - 1); /* both sides of the bound */
 }
 
 static void masks_of_the_space_are_the_bits_of_the_cpu_trainers(void **state)
