@@ -162,7 +162,7 @@ asan:## runs the tests under AddressSanitizer and UndefinedBehaviorSanitizer
 
 tsan:## runs the tests under ThreadSanitizer
 	$(MAKE) BUILD=build-tsan VARIANT='$(TSAN)' tests
-	KILLS=5 sh tools/run_tests.sh build-tsan sanitized
+	KILLS=5 sh tools/run_tests.sh build-tsan threads
 
 kernel-report:## registers, shared memory, spills and occupancy of each kernel; launches of a step (needs nvcc)
 	@sh tools/kernel_report.sh '$(NVCC)' $(NO_SPILLS)

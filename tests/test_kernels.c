@@ -4,7 +4,9 @@
  * network's memory is NaN, so that what is not written, or read beyond the batch, shows.  Bounds: a sum of K terms in FP32 is off by
  * some √K roundings of 6e-8, so outputs may differ from the loop's by 5e-7·√K of their norm (where terms cancel, of the terms'); the
  * loop rounds to TF32 what the tensor cores do.  Without that rounding, 2⁻¹¹ at most of each operand, TF32 may be 1e-3 off.  Where all
- * values are small whole numbers every sum is exact, and so must the result be. */
+ * values are small whole numbers every sum is exact, and so must the result be.
+ *
+ * Not under ThreadSanitizer: the host has one thread here, and a sweep over shapes runs under one sanitizer. */
 #include "kernels_fixture.h"
 
 #include <math.h>

@@ -1,6 +1,8 @@
 /* The Gaussian process's kernels: likelihood, gradient and posterior against LAPACK (gp_model.c) and long doubles, expected improvement
  * against an integral, the best candidates against a sort; and the same bits alone, in batches and in any order of threads and
- * blocks. */
+ * blocks.
+ *
+ * Not under ThreadSanitizer: the host has one thread here, and a sweep over shapes runs under one sanitizer. */
 #include "kernels_gp_fixture.h"
 
 enum { POINTS = 150 };

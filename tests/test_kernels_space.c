@@ -5,7 +5,9 @@
  * At a learning rate above 0.003 rounding grows from step to step, and what is asked for is the same end: that of both or of neither
  * is not finite.  How far accuracies are apart is printed where it is more than a point.  The configurations are the same ones each
  * time; with another KERNELS_SEED one in about twenty of those below 0.003 is so near to such growth that a loss in TF32 is a little
- * beyond the bound in its last steps. */
+ * beyond the bound in its last steps.
+ *
+ * Not under ThreadSanitizer: the host has one thread here, and a sweep over shapes runs under one sanitizer. */
 #define STORED_IMAGES (TRAIN + VALIDATION)
 enum { TRAIN = 64, VALIDATION = 300 };
 

@@ -1,5 +1,7 @@
 /* Kernels together: what a network begins with is the CPU trainer's bit for bit, a step's gradients agree with it and with the
- * double-precision network, and the state moves through the epoch as it should. */
+ * double-precision network, and the state moves through the epoch as it should.
+ *
+ * Not under ThreadSanitizer: the host has one thread here, and a sweep over shapes runs under one sanitizer. */
 #include "kernels_beside_cpu.h"
 
 #include "reference_network.h"

@@ -1,11 +1,12 @@
 #!/bin/sh
 # Runs the tests and counts them.
 #
-#   tools/run_tests.sh [BUILD] [all | unit | sanitized] [NAME]...
+#   tools/run_tests.sh [BUILD] [all | unit | sanitized | threads] [NAME]...
 #
 # BUILD (build) holds the compiled tests and the program.  `all` are the cmocka programs BUILD/tests/test_* and the scripts
 # tests/test_*.sh, `unit` the programs alone, `sanitized` all but the scripts that say "Not under a sanitizer" and the programs
-# test_*_checked, which a build with a sanitizer has not (tests/cudacpu/cudacpu.mk).  NAMEs (test_store, test_store.sh) choose
+# test_*_checked, which a build with a sanitizer has not (tests/cudacpu/cudacpu.mk), `threads` of those all but the ones that say
+# "Not under ThreadSanitizer".  NAMEs (test_store, test_store.sh) choose
 # some of them.
 #
 # As many run side by side as there are cores (JOBS=N: so many), those that took longest the last time first.  Each has a time
@@ -85,14 +86,15 @@ for path in tests/test_*.c tests/test_*.sh; do
   if [ $# -gt 0 ]; then
     case " $* " in *" $name "*) ;; *) continue ;; esac
   fi
+  if [ "$kind" = threads ] && grep -q 'Not under ThreadSanitizer: ' "$path"; then continue; fi
   case $kind,$path in
     all,*.sh) tests="$tests $path" ;;
-    sanitized,*.sh) grep -q '^# Not under a sanitizer: ' "$path" || tests="$tests $path" ;;
+    sanitized,*.sh | threads,*.sh) grep -q '^# Not under a sanitizer: ' "$path" || tests="$tests $path" ;;
     unit,*.sh) ;;
-    sanitized,*_checked.c) ;;
-    all,*.c | unit,*.c | sanitized,*.c) tests="$tests $build/tests/$name" ;;
+    sanitized,*_checked.c | threads,*_checked.c) ;;
+    all,*.c | unit,*.c | sanitized,*.c | threads,*.c) tests="$tests $build/tests/$name" ;;
     *)
-      echo "run_tests.sh: '$kind' is none of all, unit, sanitized" >&2
+      echo "run_tests.sh: '$kind' is none of all, unit, sanitized, threads" >&2
       exit 2 ;;
   esac
 done
