@@ -16,6 +16,7 @@
 #include "cuda_call.h"
 #include "device_data.h"
 #include "ranges.h"
+#include "step_cost.h"
 
 /* ---- a cohort ------------------------------------------------------------------------------------------------------------- */
 
@@ -122,6 +123,19 @@ static int find(const struct cohort *c, int id)
 static int not_here(struct error *e, int id)
 {
   return error_set(e, ERROR_FAILED, "trial %d is not in this cohort", id);
+}
+
+int cohort_useful(const struct plan *p, int device, enum cohort_precision precision, int streams)
+{
+  char name[400];
+  struct device_trial trial;
+  struct step_cost cost;
+  cohort_device_name(device, name, sizeof name);
+  name[strcspn(name, ",")] = 0;
+  const struct gpu_rates *rates = gpu_rates_find(name);
+  if (!rates || device_network_make(&trial, p, 0) < 0) return 0;
+  step_cost_make(&cost, &trial, p);
+  return step_cohort(&cost, rates, precision == COHORT_TF32, streams);
 }
 
 int64_t cohort_trial_bytes(const struct plan *p)

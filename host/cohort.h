@@ -58,6 +58,10 @@ int cohort_open(struct cohort **c, struct device_data *data, int capacity, enum 
                 struct error *e);
 void cohort_close(struct cohort *c); /* takes NULL */
 
+/* How many trials of this network should share the launches of a cohort, where `streams` of them take turns on the device
+ * (step_cohort); 0 where the device's rates are not known, or without CUDA in the build. */
+int cohort_useful(const struct plan *p, int device, enum cohort_precision precision, int streams);
+
 /* Device memory of a trial; 0 without CUDA in the build. */
 int64_t cohort_trial_bytes(const struct plan *p);
 

@@ -11,7 +11,6 @@
 #include "file_replace.h"
 #include "network_file.h"
 #include "objective_cnn.h"
-#include "step_cost.h"
 #include "trainer.h"
 
 struct guest {
@@ -349,19 +348,12 @@ enum { STREAMS = 2, CAPACITY = 16 }; /* cohorts on a device, and trials in one o
 /* How many trials of the default configuration fill a cohort (slots = auto). */
 static int cohort_capacity(const struct cnn *c, int streams)
 {
-  char name[400];
   double values[SPACE_MAX];
   struct plan plan;
-  struct device_trial trial;
-  struct step_cost cost;
-  cohort_device_name(c->devices[0], name, sizeof name);
-  name[strcspn(name, ",")] = 0;
-  const struct gpu_rates *rates = gpu_rates_find(name);
   space_defaults(&c->x->space, values);
   cnn_make_plan(c, values, &plan);
-  if (!rates || !plan.feasible || device_network_make(&trial, &plan, 0) < 0) return CAPACITY;
-  step_cost_make(&cost, &trial, &plan);
-  return step_cohort(&cost, rates, c->x->precision == COHORT_TF32, streams);
+  int useful = plan.feasible ? cohort_useful(&plan, c->devices[0], c->x->precision, streams) : 0;
+  return useful > 0 ? useful : CAPACITY;
 }
 
 int cnn_use_cuda(struct cnn *c, struct error *e)

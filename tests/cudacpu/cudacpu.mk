@@ -4,7 +4,7 @@
 # project and those of the harness's own tests, compiled by the C++ compiler.  One that is listed in CUDACPU_CHECKED gets the
 # .cu files whose every access is looked at; these are left out in the builds with a sanitizer.
 CUDACPU_TESTS   := bench_cohort test_cohort test_cudacpu_device test_cudacpu_runtime test_device_memory test_kernels test_kernels_gp \
-                     test_kernels_gp_sampler test_kernels_space test_kernels_training bench_cudacpu
+                     test_kernels_gp_sampler test_kernels_space test_kernels_training test_step_cost bench_cudacpu
 CUDACPU_CHECKED := test_cohort_checked test_cudacpu_checked test_kernels_checked test_kernels_gp_checked test_kernels_gp_sampler_checked \
                      bench_cudacpu_checked
 
