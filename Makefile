@@ -1,10 +1,12 @@
 # gsos: build, test, install.  `make help` lists the targets.
 #
-# Everything made goes into $(BUILD) (build/; build-asan/ and build-tsan/ with the sanitizers) and ./gsos.  Nothing here
-# installs a package: a missing library is named with the command that brings it (tools/setup.sh --check).
+# Everything made goes into $(BUILD) (build/; build-asan/ and build-tsan/ with the sanitizers) and
+# ./gsos.  Nothing here installs a package: a missing library is named with the command that brings
+# it (tools/setup.sh --check).
 #
-# CC, CPPFLAGS, CFLAGS, LDFLAGS, LDLIBS may be given as usual, in the environment or on the command line; they come after
-# those of the project.  Whoever changes one gets everything built anew: $(BUILD)/flags holds what the objects were made with.
+# CC, CPPFLAGS, CFLAGS, LDFLAGS, LDLIBS may be given as usual, in the environment or on the command
+# line; they come after those of the project.  Whoever changes one gets everything built anew:
+# $(BUILD)/flags holds what the objects were made with.
 
 CC           ?= cc
 OPT          ?= -O2 -g
@@ -18,35 +20,46 @@ CLANG_FORMAT ?= clang-format
 USER_CPPFLAGS := $(CPPFLAGS)
 USER_CFLAGS   := $(CFLAGS)
 USER_LDFLAGS  := $(LDFLAGS)
-# Recursive, not :=, since host/cpu_loops.mk sets OPT for some objects.
-override CPPFLAGS = -D_GNU_SOURCE -I. -Ihost -Isched -Ikernels $(USER_CPPFLAGS)
+# Recursive, not :=, since host/cpu/cpu_loops.mk sets OPT for some objects.
+# Includes are whole paths from here.
+override CPPFLAGS = -D_GNU_SOURCE -I. $(USER_CPPFLAGS)
 WARN              = -Wall -Wextra $(if $(WERROR),-Werror)
 override CFLAGS   = -std=gnu11 $(OPT) $(WARN) -pthread -fno-strict-aliasing $(VARIANT) $(USER_CFLAGS)
 override LDFLAGS  = -pthread $(VARIANT) $(USER_LDFLAGS)
 # libgomp is oneDNN's OpenMP, which the trainer tells to use one thread.
 LIBS             := -ldnnl -lgomp -llapacke -lopenblas -lnlopt -liniparser -lsqlite3 -lcjson -ljpeg -lpng -lz -lm
 
-HOST   := $(patsubst %.c,$(BUILD)/%.o,$(wildcard host/*.c))
-SCHED  := $(patsubst %.c,$(BUILD)/%.o,$(filter-out sched/main.c,$(wildcard sched/*.c)))
+# The sources in the rooms of a folder.
+sources = $(wildcard $(foreach depth,*/ */*/ */*/*/,$(1)/$(depth)$(2)))
+HOST_SOURCES := $(call sources,host,*.c)
+RUN_SOURCES  := $(call sources,sched,*.c)
+HOST   := $(HOST_SOURCES:%.c=$(BUILD)/%.o)
+SCHED  := $(RUN_SOURCES:%.c=$(BUILD)/%.o)
 MAIN   := $(BUILD)/sched/main.o
-TESTS  := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/test_*.c))
-BENCH  := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/bench_*.c))
-HELPER := $(patsubst %.c,$(BUILD)/%.o,$(filter-out tests/test_% tests/bench_%,$(wildcard tests/*.c)))
+# Programs stand side by side in $(BUILD)/tests, wherever their sources are.
+TEST_SOURCES  := $(call sources,tests,test_*.c)
+BENCH_SOURCES := $(call sources,tests,bench_*.c)
+TESTS  := $(addprefix $(BUILD)/tests/,$(basename $(notdir $(TEST_SOURCES))))
+BENCH  := $(addprefix $(BUILD)/tests/,$(basename $(notdir $(BENCH_SOURCES))))
+TEST_OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(TEST_SOURCES) $(BENCH_SOURCES))
+HELPER := $(patsubst %.c,$(BUILD)/%.o,$(filter-out tests/bench/bench_% tests/bench/test_%,$(wildcard tests/bench/*.c)))
 
 .PHONY: all
 all: gsos## builds ./gsos (this is what plain `make` does)
 
-# ISA variants of the CPU trainer's own loops (see host/cpu_loops.c) are added here.
--include host/cpu_loops.mk
--include host/gp_loops.mk
+# ISA variants of the CPU trainer's own loops (see host/cpu/cpu_loops.c) are added here.
+-include host/cpu/cpu_loops.mk
+-include host/samplers/gp/gp_loops.mk
 
-# CUDA, where there is a compiler for it and something to compile.  sm_90 also as PTX, for what comes after it.
+# CUDA, where there is a compiler for it and something to compile.  sm_90 also as PTX, for what
+# comes after it.
 ifndef NVCC
 NVCC     := $(firstword $(shell command -v nvcc 2>/dev/null) $(wildcard /usr/local/cuda/bin/nvcc /opt/cuda/bin/nvcc))
 endif
 NVCCFLAGS = -O3 -g -std=c++17 -Xcompiler -Wall,-Wextra $(if $(WERROR),-Werror all-warnings) \
             -gencode arch=compute_80,code=sm_80 -gencode arch=compute_90,code=[sm_90,compute_90] $(NO_SPILLS)
-# A kernel whose registers do not suffice is an error; the harness's own, which never run on a GPU, may spill.
+# A kernel whose registers do not suffice is an error; the harness's own, which never run on a GPU,
+# may spill.
 NO_SPILLS := -Xptxas -warn-spills,-Werror
 $(BUILD)/tests/cudacpu/%.o: NO_SPILLS :=
 CUDA     := $(and $(NVCC),$(wildcard kernels/*.cu))
@@ -59,22 +72,26 @@ LIBS     += -L$(CUDA_LIB) -lcudart_static -lstdc++ -ldl -lrt
 endif
 
 PARTS   := $(HOST) $(SCHED) $(KERNELS)
-OBJECTS := $(PARTS) $(MAIN) $(HELPER) $(TESTS:=.o) $(BENCH:=.o)
+OBJECTS := $(PARTS) $(MAIN) $(HELPER) $(TEST_OBJECTS) $(CPU_LOOPS_REFERENCE) $(GP_LOOPS_REFERENCE)
 
 # Tests that run .cu files on the CPU, and the same on a GPU.
 include tests/cudacpu/cudacpu.mk
-include tests/gpu.mk
+include tests/gpu/gpu.mk
+# Programs that give the readers of files arbitrary bytes.
+include tests/fuzz/fuzz.mk
 
-# ------------------------------------------------------------------------------------------------- build
+# -------------------------------------------------------------------------------------------- build
 
-# The program stands in $(BUILD) like everything else, so that the builds for checking leave ./gsos alone.
+# The program stands in $(BUILD) like everything else, so that the builds for checking leave ./gsos
+# alone.
 gsos: $(BUILD)/gsos always
 	@cmp -s $< $@ || { echo 'cp -f $< $@'; cp -f $< $@; }
 
 $(BUILD)/gsos: $(MAIN) $(BUILD)/libgsos.a $(BUILD)/link
 	$(CC) $(LDFLAGS) -o $@ $(filter %.o %.a,$^) $(LIBS) $(LDLIBS)
 
-# Everything but main, for the program and its tests.  Made anew, so that an object whose source is gone is gone, too.
+# Everything but main, for the program and its tests.  Made anew, so that an object whose source is
+# gone is gone, too.
 $(BUILD)/libgsos.a: $(PARTS) $(BUILD)/link
 	@rm -f $@
 	@$(AR) qcs $@ $(filter %.o,$^)
@@ -84,7 +101,7 @@ $(BUILD)/%.o: %.c
 	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
 
 ifdef CUDA
-$(patsubst %.c,$(BUILD)/%.o,$(shell grep -lsE 'include (<cuda_runtime|"ranges.h")' host/*.c sched/*.c)): \
+$(patsubst %.c,$(BUILD)/%.o,$(shell grep -lsE 'include (<cuda_runtime|"host/base/profiler_ranges.h")' $(HOST_SOURCES) $(RUN_SOURCES))): \
   private override CPPFLAGS += $(CUDA_HEADERS)
 endif
 
@@ -93,11 +110,13 @@ $(BUILD)/%.o: %.cu
 	$(NVCC) $(CPPFLAGS) $(NVCCFLAGS) -MMD -MP -c -o $@ $<
 
 # Objects come before the library: a kernel of the harness's takes the place of nvcc's.
-$(BUILD)/tests/%: $(BUILD)/tests/%.o $(HELPER) $(BUILD)/libgsos.a $(BUILD)/link
+$(foreach source,$(TEST_SOURCES) $(BENCH_SOURCES),$(eval \
+  $(BUILD)/tests/$(basename $(notdir $(source))): $(source:%.c=$(BUILD)/%.o)))
+$(TESTS) $(BENCH): $(HELPER) $(BUILD)/libgsos.a $(BUILD)/link
 	$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) $(filter %.a,$^) $(LIBS) $(LDLIBS) -lcmocka
 
 $(OBJECTS): $(BUILD)/flags | $(BUILD)/have-run
-$(TESTS:=.o) $(BENCH:=.o) $(HELPER): | $(BUILD)/have-test
+$(TEST_OBJECTS) $(HELPER): | $(BUILD)/have-test
 
 # A file that holds what $(1) is, and is touched when that changes.
 remember = @mkdir -p $(BUILD); printf '%s\n' $(1) | cmp -s - $@ || printf '%s\n' $(1) >$@
@@ -115,9 +134,9 @@ $(BUILD)/have-%: tools/setup.sh $(BUILD)/flags
 .SECONDARY:
 -include $(wildcard $(OBJECTS:.o=.d))
 
-# ----------------------------------------------------------------------------------------- run and check
+# ------------------------------------------------------------------------------------ run and check
 
-.PHONY: quickstart tests test soak bench bench-search bench-sched bench-asha roofline kernel-report lint asan tsan ci
+.PHONY: quickstart tests test soak bench bench-search bench-sched bench-asha bench-strategies roofline kernel-report lint asan tsan ci
 quickstart: gsos## builds, and runs configs/quickstart.ini
 	./gsos run configs/quickstart.ini
 
@@ -126,24 +145,29 @@ tests: $(BUILD)/gsos $(if $(filter build,$(BUILD)),gsos) $(TESTS)## builds the p
 test: tests## builds and runs all tests
 	sh tools/run_tests.sh $(BUILD)
 
-# SEED=N: the moments of an earlier one, as it printed them; KILLS=N: so many.
-soak: $(BUILD)/gsos $(BUILD)/gsos-cudacpu## kills 200 runs of several kinds at random moments: all end as undisturbed ones
-	GSOS=$(abspath $(BUILD)/gsos) SOAK=1 sh tests/test_kill.sh
+# SEED=N: the moments of an earlier one, as it printed them; KILLS=N: that many.
+soak: $(BUILD)/gsos $(BUILD)/gsos-cudacpu## kills and stops 200 runs of several kinds at random moments: all end as undisturbed ones
+	GSOS=$(abspath $(BUILD)/gsos) SOAK=1 sh tests/failures/test_kill.sh
 
 bench: $(BENCH)## builds and runs the benchmarks; in detail with V=--verbose
 	@for b in $(filter-out %/bench_search,$(BENCH)); do echo "== $${b##*/}"; $$b $(V) || exit 1; done
 
-# With --form dev for work on the samplers (tests/bench_search.c).
+# With --form dev for work on the samplers, --before FILE beside another version (tests/bench/bench_search.c).
 bench-search: $(BUILD)/tests/bench_search## how well samplers search, beside Optuna's; some minutes
-	$< --compare tests/search_optuna.csv --output $(BUILD) $(V)
+	$< --compare tests/bench/search_optuna.csv --output $(BUILD) $(V)
 
-# With --lengths FILE for the trials.csv of a run of one's own (tests/bench_sched.c).
+# With --lengths FILE for the trials.csv of a run of one's own (tests/bench/bench_sched.c).
 bench-sched: $(BUILD)/tests/bench_sched## how well the scheduler fills 1 to 8 devices: recorded trials, no training
 	$< $(V)
 
-bench-asha: gsos## what pruning saves and loses; a quarter of an hour on two cores
+bench-asha: gsos## what pruning saves and loses; a quarter of an hour on two cores at 50 rounds
 	./gsos run configs/bench/asha.ini
-	python3 tests/bench_asha.py results/asha/trials.csv
+	python3 tests/bench/bench_asha.py results/asha/trials.csv
+
+# ROUNDS=N: fewer go faster; what is finished is not run again (build/bench-strategies).
+ROUNDS ?= 50
+bench-strategies: gsos## what groups, importance, greedy and their settings are worth; an hour on two cores at 50 rounds
+	python3 tests/bench/bench_strategies.py --rounds $(ROUNDS)
 
 INI      ?= configs/quickstart.ini
 roofline: $(BUILD)/tools/roofline## what a training step costs on a GPU at least (INI=FILE.ini, SETTINGS='--set ...')
@@ -154,8 +178,9 @@ lint:## layout, static analysis of C and shell, the man page
 
 ASAN := -O1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined
 TSAN := -O1 -fno-omit-frame-pointer -fsanitize=thread
-# Leaks are looked for, too: LeakSanitizer is part of the first.  Nothing is suppressed: what a library does wrong is to be
-# known.  oneDNN and libgomp are not instrumented; what only they do, ThreadSanitizer does not see (tools/run_tests.sh).
+# Leaks are looked for, too: LeakSanitizer is part of the first.  Nothing is suppressed: what a
+# library does wrong is to be known.  oneDNN and libgomp are not instrumented; what only they do,
+# ThreadSanitizer does not see (tools/run_tests.sh).
 asan:## runs the tests under AddressSanitizer and UndefinedBehaviorSanitizer
 	$(MAKE) BUILD=build-asan VARIANT='$(ASAN)' tests
 	KILLS=5 sh tools/run_tests.sh build-asan sanitized
@@ -164,22 +189,26 @@ tsan:## runs the tests under ThreadSanitizer
 	$(MAKE) BUILD=build-tsan VARIANT='$(TSAN)' tests
 	KILLS=5 sh tools/run_tests.sh build-tsan threads
 
-kernel-report:## registers, shared memory, spills and occupancy of each kernel; launches of a step (needs nvcc)
-	@sh tools/kernel_report.sh '$(NVCC)' $(NO_SPILLS)
+kernel-report: $(BUILD)/tools/roofline## registers, shared memory, spills and occupancy of each kernel; launches of a step (needs nvcc)
+	@sh tools/kernel_report.sh '$(NVCC)' $(BUILD)/tools/roofline $(NO_SPILLS)
 
 ci:## what is run before a change is taken: everything above, under two compilers
 	bash .ci/run
 
-# ----------------------------------------------------------------------------------------------- install
+# ------------------------------------------------------------------------------------------ install
 
 bin  := $(DESTDIR)$(PREFIX)/bin
 man1 := $(DESTDIR)$(PREFIX)/share/man/man1
 data := $(DESTDIR)$(PREFIX)/share/gsos
+# Where bash-completion and zsh look for completions.
+bash_completions := $(DESTDIR)$(PREFIX)/share/bash-completion/completions
+zsh_completions  := $(DESTDIR)$(PREFIX)/share/zsh/site-functions
 put   = $(if $(1),install -m 644 $(1) '$(2)/')
 
 .PHONY: install uninstall clean help
 install: gsos## installs under PREFIX (/usr/local), with DESTDIR before it
-	install -d '$(bin)' '$(man1)' '$(data)/configs/bench' '$(data)/configs/command' '$(data)/configs/data'
+	install -d '$(bin)' '$(man1)' '$(bash_completions)' '$(zsh_completions)'
+	install -d '$(data)/configs/bench' '$(data)/configs/command' '$(data)/configs/data'
 	install -m 755 gsos '$(bin)/gsos'
 	$(call put,$(wildcard man/*.1),$(man1))
 	$(call put,$(wildcard configs/*.ini),$(data)/configs)
@@ -187,16 +216,18 @@ install: gsos## installs under PREFIX (/usr/local), with DESTDIR before it
 	$(call put,$(wildcard configs/command/*),$(data)/configs/command)
 	$(call put,$(wildcard configs/data/*),$(data)/configs/data)
 	$(call put,LICENSE,$(data))
+	install -m 644 completions/gsos.bash '$(bash_completions)/gsos'
+	install -m 644 completions/_gsos '$(zsh_completions)/_gsos'
 
 uninstall:## removes what install put there
-	rm -f '$(bin)/gsos' '$(man1)/gsos.1'
+	rm -f '$(bin)/gsos' '$(man1)/gsos.1' '$(bash_completions)/gsos' '$(zsh_completions)/_gsos'
 	rm -rf '$(data)'
 
 clean:## removes what was built; results stay
-	rm -rf build build-asan build-tsan build-clang gsos
+	rm -rf build build-asan build-tsan build-clang build-fuzz gsos
 
 help:## this list
 	@echo 'gsos: make TARGET'
-	@sed -n 's/^\([a-z-]*\):[^#=]*## *\(.*\)/  \1|\2/p' Makefile tests/gpu.mk | \
-	  while IFS='|' read -r target text; do printf '%-13s %s\n' "$$target" "$$text"; done
+	@sed -n 's/^\([a-z-]*\):[^#=]*## *\(.*\)/  \1|\2/p' Makefile tests/gpu/gpu.mk tests/fuzz/fuzz.mk | \
+	  while IFS='|' read -r target text; do printf '%-18s %s\n' "$$target" "$$text"; done
 	@echo 'Variables: CC CFLAGS LDFLAGS PREFIX DESTDIR, WERROR=1 (a warning is an error), BUILD (folder, build)'

@@ -1,20 +1,25 @@
-/* Convolutions from the second layer on, with ReLU and 2×2 max pool, and their gradients through both.
+/* Convolutions from the second layer on, with ReLU and 2×2 max pool, and their gradients through
+ * both, of any shape.  In FP32 most shapes have kernels that are faster (conv2d_patch.cu,
+ * conv2d_gradients.cu).
  *
- * Forward is a matrix product whose rows are the four pixels of each pooling window, its columns the filters, its depth the taps times
- * the channels (implicit GEMM: the input is read where it lies).  The four sums of a window are in one thread, so bias, pool, ReLU
- * and the argmax byte are a few instructions at its end, and the map before the pool is never written.
+ * Forward is a matrix product whose rows are the four pixels of each pooling window, its columns
+ * the filters, its depth the taps times the channels (implicit GEMM: the input is read where it
+ * lies).  The four sums of a window are in one thread, so bias, pool, ReLU and the argmax byte are
+ * a few instructions at its end, and the map before the pool is never written.
  *
- * Backward the gradient before the pool is not written either: it is read through the argmax byte, which is 0 ... 3 for the pixel that
- * won and 4 where ReLU let nothing pass.
+ * Backward the gradient before the pool is not written either: it is read through the argmax byte,
+ * which is 0 ... 3 for the pixel that won and 4 where ReLU let nothing pass.
  *   data      rows the input's pixels, depth taps × filters
- *   weights   rows (tap, channel) and the biases' row of ones, columns filters, depth the windows' pixels; the windows of the batch are
- *             divided into parts whose sums are added by the optimiser, in order
+ *   weights   rows (tap, channel) and the biases' row of ones, columns filters, depth the windows'
+ *             pixels; the windows of the batch are divided into parts whose sums are added by the
+ *             optimiser, in order
  * Pixels that no window covers (odd maps) have no gradient. */
-#include "gemm_tile.cuh"
-#include "launch.h"
-#include "pool.cuh"
+#include "kernels/conv2d.h"
+#include "kernels/gemm_tile.cuh"
+#include "kernels/launch.h"
+#include "kernels/pool.cuh"
 
-/* ---- forward --------------------------------------------------------------------------------------------------------------- */
+/* ---- forward --------------------------------------------------------------------------------- */
 
 /* A: pixels of windows × (tap, channel) of the map before. */
 struct conv_pixels {
@@ -67,9 +72,10 @@ __global__ void __launch_bounds__(TILE_THREADS, tf32 ? TILE_BLOCKS_WIDE : TILE_B
   store_window(t, layer, first / 4 + tile_row(), column + 4 * tile_column(), windows, sum);
 }
 
-/* ---- backward -------------------------------------------------------------------------------------------------------------- */
+/* ---- backward -------------------------------------------------------------------------------- */
 
-/* A: pixels of the input × (tap, filter): the gradient before the pool at the output pixel whose tap that is. */
+/* A: pixels of the input × (tap, filter): the gradient before the pool at the output pixel whose
+ * tap that is. */
 struct conv_gradients {
   static constexpr bool along_depth = true;
   const float *gradient;
@@ -198,9 +204,9 @@ __global__ void __launch_bounds__(TILE_THREADS, TILE_BLOCKS_WIDE)
   store_partial(t, c.matrix, tile.split, tile.first, tile.column, sum);
 }
 
-/* ---- launchers ------------------------------------------------------------------------------------------------------------- */
+/* ---- launchers ------------------------------------------------------------------------------- */
 
-int network_tiles_backward(const struct device_trial *t, int layer)
+int conv2d_tiles_backward(const device_trial *t, int layer)
 {
   const device_conv c = t->conv[layer];
   int weights = c.matrix.splits * divide_up(c.matrix.rows + 1, TILE_ROWS) * divide_up(c.matrix.columns, TILE_COLUMNS);
@@ -208,44 +214,55 @@ int network_tiles_backward(const struct device_trial *t, int layer)
   return weights + divide_up(t->batch * c.in_height * c.in_width, TILE_ROWS) * divide_up(c.in_channels, TILE_COLUMNS);
 }
 
-int network_tiles_forward(const struct device_trial *t, int layer)
+int conv2d_tiles_forward(const device_trial *t, int layer)
 {
   const device_conv c = t->conv[layer];
   return divide_up(4 * t->batch * c.pool_height * c.pool_width, TILE_ROWS) * divide_up(c.matrix.columns, TILE_COLUMNS);
 }
 
-static device_divisor divisor(int by)
+device_divisor conv2d_divisor(int by)
 {
   uint32_t shift = 0;
   while ((uint64_t)1 << shift < (uint64_t)by) shift++;
   return {(uint32_t)((((uint64_t)1 << shift) - (uint64_t)by) * ((uint64_t)1 << 32) / (uint64_t)by + 1), shift};
 }
 
-void network_divisors(struct device_conv *c)
+void conv2d_divisors(struct device_conv *c)
 {
-  c->by_area = divisor(c->pool_height * c->pool_width);
-  c->by_width = divisor(c->pool_width);
-  c->by_channels = divisor(c->in_channels);
-  c->by_columns = divisor(c->matrix.columns);
-  c->by_taps = divisor(c->kernel * c->kernel);
-  c->by_kernel = divisor(c->kernel);
-  c->by_stride = divisor(c->stride);
+  c->by_area = conv2d_divisor(c->pool_height * c->pool_width);
+  c->by_width = conv2d_divisor(c->pool_width);
+  c->by_channels = conv2d_divisor(c->in_channels);
+  c->by_columns = conv2d_divisor(c->matrix.columns);
+  c->by_taps = conv2d_divisor(c->kernel * c->kernel);
+  c->by_kernel = conv2d_divisor(c->kernel);
+  c->by_stride = conv2d_divisor(c->stride);
+  conv2d_forward_pieces(c);
+  conv2d_gradient_pieces(c);
 }
 
-/* About 128 windows a part, which is 512 deep: enough to be worth a block, few enough that 14×14 maps of 32 images make 13 parts. */
-int network_splits(const struct device_conv *c, int batch)
+/* By the argmax byte: whole images, of about 98 windows a part, which is 16 parts for 14×14 maps of
+ * 32 images, and of fewer where there would be less than 16 parts, down to 27.  Else about 128
+ * windows, which is 512 deep: enough to be worth a block. */
+int conv2d_splits(const struct device_conv *c, int batch)
 {
-  return divide_up(batch * c->pool_height * c->pool_width, 128);
+  const int area = c->pool_height * c->pool_width;
+  if (c->gradients.weight_rows == 0) return divide_up(batch * area, 128);
+  int windows = batch * area / 16;
+  if (windows < 27) windows = 27;
+  if (windows > 98) windows = 98;
+  return divide_up(batch, windows > area ? windows / area : 1);
 }
 
-int conv2d_forward_launch(const device_trial *trials, device_tiles tiles, int layer, int precision, void *stream)
+int conv2d_forward_launch(const device_trial *trials, device_tiles tiles, int layer, enum precision precision,
+                          void *stream)
 {
-  return launch(precision == DEVICE_TF32 ? conv2d_forward<true> : conv2d_forward<false>, dim3(tiles.room),
+  return launch(precision == PRECISION_TF32 ? conv2d_forward<true> : conv2d_forward<false>, dim3(tiles.room),
                 dim3(TILE_THREADS), 0, (cudaStream_t)stream, trials, tiles, layer);
 }
 
-int conv2d_backward_launch(const device_trial *trials, device_tiles tiles, int layer, int precision, void *stream)
+int conv2d_backward_launch(const device_trial *trials, device_tiles tiles, int layer, enum precision precision,
+                           void *stream)
 {
-  return launch(precision == DEVICE_TF32 ? conv2d_backward<true> : conv2d_backward<false>, dim3(tiles.room),
+  return launch(precision == PRECISION_TF32 ? conv2d_backward<true> : conv2d_backward<false>, dim3(tiles.room),
                 dim3(TILE_THREADS), 0, (cudaStream_t)stream, trials, tiles, layer);
 }

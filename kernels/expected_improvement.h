@@ -1,25 +1,23 @@
-/* Expected improvement in logarithm, for the host and for kernels: one formula, so that both find the same maximum.
+/* Expected improvement in logarithm, for the host and for kernels: one formula, so that both find
+ * the same maximum.
  *
- * EI = sd h(z), h(z) = φ(z) + z Φ(z), z = (mean - best) / sd.  Below `tail` the two terms cancel.  There, with t = -z and Mills'
- * ratio as Laplace's continued fraction, Φ(z)/φ(z) = 1/(t + c), c = 1/(t + 2/(t + 3/(t + ...))):
+ * EI = sd h(z), h(z) = φ(z) + z Φ(z), z = (mean - best) / sd.  Below `tail` the two terms cancel.
+ * There, with t = -z and Mills' ratio as Laplace's continued fraction, Φ(z)/φ(z) = 1/(t + c), c =
+ * 1/(t + 2/(t + 3/(t + ...))):
  *
  *   h(z) = φ(z) (1 - t/(t + c)) = φ(z) c/(t + c)
  *
- * without a difference.  Ament et al., "Unexpected improvements to expected improvement for Bayesian optimization", NeurIPS 2023,
- * eq. 8, take erfcx there, which C has not. */
+ * without a difference.  Ament et al., "Unexpected improvements to expected improvement for
+ * Bayesian optimization", NeurIPS 2023, eq. 8, take erfcx there, which C has not. */
 #ifndef GSOS_EXPECTED_IMPROVEMENT_H
 #define GSOS_EXPECTED_IMPROVEMENT_H
 
 #include <math.h>
 
-#ifdef __CUDACC__
-#define EXPECTED_IMPROVEMENT_FUNCTION static __host__ __device__ __forceinline__
-#else
-#define EXPECTED_IMPROVEMENT_FUNCTION static inline
-#endif
+#include "kernels/host_device.h"
 
 /* log h(z), Φ/h and φ/h; finite for z down to -1e150. */
-EXPECTED_IMPROVEMENT_FUNCTION double log_improvement(double z, double *cdf_by_h, double *pdf_by_h)
+HOST_DEVICE double log_improvement(double z, double *cdf_by_h, double *pdf_by_h)
 {
   const double tail = -4, log_sqrt_2pi = 0.91893853320467274178, sqrt_half = 0.70710678118654752440;
   enum { TERMS = 30 }; /* the fraction's error at -4 is below exp(-60) */

@@ -2,31 +2,34 @@
  *
  *   C[m][n] = Σ_k A[m][k] · B[k][n]
  *
- * A and B are *operands*: small structs that fetch four neighbouring elements at a time from wherever they lie (a convolution's input
- * around a pixel, a gradient behind a max pool), so that no matrix is ever written out.  An operand says along which of its indices
- * the four lie (`along_depth`), which is how it is read fastest.  Outside of the product it gives zeros.
+ * A and B are *operands*: small structs that fetch four neighbouring elements at a time from
+ * wherever they lie (a convolution's input around a pixel, a gradient behind a max pool), so that
+ * no matrix is ever written out.  An operand says along which of its indices the four lie
+ * (`along_depth`), which is how it is read fastest.  Outside of the product it gives zeros.
  *
- * Each round brings 16 deep slices of both into shared memory, [k][m] and [k][n], while the slices of the next round are already on
- * their way into registers.  Every thread reads a float4 of each for 16 multiply-adds, two wavefronts of shared memory for four
- * cycles of arithmetic of a warp.  64 × 32 because the networks' layers have 32 filters: a block computes all of them, and the 64 rows
- * are 16 pooling windows of four, each within one thread.
+ * Each round brings 16 deep slices of both into shared memory, [k][m] and [k][n], while the slices
+ * of the next round are already on their way into registers.  Every thread reads a float4 of each
+ * for 16 multiply-adds, two wavefronts of shared memory for four cycles of arithmetic of a warp.
+ * 64 × 32 because the networks' layers have 32 filters: a block computes all of them, and the 64
+ * rows are 16 pooling windows of four, each within one thread.
  *
- * In FP32 a sum is one chain of fmaf over k = 0, 1, ...: the same bits as a plain loop.  In TF32 operands are rounded as they enter
- * shared memory and a warp multiplies 16 × 32 by tensor cores; the sums are FP32 in the hardware's order. */
+ * In FP32 a sum is one chain of fmaf over k = 0, 1, ...: the same bits as a plain loop.  In TF32
+ * operands are rounded as they enter shared memory and a warp multiplies 16 × 32 by tensor cores;
+ * the sums are FP32 in the hardware's order. */
 #ifndef GSOS_GEMM_TILE_CUH
 #define GSOS_GEMM_TILE_CUH
 
 #include <cuda_runtime.h>
 #include <mma.h>
 
-#include "launch.h"
-#include "network.h"
+#include "kernels/launch.h"
+#include "kernels/step.h"
 
 /* A row of 64 or 32 floats, and 4 more: rows begin in other banks, and float4 stays aligned. */
 enum { TILE_A_STRIDE = TILE_ROWS + 4, TILE_B_STRIDE = TILE_COLUMNS + 4 };
 
-/* Blocks that a multiprocessor holds at least: 96 registers a thread in FP32; tensor cores and the more
- * complicated operands want 128. */
+/* Blocks that a multiprocessor holds at least: 96 registers a thread in FP32; tensor cores and the
+ * more complicated operands want 128. */
 enum { TILE_BLOCKS = 5, TILE_BLOCKS_WIDE = 4 };
 
 /* Tensor cores load from addresses that 32 divides. */
@@ -48,7 +51,8 @@ __device__ __forceinline__ int tile_column()
   return (int)threadIdx.x % (TILE_COLUMNS / 4);
 }
 
-/* The places that a thread fetches from A (two of them) and from B: row or column within the tile, and depth within the round. */
+/* The places that a thread fetches from A (two of them) and from B: row or column within the tile,
+ * and depth within the round. */
 template <bool along_depth> __device__ __forceinline__ int fetch_row(int which)
 {
   int i = (int)threadIdx.x + TILE_THREADS * which;
@@ -89,8 +93,9 @@ __device__ __forceinline__ void put(float (*to)[stride], int depth, int place, f
   }
 }
 
-/* Fragments from shared memory and to it.  wmma::load_matrix_sync takes a generic address, and what it becomes are generic loads, which look
- * for the kind of memory each time; these name the shared memory, with an address of 32 bits (PTX, wmma.load, wmma.store). */
+/* Fragments from shared memory and to it.  wmma::load_matrix_sync takes a generic address, and what
+ * it becomes are generic loads, which look for the kind of memory each time; these name the shared
+ * memory, with an address of 32 bits (PTX, wmma.load, wmma.store). */
 typedef nvcuda::wmma::fragment<nvcuda::wmma::matrix_a, 16, 16, 8, nvcuda::wmma::precision::tf32,
                                nvcuda::wmma::col_major>
     fragment_a;
@@ -132,8 +137,9 @@ __device__ __forceinline__ void store_fragment(float *p, const fragment_c &f, un
 #define store_fragment(p, f, stride) nvcuda::wmma::store_matrix_sync(p, f, stride, nvcuda::wmma::mem_row_major)
 #endif
 
-/* An operand A has: along_depth;  fetch(which, k): elements at fetch_row(which) of the tile and depth k (four deep, or four rows).
- * An operand B has: along_depth;  fetch(k): at fetch_column() and depth k.  Both are made for the tile that is computed. */
+/* An operand A has: along_depth;  fetch(which, k): elements at fetch_row(which) of the tile and
+ * depth k (four deep, or four rows).  An operand B has: along_depth;  fetch(k): at fetch_column()
+ * and depth k.  Both are made for the tile that is computed. */
 template <bool tf32, class A, class B>
 __device__ void gemm_tile(const A &a, const B &b, int depth, float sum[4][4], gemm_shared &s)
 {
@@ -193,7 +199,7 @@ __device__ void gemm_tile(const A &a, const B &b, int depth, float sum[4][4], ge
   }
 }
 
-/* ---- operands that are plain matrices ------------------------------------------------------------------------------------- */
+/* ---- operands that are plain matrices -------------------------------------------------------- */
 
 __device__ __forceinline__ float4 zero4()
 {
@@ -223,7 +229,8 @@ struct matrix_rows {
   }
 };
 
-/* A[m][k] = x[k·stride + row + m], and a row of ones below the last: the gradient of the biases.  rows is a multiple of 4. */
+/* A[m][k] = x[k·stride + row + m], and a row of ones below the last: the gradient of the biases.
+ * rows is a multiple of 4. */
 struct matrix_columns_and_ones {
   static constexpr bool along_depth = false;
   const float *x;
@@ -278,11 +285,11 @@ struct matrix_transposed {
   }
 };
 
-/* ---- what every kernel begins and ends with -------------------------------------------------------------------------------- */
+/* ---- what every kernel begins and ends with -------------------------------------------------- */
 
-/* The block's trial and tile; false where there is none or the trial takes no part.  Each lane looks at one trial: as many as end
- * before this block come before its own.  A warp has one load to wait for. */
-__device__ __forceinline__ bool take_tile(const device_trial *trials, const device_tiles &tiles, int least_phase,
+/* The block's trial and tile; false where there is none.  Each lane looks at one trial: as many as
+ * end before this block come before its own.  A warp has one load to wait for. */
+__device__ __forceinline__ bool find_tile(const device_trial *trials, const device_tiles &tiles,
                                           const device_trial **trial, int *index)
 {
   static_assert(COHORT_MAX == 32, "a lane looks at one trial");
@@ -292,11 +299,20 @@ __device__ __forceinline__ bool take_tile(const device_trial *trials, const devi
   const int first = __shfl_sync(0xffffffffu, end, before > 0 ? before - 1 : 0);
   *trial = &trials[before];
   *index = before > 0 ? block - first : block;
+  return true;
+}
+
+/* As find_tile; false also where the trial takes no part. */
+__device__ __forceinline__ bool take_tile(const device_trial *trials, const device_tiles &tiles, int least_phase,
+                                          const device_trial **trial, int *index)
+{
+  if (!find_tile(trials, tiles, trial, index)) return false;
   int phase = (*trial)->state->phase;
   return least_phase == DEVICE_TRAIN ? phase == DEVICE_TRAIN : phase != DEVICE_IDLE;
 }
 
-/* Writes the part of a gradient that a tile has computed: rows first_row ... of a matrix [rows + 1][columns]. */
+/* Writes the part of a gradient that a tile has computed: rows first_row ... of a matrix [rows +
+ * 1][columns]. */
 __device__ __forceinline__ void store_partial(const device_trial *t, const device_matrix &m, int split, int first_row,
                                               int first_column, const float sum[4][4])
 {

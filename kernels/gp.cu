@@ -1,4 +1,5 @@
-/* The Gaussian process: log marginal likelihood and its gradient, for a batch of hyperparameters at once (gp.h).
+/* The Gaussian process: log marginal likelihood and its gradient, for a batch of hyperparameters at
+ * once (gp.h).
  *
  *   gp_covariance  K tile by tile
  *   gp_cholesky    K = L Lᵀ, one block a matrix
@@ -7,8 +8,9 @@
  *   gp_slopes      K⁻¹ tile by tile, and at once what the gradient wants of it
  *   gp_collect     the tiles' sums to the gradient
  *
- * Rasmussen and Williams 2006, algorithm 2.1 and eq. 5.9; the terms of the gradient are written out in host/gp_model.c. */
-#include "gp_block.cuh"
+ * Rasmussen and Williams 2006, algorithm 2.1 and eq. 5.9; the terms of the gradient are written out
+ * in host/samplers/gp/gp_model.c. */
+#include "kernels/gp_block.cuh"
 
 enum {
   COVARIANCE_THREADS = 256, /* four elements each of a tile */
@@ -38,7 +40,7 @@ __device__ __forceinline__ void load_points(const device_gp &g, int first, doubl
   }
 }
 
-/* ---- covariance ----------------------------------------------------------------------------------------------------------- */
+/* ---- covariance ------------------------------------------------------------------------------ */
 
 __global__ void __launch_bounds__(COVARIANCE_THREADS) gp_covariance(const device_gp g)
 {
@@ -62,10 +64,10 @@ __global__ void __launch_bounds__(COVARIANCE_THREADS) gp_covariance(const device
   }
 }
 
-/* ---- Cholesky ------------------------------------------------------------------------------------------------------------- */
+/* ---- Cholesky -------------------------------------------------------------------------------- */
 
-/* Factors the 32 × 32 at `a`; lane r has row r in registers.  L into `diagonal`, 1/L_cc into `reciprocal`.  False where a pivot is not
- * positive. */
+/* Factors the 32 × 32 at `a`; lane r has row r in registers.  L into `diagonal`, 1/L_cc into
+ * `reciprocal`.  False where a pivot is not positive. */
 __device__ __forceinline__ bool factor_diagonal(double *a, int stride, double (*diagonal)[GP_TILE + 1],
                                                 double *reciprocal)
 {
@@ -111,8 +113,9 @@ __device__ __forceinline__ void solve_row(double *a, const double (*diagonal)[GP
   for (int c = 0; c < GP_TILE; c++) a[c] = x[c];
 }
 
-/* Left-looking, 32 columns at a time: a panel takes off what the columns before it account for, 8 rows a warp and turn; one warp factors
- * its diagonal block; then every thread solves for one row below. */
+/* Left-looking, 32 columns at a time: a panel takes off what the columns before it account for, 8
+ * rows a warp and turn; one warp factors its diagonal block; then every thread solves for one row
+ * below. */
 __global__ void __launch_bounds__(CHOLESKY_THREADS) gp_cholesky(const device_gp g)
 {
   using namespace nvcuda;
@@ -144,9 +147,10 @@ __global__ void __launch_bounds__(CHOLESKY_THREADS) gp_cholesky(const device_gp 
   if (threadIdx.x == 0) g.failed[blockIdx.x] = !good;
 }
 
-/* ---- the inverse of the factor -------------------------------------------------------------------------------------------- */
+/* ---- the inverse of the factor --------------------------------------------------------------- */
 
-/* Columns `first` ... of L⁻¹, tile after tile down: L_II X_I = E_I - Σ L_IK X_K, the sum by all warps, the rest a column a lane. */
+/* Columns `first` ... of L⁻¹, tile after tile down: L_II X_I = E_I - Σ L_IK X_K, the sum by all
+ * warps, the rest a column a lane. */
 __global__ void __launch_bounds__(INVERSE_THREADS) gp_inverse(const device_gp g)
 {
   using namespace nvcuda;
@@ -185,7 +189,7 @@ __global__ void __launch_bounds__(INVERSE_THREADS) gp_inverse(const device_gp g)
   }
 }
 
-/* ---- weights and likelihood ----------------------------------------------------------------------------------------------- */
+/* ---- weights and likelihood ------------------------------------------------------------------ */
 
 /* One block a matrix: y = L⁻¹ (z - mean), a row a warp; α = L⁻ᵀ y, a column a thread. */
 __global__ void __launch_bounds__(WEIGHTS_THREADS) gp_weights(const device_gp g)
@@ -221,10 +225,10 @@ __global__ void __launch_bounds__(WEIGHTS_THREADS) gp_weights(const device_gp g)
   }
 }
 
-/* ---- gradient ------------------------------------------------------------------------------------------------------------- */
+/* ---- gradient -------------------------------------------------------------------------------- */
 
-/* One tile of K⁻¹ = L⁻ᵀ L⁻¹.  Of it remain Σ g_ij δ_d(i, j) for each dimension, g_ij = (α_i α_j - K⁻¹_ij) dk_ij/dr², i > j, and
- * the trace: a dimension a warp, a column a lane. */
+/* One tile of K⁻¹ = L⁻ᵀ L⁻¹.  Of it remain Σ g_ij δ_d(i, j) for each dimension, g_ij = (α_i α_j -
+ * K⁻¹_ij) dk_ij/dr², i > j, and the trace: a dimension a warp, a column a lane. */
 __global__ void __launch_bounds__(SLOPES_THREADS) gp_slopes(const device_gp g)
 {
   using namespace nvcuda;
@@ -301,7 +305,7 @@ __global__ void __launch_bounds__(COLLECT_THREADS) gp_collect(const device_gp g,
   }
 }
 
-/* ---- launchers ------------------------------------------------------------------------------------------------------------ */
+/* ---- launchers ------------------------------------------------------------------------------- */
 
 int gp_factor(const struct device_gp *g, int batch, void *stream)
 {

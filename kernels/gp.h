@@ -1,14 +1,17 @@
-/* The Gaussian process on a device: its kernels' launchers (host/gp_model.h has the model and its formulas, host/gp_device.h the
- * caller).
+/* The Gaussian process on a device: its kernels' launchers (host/samplers/gp/gp_model.h has the
+ * model and its formulas, host/samplers/gp/gp_device.h the caller).
  *
- * Everything is FP64.  A matrix is `rows` × `rows`, by rows, with rows = n rounded up to GP_TILE; what is padded is the unit matrix, so
- * that no product asks where the matrix ends, and adds nothing to any result.  The covariance K is factored, K = L Lᵀ, and L
- * inverted; all else are products with L⁻¹, which many blocks make side by side and tensor cores multiply:
+ * Everything is FP64.  A matrix is `rows` × `rows`, by rows, with rows = n rounded up to GP_TILE;
+ * what is padded is the unit matrix, so that no product asks where the matrix ends, and adds
+ * nothing to any result.  The covariance K is factored, K = L Lᵀ, and L inverted; all else are
+ * products with L⁻¹, which many blocks make side by side and tensor cores multiply:
  *
- *   y = L⁻¹ (z - mean),  α = L⁻ᵀ y,  K⁻¹ = L⁻ᵀ L⁻¹ tile by tile,  explained variance of a point ‖L⁻¹ k‖²
+ *   y = L⁻¹ (z - mean),  α = L⁻ᵀ y,  K⁻¹ = L⁻ᵀ L⁻¹ tile by tile,
+ *   explained variance of a point ‖L⁻¹ k‖²
  *
- * Several settings of hyperparameters (a batch) are one launch.  What each of them comes to depends on the observations and itself alone:
- * the order of every sum follows from n and d, never from the batch or from what runs beside it (contract 1).
+ * Several settings of hyperparameters (a batch) are one launch.  The result of each depends on the
+ * observations and itself alone: the order of every sum follows from n and d, never from the batch
+ * or from what runs beside it (contract 1).
  *
  * All pointers are device memory.  Launchers return a cudaError_t as an int. */
 #ifndef GSOS_GP_KERNELS_H
@@ -62,8 +65,8 @@ struct device_gp_point {
 };
 
 /* Posterior at one point under the first of the batch.
- *   out  [2 + 2 d] mean, deviation, and where `gradients` is not 0 their gradients by the point's coordinates (as
- *        gp_model_predict_one has them) */
+ *   out  [2 + 2 d] mean, deviation, and where `gradients` is not 0 their gradients by the point's
+ *        coordinates (as gp_model_predict_one has them) */
 int gp_predict_one(const struct device_gp *g, const struct device_gp_point *point, int gradients, double *out,
                    void *stream);
 /* The same at a few points, a block each, with the bits of gp_predict_one.
@@ -71,12 +74,13 @@ int gp_predict_one(const struct device_gp *g, const struct device_gp_point *poin
 int gp_predict_each(const struct device_gp *g, int count, const struct device_gp_point *points, double *out,
                     void *stream);
 
-/* Takes the posterior mean at a point for observation n: x, L⁻¹ and α get a row, which `rows` must have room for; the caller
- * counts n.
+/* Takes the posterior mean at a point for observation n: x, L⁻¹ and α get a row, which `rows` must
+ * have room for; the caller counts n.
  *   out  [1] that mean */
 int gp_believe(const struct device_gp *g, const struct device_gp_point *point, double *out, void *stream);
 
-/* Posterior mean and deviation at `count` points, x [d][stride].  Needs gp_predict_prepare once on its device. */
+/* Posterior mean and deviation at `count` points, x [d][stride].  Needs gp_predict_prepare once on
+ * its device. */
 int gp_predict(const struct device_gp *g, int count, int stride, const double *x, double *mean, double *sd,
                void *stream);
 int gp_predict_prepare(void);
@@ -91,8 +95,8 @@ struct device_gp_ranked {
   int unused;
 };
 
-/* The `most` (at most GP_TOP_MAX) best of scores from ... to - 1, the largest first, of equal ones the first, that come after `after` in
- * this order (index -1: all do).  NaN is the least. */
+/* The `most` (at most GP_TOP_MAX) best of scores from ... to - 1, the largest first, of equal ones
+ * the first, that come after `after` in this order (index -1: all do).  NaN is the least. */
 int gp_top(const double *score, int from, int to, struct device_gp_ranked after, int most, struct device_gp_ranked *out,
            void *stream);
 

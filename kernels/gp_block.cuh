@@ -1,14 +1,14 @@
-/* What the kernels of the Gaussian process share: the Matérn 5/2 kernel of two points, products of FP64 tiles by a warp, and sums over
- * a block in a fixed order. */
+/* What the kernels of the Gaussian process share: the Matérn 5/2 kernel of two points, products of
+ * FP64 tiles by a warp, and sums over a block in a fixed order. */
 #ifndef GSOS_GP_BLOCK_CUH
 #define GSOS_GP_BLOCK_CUH
 
 #include <mma.h>
 
-#include "gp.h"
-#include "launch.h"
+#include "kernels/gp.h"
+#include "kernels/launch.h"
 
-/* ---- the kernel function -------------------------------------------------------------------------------------------------- */
+/* ---- the kernel function --------------------------------------------------------------------- */
 
 /* δ of dimension i: the square of the difference, of a categorical 0 or 1. */
 __device__ __forceinline__ double gp_distance(const device_gp &g, int i, double a, double b)
@@ -25,13 +25,14 @@ __device__ __forceinline__ double gp_matern(double r2, double signal, double *sl
   return (1.0 + u + u * u / 3.0) * e;
 }
 
-/* ---- products ------------------------------------------------------------------------------------------------------------- */
+/* ---- products -------------------------------------------------------------------------------- */
 
 typedef nvcuda::wmma::fragment<nvcuda::wmma::accumulator, 8, 8, 4, double> gp_sum;
 typedef nvcuda::wmma::row_major by_rows;
 typedef nvcuda::wmma::col_major by_columns;
 
-/* sum[q] += sign · A B, A 8 × depth, B depth × 8·columns, by the warp.  depth is a multiple of 4; a matrix begins where 32 bytes do.
+/* sum[q] += sign · A B, A 8 × depth, B depth × 8·columns, by the warp.  depth is a multiple of 4; a
+ * matrix begins where 32 bytes do.
  *   by_rows     element (r, c) at r·stride + c
  *   by_columns  at c·stride + r */
 template <class LayoutA, class LayoutB, int columns>
@@ -55,7 +56,7 @@ __device__ __forceinline__ void gp_multiply(gp_sum (&sum)[columns], double sign,
   }
 }
 
-/* ---- sums ----------------------------------------------------------------------------------------------------------------- */
+/* ---- sums ------------------------------------------------------------------------------------ */
 
 __device__ __forceinline__ double gp_warp_sum(double x)
 {

@@ -4,10 +4,10 @@
  *
  *   μ = mean + kᵀα,  σ² = signal - ‖v‖²
  *
- * For many points v is a product of tiles by tensor cores (gp_posterior); for one, L⁻¹ is read once by rows and, for gradients, once by
- * columns: b = L⁻ᵀ v = K⁻¹ k (gp_at). */
-#include "expected_improvement.h"
-#include "gp_block.cuh"
+ * For many points v is a product of tiles by tensor cores (gp_posterior); for one, L⁻¹ is read once
+ * by rows and, for gradients, once by columns: b = L⁻ᵀ v = K⁻¹ k (gp_at). */
+#include "kernels/expected_improvement.h"
+#include "kernels/gp_block.cuh"
 
 enum {
   AT_THREADS = 512, /* one for each observation that there may be */
@@ -18,13 +18,14 @@ enum {
   TOP_THREADS = 512,
 };
 
-/* As in host/gp_model.c: a posterior variance below this share of the signal's is rounding. */
+/* As in host/samplers/gp/gp_model.c: a posterior variance below this share of the signal's is
+ * rounding. */
 static __device__ __forceinline__ double least_variance(double signal)
 {
   return 1e-14 * signal;
 }
 
-/* ---- one point ------------------------------------------------------------------------------------------------------------ */
+/* ---- one point ------------------------------------------------------------------------------- */
 
 struct at_shared {
   double x[GP_AXES_MAX]; /* the point */
@@ -64,7 +65,8 @@ __device__ __forceinline__ at observe(const device_gp &g, at_shared &s, bool bac
 }
 
 /* The block's point is points[block], or `point` where points is null.
- * dμ/dx = Σ α_j dk_j/dx,  dσ/dx = -Σ b_j dk_j/dx / σ,  dk_j/dx_i = 2 w_i (x_i - x_ji) dk_j/dr²; a dimension a warp. */
+ * dμ/dx = Σ α_j dk_j/dx,  dσ/dx = -Σ b_j dk_j/dx / σ,
+ * dk_j/dx_i = 2 w_i (x_i - x_ji) dk_j/dr²; a dimension a warp. */
 __global__ void __launch_bounds__(AT_THREADS)
     gp_at(const device_gp g, const device_gp_point point, const device_gp_point *points, int gradients, double *out)
 {
@@ -102,7 +104,8 @@ __global__ void __launch_bounds__(AT_THREADS)
   }
 }
 
-/* A new row of L is (vᵀ, δ), δ² what is left of the variance; so that of L⁻¹ is (-vᵀ L⁻¹, 1)/δ.  With α = 0 for it the mean stays. */
+/* A new row of L is (vᵀ, δ), δ² what is left of the variance; so that of L⁻¹ is (-vᵀ L⁻¹, 1)/δ.
+ * With α = 0 for it the mean stays. */
 __global__ void __launch_bounds__(AT_THREADS)
     gp_believe_row(const device_gp g, const device_gp_point point, double *out)
 {
@@ -122,7 +125,7 @@ __global__ void __launch_bounds__(AT_THREADS)
   if (t == 0) *out = a.mean;
 }
 
-/* ---- many points ---------------------------------------------------------------------------------------------------------- */
+/* ---- many points ----------------------------------------------------------------------------- */
 
 /* Covariances of the block's points with all observations into k; rows beyond are 0. */
 __device__ __forceinline__ void posterior_covariances(const device_gp &g, int count, int stride, const double *x,
@@ -142,7 +145,8 @@ __device__ __forceinline__ void posterior_covariances(const device_gp &g, int co
   }
 }
 
-/* ‖L⁻¹ k‖² of the warp's eight rows at a time, for all of the block's points; in of_warp [points]. */
+/* ‖L⁻¹ k‖² of the warp's eight rows at a time, for all of the block's points; in of_warp
+ * [points]. */
 __device__ __forceinline__ void posterior_explained(const device_gp &g, const double *k, double (*scratch)[8],
                                                     double *of_warp)
 {
@@ -205,7 +209,7 @@ __global__ void __launch_bounds__(SCORE_THREADS)
   if (i < count) score[i] = log(sd[i]) + log_improvement((mean[i] - best) / sd[i], &cdf_by_h, &pdf_by_h);
 }
 
-/* ---- the best of them ----------------------------------------------------------------------------------------------------- */
+/* ---- the best of them ------------------------------------------------------------------------ */
 
 __device__ __forceinline__ bool comes_before(double a, int index_a, double b, int index_b)
 {
@@ -254,7 +258,7 @@ __global__ void __launch_bounds__(TOP_THREADS)
   }
 }
 
-/* ---- launchers ------------------------------------------------------------------------------------------------------------ */
+/* ---- launchers ------------------------------------------------------------------------------- */
 
 static size_t posterior_bytes(int rows)
 {

@@ -1,12 +1,12 @@
-/* Launches of kernels and dynamic shared memory, in the words that both compilers of .cu files know: nvcc, and a C++
- * compiler with the harness that runs kernels on the CPU (tests/cudacpu). */
+/* Launches of kernels and dynamic shared memory, in the words that both compilers of .cu files
+ * know: nvcc, and a C++ compiler with the harness that runs kernels on the CPU (tests/cudacpu). */
 #ifndef GSOS_LAUNCH_H
 #define GSOS_LAUNCH_H
 
 #include <cuda_runtime.h>
 
-/* Queues kernel(arguments...) on a stream.  Arguments become what the kernel's parameters are; a null pointer is written
- * as nullptr. */
+/* Queues kernel(arguments...) on a stream.  Arguments become what the kernel's parameters are; a
+ * null pointer is written as nullptr. */
 template <typename... P, typename... A>
 static inline cudaError_t launch(void (*kernel)(P...), dim3 grid, dim3 block, size_t dynamic_shared_bytes,
                                  cudaStream_t stream, A... arguments)
@@ -20,11 +20,24 @@ static inline cudaError_t launch(void (*kernel)(P...), dim3 grid, dim3 block, si
   return cudaLaunchKernelEx(&config, kernel, static_cast<P>(arguments)...);
 }
 
-/* Before a loop that is to be unrolled; a pragma that the C++ compiler does not know. */
+/* The same with more dynamic shared memory than the 48 KB that every kernel may have. */
+template <typename... P, typename... A>
+static inline cudaError_t launch_large(void (*kernel)(P...), dim3 grid, dim3 block, int dynamic_shared_bytes,
+                                       cudaStream_t stream, A... arguments)
+{
+  cudaError_t error = cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, dynamic_shared_bytes);
+  if (error != cudaSuccess) return error;
+  return launch(kernel, grid, block, (size_t)dynamic_shared_bytes, stream, arguments...);
+}
+
+/* Before a loop that is to be unrolled, or not to be; pragmas that the C++ compiler does not
+ * know. */
 #ifdef __CUDACC__
 #define UNROLL _Pragma("unroll")
+#define NO_UNROLL _Pragma("unroll 1")
 #else
 #define UNROLL
+#define NO_UNROLL
 #endif
 
 /* Within a kernel: declares `name`, a pointer to the block's dynamic shared memory. */

@@ -1,9 +1,10 @@
 /* Random numbers, exactly: Philox4x32-10 in cuRAND's layout, for the host and for kernels.
  *
- * Salmon, Moraes, Dror, Shaw: "Parallel random numbers: as easy as 1, 2, 3", SC 2011.  The 64-bit seed is the key, the
- * subsequence the upper 64 bits of the 128-bit counter, the offset the element: element e of a subsequence is word e % 4
- * of the block whose counter is {e / 4, subsequence}.  So every number is a pure function of (key, subsequence, element),
- * whichever thread or processor asks for it.
+ * Salmon, Moraes, Dror, Shaw: "Parallel random numbers: as easy as 1, 2, 3", SC 2011.  The 64-bit
+ * seed is the key, the subsequence the upper 64 bits of the 128-bit counter, the offset the
+ * element: element e of a subsequence is word e % 4 of the block whose counter is {e / 4,
+ * subsequence}.  So every number is a pure function of (key, subsequence, element), whichever
+ * thread or processor asks for it.
  *
  * A subsequence packs (purpose, layer, step):
  *
@@ -11,18 +12,15 @@
  *   bits 55..48  layer: 0, 1, ... in the order of the forward pass; 0 where there is none
  *   bits 47..0   step: what its purpose says
  *
- * Nothing that must match between processors goes through a transcendental function or a sum that a compiler may
- * contract: uniforms are (word >> 8) · 2^-24, dropout compares words with an integer threshold. */
+ * Nothing that must match between processors goes through a transcendental function or a sum that a
+ * compiler may contract: uniforms are (word >> 8) · 2^-24, dropout compares words with an integer
+ * threshold. */
 #ifndef GSOS_PHILOX_H
 #define GSOS_PHILOX_H
 
 #include <stdint.h>
 
-#ifdef __CUDACC__
-#define PHILOX_FUNCTION static __host__ __device__ __forceinline__
-#else
-#define PHILOX_FUNCTION static inline
-#endif
+#include "kernels/host_device.h"
 
 enum philox_purpose {
   PHILOX_TRIAL_KEY = 0, /* key: the experiment's seed; step: round << 32 | trial (round < 2^16) */
@@ -41,13 +39,13 @@ struct philox_block {
   uint32_t word[4];
 };
 
-PHILOX_FUNCTION uint64_t philox_subsequence(enum philox_purpose purpose, int layer, uint64_t step)
+HOST_DEVICE uint64_t philox_subsequence(enum philox_purpose purpose, int layer, uint64_t step)
 {
   return (uint64_t)purpose << 56 | (uint64_t)(layer & 0xff) << 48 | (step & 0xffffffffffffull);
 }
 
 /* Block `block` (elements 4·block ... 4·block + 3) of a subsequence. */
-PHILOX_FUNCTION struct philox_block philox4x32(uint64_t key, uint64_t subsequence, uint64_t block)
+HOST_DEVICE struct philox_block philox4x32(uint64_t key, uint64_t subsequence, uint64_t block)
 {
   uint32_t c0 = (uint32_t)block, c1 = (uint32_t)(block >> 32);
   uint32_t c2 = (uint32_t)subsequence, c3 = (uint32_t)(subsequence >> 32);
@@ -67,7 +65,7 @@ PHILOX_FUNCTION struct philox_block philox4x32(uint64_t key, uint64_t subsequenc
 }
 
 /* Element `element` of a subsequence. */
-PHILOX_FUNCTION uint32_t philox_word(uint64_t key, uint64_t subsequence, uint64_t element)
+HOST_DEVICE uint32_t philox_word(uint64_t key, uint64_t subsequence, uint64_t element)
 {
   struct philox_block b = philox4x32(key, subsequence, element / 4);
   uint32_t low = element & 1 ? b.word[1] : b.word[0], high = element & 1 ? b.word[3] : b.word[2];
@@ -75,36 +73,39 @@ PHILOX_FUNCTION uint32_t philox_word(uint64_t key, uint64_t subsequence, uint64_
 }
 
 /* A word as a float in [0, 1), exact. */
-PHILOX_FUNCTION float philox_uniform(uint32_t word)
+HOST_DEVICE float philox_uniform(uint32_t word)
 {
   return (float)(word >> 8) * 0x1p-24f;
 }
 
-/* The key of trial `trial` of round `round`: the first two words of its block under the experiment's seed. */
-PHILOX_FUNCTION uint64_t philox_trial_key(uint64_t experiment_seed, int round, int trial)
+/* The key of trial `trial` of round `round`: the first two words of its block under the
+ * experiment's seed. */
+HOST_DEVICE uint64_t philox_trial_key(uint64_t experiment_seed, int round, int trial)
 {
   uint64_t step = (uint64_t)(uint32_t)round << 32 | (uint32_t)trial;
   struct philox_block b = philox4x32(experiment_seed, philox_subsequence(PHILOX_TRIAL_KEY, 0, step), 0);
   return (uint64_t)b.word[1] << 32 | b.word[0];
 }
 
-/* Dropout keeps an element when its word is at least this: rate · 2^32, rounded down. 0 <= rate < 1. */
-PHILOX_FUNCTION uint32_t philox_dropout_threshold(double rate)
+/* Dropout keeps an element when its word is at least this: rate · 2^32, rounded down. 0 <= rate <
+ * 1. */
+HOST_DEVICE uint32_t philox_dropout_threshold(double rate)
 {
   return (uint32_t)(rate * 4294967296.0);
 }
 
-/* A keyed permutation of 0 ... n-1, element by element, so that a kernel computes the image at a place of the epoch's
- * order without a table: a balanced Feistel network of eight rounds over the smallest even number of bits that holds n,
- * walked along its cycle until it falls below n (Black and Rogaway, "Ciphers with arbitrary finite domains", CT-RSA 2002).
- * The expected walk is below four steps. */
+/* A keyed permutation of 0 ... n-1, element by element, so that a kernel computes the image at a
+ * place of the epoch's order without a table: a balanced Feistel network of eight rounds over the
+ * smallest even number of bits that holds n, walked along its cycle until it falls below n (Black
+ * and Rogaway, "Ciphers with arbitrary finite domains", CT-RSA 2002).  The expected walk is below
+ * four steps. */
 struct philox_permutation {
   uint32_t n;
   uint32_t half_bits;
   uint32_t round_key[8];
 };
 
-PHILOX_FUNCTION struct philox_permutation philox_permutation_make(uint64_t key, uint64_t subsequence, uint32_t n)
+HOST_DEVICE struct philox_permutation philox_permutation_make(uint64_t key, uint64_t subsequence, uint32_t n)
 {
   struct philox_permutation p;
   p.n = n;
@@ -118,7 +119,7 @@ PHILOX_FUNCTION struct philox_permutation philox_permutation_make(uint64_t key, 
 }
 
 /* The element at place `place` (0 <= place < n) of the permuted order. */
-PHILOX_FUNCTION uint32_t philox_permutation_at(const struct philox_permutation *p, uint32_t place)
+HOST_DEVICE uint32_t philox_permutation_at(const struct philox_permutation *p, uint32_t place)
 {
   uint32_t mask = (1u << p->half_bits) - 1;
   uint32_t x = place;

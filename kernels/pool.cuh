@@ -1,10 +1,11 @@
-/* Convolution, ReLU and 2×2 max pool as one: which pixel of which window a row of a tile is, what is written of a window, and how the
- * gradient before the pool is read from the one behind it.  Shared by the first convolution and the others. */
+/* Convolution, ReLU and 2×2 max pool as one: which pixel of which window a row of a tile is, what
+ * is written of a window, and how the gradient before the pool is read from the one behind it.
+ * Shared by the first convolution and the others. */
 #ifndef GSOS_POOL_CUH
 #define GSOS_POOL_CUH
 
-#include "gemm_tile.cuh"
-#include "random.cuh"
+#include "kernels/gemm_tile.cuh"
+#include "kernels/random.cuh"
 
 /* Pixel 0 ... 3 of a window of the batch, in the convolution's output. */
 struct window_pixel {
@@ -19,7 +20,8 @@ struct window_pixel {
   }
 };
 
-/* Dropout of logical element (n, f, y, x) of the last map, or (n, u) of the hidden units (area 1). */
+/* Dropout of logical element (n, f, y, x) of the last map, or (n, u) of the hidden units (area
+ * 1). */
 __device__ __forceinline__ float dropped(const device_trial *t, int block, float x, int image, int features,
                                          int element)
 {
@@ -28,8 +30,8 @@ __device__ __forceinline__ float dropped(const device_trial *t, int block, float
   return word >= t->dropout_threshold ? x * t->dropout_scale : 0.0f;
 }
 
-/* Ends a window: sum[pixel][filter] + bias, the largest of the four (the first of equals in row order), ReLU, argmax byte; while
- * training the last layer's map is thinned by dropout. */
+/* Ends a window: sum[pixel][filter] + bias, the largest of the four (the first of equals in row
+ * order), ReLU, argmax byte; while training the last layer's map is thinned by dropout. */
 __device__ __forceinline__ void store_window(const device_trial *t, int layer, int window, int filter, int windows,
                                              const float sum[4][4])
 {
@@ -70,7 +72,8 @@ __device__ __forceinline__ void store_window(const device_trial *t, int layer, i
   *(uchar4 *)(c.argmax + at) = make_uchar4(which[0], which[1], which[2], which[3]);
 }
 
-/* Four filters' gradients before the pool, at a window's pixel; `at`: offset of window and filter. */
+/* Four filters' gradients before the pool, at a window's pixel; `at`: offset of window and
+ * filter. */
 __device__ __forceinline__ float4 unpool(const float *gradient, const uint8_t *argmax, int64_t at, int pixel)
 {
   float4 g = load4(gradient + at);
@@ -97,7 +100,8 @@ struct window_gradients {
   }
 };
 
-/* What a tile of a convolution's weight gradient is: part `split` of the windows, begin ... end - 1 of those that the batch has. */
+/* What a tile of a convolution's weight gradient is: part `split` of the windows, begin ... end - 1
+ * of those that the batch has. */
 struct weight_tile {
   int split, first, column, begin, end;
   __device__ weight_tile(const device_conv &c, int batch, int count, int index)

@@ -1,11 +1,12 @@
-/* Random words in kernels: cuRAND's Philox4x32-10 with explicit counter and key, packed as philox.h says, so that they are the words
- * that the host computes. */
+/* Random words in kernels: cuRAND's Philox4x32-10 with explicit counter and key, packed as philox.h
+ * says, so that they are the words that the host computes. */
 #ifndef GSOS_RANDOM_CUH
 #define GSOS_RANDOM_CUH
 
-#include <curand_philox4x32_x.h> /* of curand_kernel.h, whose other generators bring tables of 700 KB into every object */
+/* Of curand_kernel.h, whose other generators bring tables of 700 KB into every object. */
+#include <curand_philox4x32_x.h>
 
-#include "philox.h"
+#include "kernels/philox.h"
 
 /* Element `element` of a subsequence (philox_word). */
 __device__ __forceinline__ uint32_t random_word(uint64_t key, uint64_t subsequence, uint64_t element)

@@ -1,11 +1,14 @@
-/* Between the steps: what a batch came to, which images the next one has, and how a network begins.
+/* Between the steps: the result of a batch, which images the next one has, and how a network
+ * begins.
  *
- * A trial of a cohort is idle, training, or evaluating, and each launch of the step's graph moves it by one batch: through the training
- * images in the epoch's order, then through the validation images, then it is idle until the host has looked.  One warp a trial;
- * losses are added lane by lane and then over the lanes, in an order that depends on the batch alone. */
-#include "launch.h"
-#include "network.h"
-#include "random.cuh"
+ * A trial of a cohort is idle, training, or evaluating, and each launch of the step's graph moves
+ * it by one batch: through the training images in the epoch's order, then through the validation
+ * images, then it is idle until the host has looked.  One warp a trial; losses are added lane by
+ * lane and then over the lanes, in an order that depends on the batch alone. */
+#include "kernels/adam.h"
+#include "kernels/launch.h"
+#include "kernels/step.h"
+#include "kernels/random.cuh"
 
 enum { STEP_THREADS = 32, INITIALISE_THREADS = 256 };
 
@@ -36,8 +39,9 @@ __device__ void move_on(const device_trial *t, device_state *s, double loss, int
   if (s->phase == DEVICE_TRAIN) {
     s->training_loss += loss;
     s->step++;
-    s->beta1_power *= 0.9;
-    s->beta2_power *= 0.999;
+    s->beta1_power *= ADAM_BETA1;
+    s->beta2_power *= ADAM_BETA2;
+    adam_corrections(s);
   } else {
     s->loss += loss;
     s->correct += hits;
@@ -59,7 +63,7 @@ __device__ void move_on(const device_trial *t, device_state *s, double loss, int
     s->count = images - s->begin < t->batch ? images - s->begin : t->batch;
 }
 
-__global__ void __launch_bounds__(STEP_THREADS) step_advance(const device_trial *trials)
+__global__ void __launch_bounds__(STEP_THREADS) batch_advance(const device_trial *trials)
 {
   const device_trial *t = &trials[blockIdx.x];
   device_state *s = t->state;
@@ -79,60 +83,28 @@ __global__ void __launch_bounds__(STEP_THREADS) step_advance(const device_trial 
   make_rows(t, s, lane);
 }
 
-__global__ void __launch_bounds__(STEP_THREADS) step_rows(const device_trial *trials)
+__global__ void __launch_bounds__(STEP_THREADS) batch_rows(const device_trial *trials)
 {
   const device_trial *t = &trials[blockIdx.x];
   if (t->state->phase != DEVICE_IDLE) make_rows(t, t->state, (int)threadIdx.x);
 }
 
-/* ---- how a network begins ------------------------------------------------------------------------------------------------- */
-
-/* Row and column of a parameter matrix → the element's number in [out][in][kh][kw]; -1 for what is padding or a bias. */
-__device__ int64_t logical_element(const device_trial *t, int layer, int row, int column)
-{
-  if (layer < t->layers) {
-    const device_conv &c = t->conv[layer];
-    int taps = c.kernel * c.kernel, inputs = layer ? t->conv[layer - 1].filters : c.in_channels;
-    int tap = layer ? row / c.in_channels : row % taps, in = layer ? row % c.in_channels : row / taps;
-    return row < c.matrix.rows && in < inputs && column < c.filters ? ((int64_t)column * inputs + in) * taps + tap : -1;
-  }
-  if (layer == t->layers) {
-    const device_conv &c = t->conv[t->layers - 1];
-    int area = c.pool_height * c.pool_width, place = row / c.matrix.columns, filter = row % c.matrix.columns;
-    bool there = row < t->dense[0].rows && filter < c.filters && column < t->units;
-    return there ? (int64_t)column * c.filters * area + filter * area + place : -1;
-  }
-  return row < t->units && column < t->classes ? (int64_t)column * t->units + row : -1;
-}
-
-/* Inputs of one output of a layer. */
-__device__ int64_t fan_in(const device_trial *t, int layer)
-{
-  if (layer < t->layers) {
-    const device_conv &c = t->conv[layer];
-    return (int64_t)c.kernel * c.kernel * (layer ? t->conv[layer - 1].filters : c.in_channels);
-  }
-  const device_conv &c = t->conv[t->layers - 1];
-  return layer == t->layers ? (int64_t)c.filters * c.pool_height * c.pool_width : t->units;
-}
+/* ---- how a network begins -------------------------------------------------------------------- */
 
 /* Uniform in ±√(6 / fan_in), element by element of the logical tensor; everything else 0. */
-__global__ void __launch_bounds__(INITIALISE_THREADS) step_initialise(const device_trial *trials, int index)
+__global__ void __launch_bounds__(INITIALISE_THREADS) weights_initialise(const device_trial *trials, int index)
 {
   const device_trial *t = &trials[index];
   for (int64_t i = (int64_t)blockIdx.x * blockDim.x + threadIdx.x; i < t->parameters;
        i += (int64_t)gridDim.x * blockDim.x) {
     int layer = 0;
-    const device_matrix *m;
-    for (;; layer++) {
-      m = layer < t->layers ? &t->conv[layer].matrix : &t->dense[layer - t->layers];
-      if (i < m->weight + (int64_t)(m->rows + 1) * m->columns) break;
-    }
-    int at = (int)(i - m->weight);
-    int64_t element = logical_element(t, layer, at / m->columns, at % m->columns);
+    const device_matrix *m = layer_matrix(t, 0);
+    while (i >= m->weight + (int64_t)(m->rows + 1) * m->columns) m = layer_matrix(t, ++layer);
+    int at = (int)(i - m->weight), row = at / m->columns;
+    int64_t element = row < m->rows ? layer_element(t, layer, row, at % m->columns) : -1; /* biases are 0 */
     float w = 0;
     if (element >= 0) {
-      float bound = (float)sqrt(6.0 / (double)fan_in(t, layer));
+      float bound = (float)sqrt(6.0 / (double)layer_fan_in(t, layer));
       uint32_t word = random_word(t->key, philox_subsequence(PHILOX_WEIGHTS, layer, 0), (uint64_t)element);
       w = (2 * philox_uniform(word) - 1) * bound; /* 2u − 1 is exact */
     }
@@ -142,21 +114,21 @@ __global__ void __launch_bounds__(INITIALISE_THREADS) step_initialise(const devi
   }
 }
 
-/* ---- launchers ------------------------------------------------------------------------------------------------------------- */
+/* ---- launchers ------------------------------------------------------------------------------- */
 
-int network_advance(const device_trial *trials, int n, void *stream)
+int step_advance(const device_trial *trials, device_tiles tiles, int, enum precision, void *stream)
 {
-  return launch(step_advance, dim3(n), dim3(STEP_THREADS), 0, (cudaStream_t)stream, trials);
+  return launch(batch_advance, dim3(tiles.room), dim3(STEP_THREADS), 0, (cudaStream_t)stream, trials);
 }
 
-int network_rows(const device_trial *trials, int n, void *stream)
+int step_rows(const device_trial *trials, int n, void *stream)
 {
-  return launch(step_rows, dim3(n), dim3(STEP_THREADS), 0, (cudaStream_t)stream, trials);
+  return launch(batch_rows, dim3(n), dim3(STEP_THREADS), 0, (cudaStream_t)stream, trials);
 }
 
-int network_initialise(const device_trial *trials, int index, int64_t parameters, void *stream)
+int step_initialise(const device_trial *trials, int index, int64_t parameters, void *stream)
 {
   int64_t blocks = (parameters + INITIALISE_THREADS - 1) / INITIALISE_THREADS;
-  return launch(step_initialise, dim3((unsigned)(blocks < 1024 ? blocks : 1024)), dim3(INITIALISE_THREADS), 0,
+  return launch(weights_initialise, dim3((unsigned)(blocks < 1024 ? blocks : 1024)), dim3(INITIALISE_THREADS), 0,
                 (cudaStream_t)stream, trials, index);
 }

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """The same network in PyTorch, for the benchmark to compare with.
 
-  bench_pytorch.py serve SIZE CHANNELS BATCH   answers "time STEPS" on stdin with the CPU seconds of so many training steps
+  bench_pytorch.py serve SIZE CHANNELS BATCH   answers "time STEPS" on stdin with the CPU seconds of that many training steps
   bench_pytorch.py learn DATA [EPOCHS]         trains three seeds on an IDX data set, prints each one's test accuracy
   bench_pytorch.py gpu [--limit SECONDS] [--json FILE] [--device cpu]
                                                times a training step on the GPU: eager, as a CUDA graph, by torch.compile, and
@@ -102,9 +102,11 @@ def learn(folder, epochs):
     print(" ".join(f"{a:.1f}" for a in accuracies), flush=True)
 
 
-# ---- on a GPU ----------------------------------------------------------------------------------------------------------------
+# ---- on a GPU
+#
+# ----------------------------------------------------------------------------------------------------------------
 
-SHAPES = ((28, 1, 32), (64, 3, 128))  # as tests/bench_cohort.c has them
+SHAPES = ((28, 1, 32), (64, 3, 128))  # as tests/bench/bench_cohort.c has them
 STORED = 8192
 
 

@@ -1,9 +1,10 @@
 #!/bin/sh
 # Runs a program of the bundle (tools/make_bundle.sh): bundled.sh PROGRAM [ARGUMENT]...
 #
-# The program finds its libraries by itself.  The C library is the machine's, unless that is older than the program asks for: then the
-# bundle's own is used, by its own loader.  Outside a bundle this is `exec PROGRAM`.  $UNDER, if it is set, is a tool with its options
-# that runs the program.
+# The program finds its libraries by itself.  The C library is the machine's, unless that is older
+# than the program asks for: then the bundle's own is used, by its own loader.  Outside a bundle
+# this is `exec PROGRAM`.  $UNDER, if it is set, is a tool with its options that runs the
+# program.
 program=${1:?usage: bundled.sh PROGRAM [ARGUMENT]...}
 bin=$(dirname "$program")
 lib=$bin/../lib

@@ -1,12 +1,14 @@
 #!/bin/sh
-# Downloads a public data set from its home, checks it, and says which ini lines use it.  See --help.
+# Downloads a public data set from its home, checks it, and says which ini lines use it.  See
+# --help.
 #
-# A file is downloaded under a temporary name beside its place, its SHA-256 is compared, and only then is it renamed: what
-# stands under its own name is whole and right.  Nothing is resumed; what an interrupted run left is removed.
+# A file is downloaded under a temporary name beside its place, its SHA-256 is compared, and only
+# then is it renamed: what stands under its own name is whole and right.  Nothing is resumed; what
+# an interrupted run left is removed.
 #
-# Where the sums are from: the homes publish MD5 at best, so the SHA-256 below are those that independent projects publish
-# for the same files (for MNIST and Fashion-MNIST beside the homes' MD5; for Kuzushiji-49 and CIFAR-10 as pins of the files
-# at their homes).
+# Where the sums are from: the homes publish MD5 at best, so the SHA-256 below are those that
+# independent projects publish for the same files (for MNIST and Fashion-MNIST beside the homes'
+# MD5; for Kuzushiji-49 and CIFAR-10 as pins of the files at their homes).
 set -eu
 
 usage() {
@@ -41,7 +43,7 @@ wrong_usage() {
   exit 2
 }
 
-# ---------------------------------------------------------------------------------------------- options
+# ------------------------------------------------------------------------------------------ options
 
 name='' to='' mirror='' sums=''
 while [ $# -gt 0 ]; do
@@ -68,10 +70,12 @@ done
 [ -n "$name" ] || wrong_usage "which data set? (mnist, fashion-mnist, kuzushiji-49, cifar-10)"
 [ -z "$sums" ] || [ -r "$sums" ] || fail "cannot read $sums"
 
-# homes: where to look, in this order, a line each; files: SHA-256 of the file, SHA-256 of what gzip unpacks it to or -, name
+# homes: where to look, in this order, a line each; files: SHA-256 of the file, SHA-256 of what
+# gzip unpacks it to or -, name
 case $name in
   mnist)
-    # The first is MNIST's home, which often refuses; the second is the copy that TensorFlow and PyTorch fetch from.
+    # The first is MNIST's home, which often refuses; the second is the copy that TensorFlow and
+    # PyTorch fetch from.
     homes="http://yann.lecun.com/exdb/mnist
 https://storage.googleapis.com/cvdf-datasets/mnist"
     files="
@@ -109,7 +113,7 @@ esac
 [ -z "$mirror" ] || homes=$mirror
 [ -n "$to" ] || to=data/$name
 
-# ------------------------------------------------------------------------------------------------ tools
+# -------------------------------------------------------------------------------------------- tools
 
 if command -v sha256sum >/dev/null 2>&1; then
   sha256() { sha256sum; }
@@ -158,7 +162,7 @@ right() {
   return 1
 }
 
-# ----------------------------------------------------------------------------------------------- fetch
+# -------------------------------------------------------------------------------------------- fetch
 
 mkdir -p -- "$to" || fail "cannot make the folder $to"
 part=$to/.fetch.$$
@@ -195,7 +199,8 @@ fetch() { # SUM SUM-OF-CONTENT NAME
 Try again later, or give another source with --mirror URL."
 }
 
-# The archive of CIFAR-10 is unpacked beside its place and renamed as a whole, so that the folder is there or is not.
+# The archive of CIFAR-10 is unpacked beside its place and renamed as a whole, so that the folder
+# is there or is not.
 unpack_cifar() {
   rm -rf -- "$part.folder"
   mkdir -- "$part.folder"

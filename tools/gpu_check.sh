@@ -1,47 +1,64 @@
 #!/bin/sh
-# Checks gsos on a machine with a GPU: does it compute right, and how fast?  Needs neither internet nor a compiler.
+# Checks gsos on a machine with a GPU: does it compute right, and how fast?  Needs neither internet
+# nor a compiler.
 #
 #   tools/gpu_check.sh [--out DIR] [--limit SECONDS] [PART]...
 #
-# Runs from the bundle that `make bundle` packs, or from a build tree after `make gpu-tests` (BUILD, build).  The parts, the most
-# telling first; those that are named, or all, in this order:
+# Runs from the bundle that `make bundle` packs, or from a build tree after `make gpu-tests`
+# (BUILD, build).  The parts, the most telling first; those that are named, or all, in this order:
 #
 #   devices    what is there: gsos devices, nvidia-smi
 #   kernels    every kernel against a plain loop
 #   cohort     the trainer against the CPU's; the same bits in every cohort and on every stream
-#   steps      time of a step, 1 ... 32 trials on 1, 2, 4 streams, beside the least that it could take
+#   steps      time of a step, 1 ... 32 trials on 1, 2, 4 streams, beside the least that it could
+#              take
 #   trials     whole trials an hour, 1 ... 64 at once
-#   run        gsos run on the GPU, side by side and one by one, and on the CPU
+#   run        gsos run on the GPU, side by side and one by one, and on the CPU: the same bits, and
+#              as good
+#   proposals  the Gaussian process' kernels, and whole proposals
 #   sanitizer  compute-sanitizer: memcheck, racecheck, initcheck, synccheck
-#   counters   Nsight Compute: the five longest kernels of a step (clocks are left alone)
-#   pytorch    the same network in PyTorch: eager, CUDA graph, torch.compile, processes side by side
+#   counters   Nsight Compute: the five longest kernels of a step, with caches flushed before each
+#              and as the kernel before left them (clocks are left alone)
+#   pytorch    the same network in PyTorch: eager, CUDA graph, torch.compile, processes side by
+#              side
+#   table      gsos study: random networks of the paper's space on configs/data and on each data
+#              set that is a folder of $GPU_CHECK_DATA, as many as there is time for; a second run
+#              goes on.  DIR/table/NAME.db.gz is a table for `objective = table`
 #
-# Each has its own time limit, and all together --limit (460 s): what has no time left is skipped.  After each, DIR/results.json and
-# DIR/table.txt are written anew, so that a stop loses nothing; DIR/PART.log holds a part's output.  DIR is $OUT or build/gpu-results.
-# What cannot run is `skipped` and says why.  Where there is no GPU, what the harness of tests/cudacpu can stand in for runs there, if
-# it is built, and says so ("on": "harness"): it shows that this script works, and its times mean nothing.
+# Each has its own time limit (ten times as long without a GPU), and all together --limit (460 s):
+# what has no time left is skipped.
+# After each, DIR/results.json and DIR/table.txt are written anew, so that a stop loses nothing;
+# DIR/PART.log holds a part's output.  DIR is $OUT or build/gpu-results.  What cannot run is
+# `skipped` and says why.  Where there is no GPU, what the harness of tests/cudacpu can stand in
+# for runs there, if it is built, and says so ("on": "harness"): it shows that this script works,
+# and its times mean nothing.
 #
-# Exits 1 where a part failed or ran out of time, else 0.  tests/gpu-results/METHOD.md says what the numbers mean.
+# Exits 1 where a part failed or ran out of time, else 0.  tests/gpu/results/METHOD.md says what
+# the numbers mean.
 set -u
 self=$(cd "$(dirname "$0")" && pwd)/gpu_check.sh
 root=$(dirname "$(dirname "$self")")
-all_parts='devices kernels cohort steps trials run sanitizer counters pytorch'
+all_parts='devices kernels cohort steps trials run proposals sanitizer counters pytorch table'
 
 limit_of() { # PART: seconds
   case $1 in
-    devices) echo 20 ;;
-    kernels) echo 100 ;;
-    cohort) echo 60 ;;
-    steps) echo 90 ;;
-    trials) echo 60 ;;
-    run) echo 75 ;;
-    sanitizer) echo 90 ;;
-    counters) echo 45 ;;
-    pytorch) echo 75 ;;
+    devices) limit=20 ;;
+    kernels) limit=100 ;;
+    cohort) limit=60 ;;
+    steps) limit=90 ;;
+    trials) limit=60 ;;
+    run) limit=75 ;;
+    proposals) limit=60 ;;
+    sanitizer) limit=90 ;;
+    counters) limit=60 ;;
+    pytorch) limit=75 ;;
+    table) limit=300 ;;
   esac
+  [ "$ON" = gpu ] || limit=$((limit * 10)) # the harness is slow, and so may its machine be
+  echo "$limit"
 }
 
-# ------------------------------------------------------------------------------------------------- a part's tools
+# ----------------------------------------------------------------------------------- a part's tools
 
 # skip WHY: ends the part.
 skip() {
@@ -100,7 +117,7 @@ tool() {
   done
 }
 
-# -------------------------------------------------------------------------------------------------------- parts
+# -------------------------------------------------------------------------------------------- parts
 
 part_devices() {
   gsos=$PROGRAMS/gsos
@@ -152,13 +169,20 @@ part_cohort() {
   end
 }
 
-bench() { # WHAT
-  need bench_cohort
-  start "$found" --limit $((limit_s - limit_s / 5)) --json "$WORK/$PART.lines" "$1" || because "bench_cohort ended with exit status $?"
+bench() { # PROGRAM SECONDS [WHAT]
+  need "$1"
+  bench=$1 bench_s=$2
+  shift 2
+  [ "$ON" = gpu ] || set -- --tiny "$@"
+  start "$found" --limit "$bench_s" --json "$WORK/$PART.lines" "$@" || because "$bench ended with exit status $?"
+}
+part_steps() { bench bench_cohort $((limit_s - limit_s / 5)) steps; end; }
+part_trials() { bench bench_cohort $((limit_s - limit_s / 5)) trials; end; }
+part_proposals() {
+  bench bench_gp $((limit_s / 3))
+  bench bench_sampler $((limit_s / 2)) gp
   end
 }
-part_steps() { bench steps; }
-part_trials() { bench trials; }
 
 # The columns of trials.csv that do not tell a time.
 history() { awk -F , -v OFS=, '{ $10 = $11 = "" } 1' "$1/trials.csv" | sort; }
@@ -179,43 +203,72 @@ gsos_run() { # NAME SETTING...
   return "$run_code"
 }
 
-# The trials are random ones, so that all runs train the same configurations; at these learning rates rounding does not decide.
-part_run() {
-  need gsos
+# run.ini: random trials, so that all runs train the same configurations.
+run_ini() { # TRIALS
   cat >"$WORK/run.ini" <<END
 [experiment]
 strategies = simultaneous
+sampler = random
 rounds = 1
+trials = $1
 [dataset]
 path = $root/configs/data
 cache = $WORK/cache
-[tpe]
-startup = 12
-END
-  if [ "$ON" = gpu ]; then
-    cat >>"$WORK/run.ini" <<END
-[experiment]
-trials = 12
 [space]
-epoch = int 3 .. 3 default 3
 lr = float 0.0001 .. 0.003 log default 0.001
 END
-  else # the harness is slow
-    cat >>"$WORK/run.ini" <<END
-[experiment]
-trials = 3
+  [ "$ON" != gpu ] || { echo 'epoch = 3' >>"$WORK/run.ini"; return; }
+  cat >>"$WORK/run.ini" <<END # the harness is slow
 [dataset]
 train_count = 64
 test_count = 16
 [model]
 filters = 8
 [space]
-epoch = int 1 .. 1 default 1
-lr = float 0.0001 .. 0.003 log default 0.001
+epoch = 1
 num_conv_layers = int 2 .. 2 default 2
 num_fc_units = int 16 .. 32 default 16
 END
-  fi
+}
+
+# The means of the trials' accuracies, and the losses after the first few steps; not the worst
+# trial after its epochs, since rounding grows while a network learns, and an unlucky one ends
+# elsewhere.  The bound on a loss is that of tests/unit/kernels/test_kernels_space.c, which allows
+# it over 20 steps.
+compare_means() { # TRIALS
+  awk -F , 'FNR == 1 { next } NR == FNR { a[$4] = $7; l[$4] = $8; s[$4] = $5; next } !($4 in a) { next }
+    { d = $7 - a[$4]; if (d < 0) d = -d; if (d > most) most = d; n++; if (s[$4] != $5) other++
+      gpu += a[$4]; cpu += $7
+      printf "trial %2d: %-8s GPU %.4f, loss %.5f; CPU %.4f, loss %.5f\n", $4, s[$4], a[$4], l[$4], $7, $8 >"/dev/stderr" }
+    END { if (n) { gpu /= n; cpu /= n }
+      printf "%d %.6f %d %.6f %.6f %.6f\n", n, most, other, gpu, cpu, (gpu > cpu ? gpu - cpu : cpu - gpu) }' \
+    "$WORK/run-together/trials.csv" "$WORK/run-cpu/trials.csv" >"$WORK/compared"
+  read -r n most other gpu_mean cpu_mean apart <"$WORK/compared"
+  result "{\"kind\": \"compared\", \"trials\": $n, \"same_bits_side_by_side_and_alone\": $same," \
+    "\"mean_accuracy_gpu\": $gpu_mean, \"mean_accuracy_cpu\": $cpu_mean, \"means_differ_by\": $apart," \
+    "\"accuracy_differs_by_at_most\": $most, \"ended_differently\": $other}"
+  [ "$n" -eq "$1" ] || because "$n trials of $1 ended on GPU and CPU"
+  awk -v d="$apart" 'BEGIN { exit !(d > 0.005) }' && because "mean accuracy on the GPU and on the CPU differs by $apart"
+  [ "$other" -eq 0 ] || because "$other trials ended differently on GPU and CPU"
+}
+compare_first_steps() { # TRIALS RUN RUN-ON-THE-CPU
+  awk -F , 'FNR == 1 { next } NR == FNR { l[$4] = $8; next } !($4 in l) { next }
+    { d = ($8 - l[$4]) / $8; if (d < 0) d = -d; if (!(d <= most)) most = d; sum += d; n++
+      printf "first steps of trial %2d: loss GPU %.8g, CPU %.8g\n", $4, l[$4], $8 >"/dev/stderr" }
+    END { printf "%d %.3g %.3g\n", n, n ? sum / n : 0, most }' \
+    "$WORK/run-$2/trials.csv" "$WORK/run-$3/trials.csv" >"$WORK/compared"
+  read -r n mean most <"$WORK/compared"
+  result "{\"kind\": \"first_steps\", \"trials\": $n, \"loss_differs_by_mean\": $mean, \"loss_differs_by_at_most\": $most}"
+  [ "$n" -eq "$1" ] || because "the first steps of $n trials of $1 ended on GPU and CPU"
+  awk -v d="$most" 'BEGIN { exit !(d > 0.0001) }' &&
+    because "the loss after the first steps on the GPU and on the CPU differs by $most of it"
+}
+
+part_run() {
+  need gsos
+  trials=3
+  [ "$ON" != gpu ] || trials=24
+  run_ini "$trials"
   gsos_run together scheduler.devices=cuda || end
   gsos_run one-by-one scheduler.devices=cuda:0 scheduler.slots=1 || end
   gsos_run cpu scheduler.devices=cpu || end
@@ -224,17 +277,16 @@ END
   history "$WORK/run-one-by-one" | cmp - "$WORK/history" || same=false
   cmp "$WORK/run-together/best.safetensors" "$WORK/run-one-by-one/best.safetensors" || same=false
   $same || because "trials one by one end in other bits than side by side"
-  # Each trial's accuracy and loss, on the GPU and on the CPU.
-  awk -F , 'FNR == 1 { next } NR == FNR { a[$4] = $7; l[$4] = $8; s[$4] = $5; next }
-    { d = $7 - a[$4]; if (d < 0) d = -d; if (d > most) most = d; n++; if (s[$4] != $5) other++
-      printf "trial %2d: %-8s GPU %.4f, loss %.5f; CPU %.4f, loss %.5f\n", $4, $5, a[$4], l[$4], $7, $8 >"/dev/stderr" }
-    END { printf "%d %.6f %d\n", n, most, other }' "$WORK/run-together/trials.csv" "$WORK/run-cpu/trials.csv" >"$WORK/compared"
-  read -r n most other <"$WORK/compared"
-  result "{\"kind\": \"compared\", \"trials\": $n, \"same_bits_side_by_side_and_alone\": $same, \"accuracy_differs_by_at_most\": $most," \
-    "\"ended_differently\": $other}"
-  [ "$n" -gt 0 ] || because "there is no trial to compare"
-  awk -v d="$most" 'BEGIN { exit !(d > 0.01) }' && because "accuracy on the GPU and on the CPU differs by $most"
-  [ "$other" -eq 0 ] || because "$other trials ended differently on GPU and CPU"
+  compare_means "$trials"
+  # An epoch of 256 images: 1 to 8 steps, then the loss of 64 more.  On the harness that is all that
+  # was trained.
+  if [ "$ON" = gpu ]; then
+    set -- space.epoch=1 dataset.train_count=320 dataset.validation_count=64
+    gsos_run first-steps scheduler.devices=cuda "$@" && gsos_run first-steps-cpu scheduler.devices=cpu "$@" &&
+      compare_first_steps "$trials" first-steps first-steps-cpu
+  else
+    compare_first_steps "$trials" together cpu
+  fi
   # What a profiler would see of it.
   if [ "$ON" = gpu ] && [ -e "$PROGRAMS/nvtx_recorder.so" ]; then
     NVTX_INJECTION64_PATH=$PROGRAMS/nvtx_recorder.so NVTX_RECORD=$WORK/ranges
@@ -274,7 +326,7 @@ part_sanitizer() {
       124 | 137) status=timeout ;;
       *) status=failed ;;
     esac
-    [ "$status" = timeout ] || [ -n "$summary" ] || status=skipped # it never came to look
+    [ "$status" = timeout ] || [ -n "$summary" ] || status=skipped # it never looked
     if grep -qi 'device not supported\|unable to find' "$WORK/$check.log"; then status=skipped; fi
     [ "$status" = skipped ] || ran=$((ran + 1))
     [ "$status" != failed ] || because "$check: $summary"
@@ -285,7 +337,10 @@ part_sanitizer() {
   end
 }
 
-# ncu's own CSV: a line of names, one of units, one for each kernel.
+# ncu's own CSV: a line of names, one of units, one for each kernel.  Beside the metrics that are
+# asked for it has all that it knows of the device, which is left out.  With --cache-control all,
+# ncu's own default, each kernel finds empty caches, and fetches everything; with none it finds what
+# the one before it left, as in a step.
 part_counters() {
   [ "$ON" = gpu ] || skip "no GPU: $NO_GPU"
   ncu=$(tool ncu)
@@ -295,35 +350,37 @@ part_counters() {
   metrics=$metrics,l1tex__throughput.avg.pct_of_peak_sustained_active,sm__warps_active.avg.pct_of_peak_sustained_active
   metrics=$metrics,launch__registers_per_thread,launch__waves_per_multiprocessor
   ran=0
-  for precision in fp32 tf32; do
-    UNDER="$ncu --clock-control none --target-processes all --profile-from-start off --csv --page raw --print-units base"
-    UNDER="$UNDER --metrics $metrics" timeout -k 2 $(((limit_s - 8) / 2)) sh "$root/tools/bundled.sh" "$found" \
-      --precision "$precision" profile >"$WORK/ncu-$precision" 2>&1
+  for what in 'fp32 all' 'fp32 none' 'tf32 all' 'tf32 none'; do
+    precision=${what% *} cache=${what#* } log=$WORK/ncu-${what% *}-${what#* }
+    UNDER="$ncu --clock-control none --cache-control $cache --target-processes all --profile-from-start off --csv --page raw --print-units base"
+    UNDER="$UNDER --metrics $metrics" timeout -k 2 $(((limit_s - 8) / 4)) sh "$root/tools/bundled.sh" "$found" \
+      --precision "$precision" profile >"$log" 2>&1
     code=$?
-    cat "$WORK/ncu-$precision"
+    cat "$log"
     # The five longest; the same kernel for another layer is another line.
-    LC_ALL=C awk -v precision="$precision" '
+    LC_ALL=C awk -v precision="$precision" -v cache="$cache" -v metrics="$metrics" '
+      BEGIN { count = split(metrics, asked, ","); for (i = 1; i <= count; i++) wanted[asked[i]] = 1 }
       /^"ID"/ { n = split(substr($0, 2, length($0) - 2), name, "\",\""); header = 1; next }
       header == 1 && /^"/ { header = 2; next }
       header == 2 && /^"[0-9]/ {
         split(substr($0, 2, length($0) - 2), v, "\",\"")
         duration = 0
-        line = "{\"kind\": \"kernel\", \"precision\": \"" precision "\""
+        line = "{\"kind\": \"kernel\", \"precision\": \"" precision "\", \"cache_control\": \"" cache "\""
         for (i = 1; i <= n; i++) {
           if (name[i] ~ /__/) gsub(/,/, "", v[i])
           if (name[i] == "Kernel Name") line = line ", \"kernel\": \"" v[i] "\""
           if (name[i] == "Grid Size") line = line ", \"grid\": \"" v[i] "\""
           if (name[i] == "Block Size") line = line ", \"block\": \"" v[i] "\""
-          if (name[i] ~ /__/ && v[i] ~ /^[-+.0-9e]+$/) line = line ", \"" name[i] "\": " v[i]
+          if (name[i] in wanted && v[i] ~ /^[-+.0-9e]+$/) line = line ", \"" name[i] "\": " v[i]
           if (name[i] == "gpu__time_duration.sum") duration = v[i]
         }
         printf "%.0f %s}\n", duration, line
-      }' "$WORK/ncu-$precision" | sort -rn | head -n 5 | cut -d ' ' -f 2- >"$WORK/kernels"
+      }' "$log" | sort -rn | head -n 5 | cut -d ' ' -f 2- >"$WORK/kernels"
     if [ -s "$WORK/kernels" ]; then
       ran=$((ran + 1))
       cat "$WORK/kernels" >>"$WORK/$PART.lines"
     else
-      reason=$(grep '^==ERROR==\|ERR_NVGPUCTRPERM' "$WORK/ncu-$precision" | head -n 1)
+      reason=$(grep '^==ERROR==\|ERR_NVGPUCTRPERM' "$log" | head -n 1)
       reason=${reason:-exit status $code, and no kernel}
     fi
   done
@@ -344,12 +401,48 @@ part_pytorch() {
   end
 }
 
+# What is done in the time is kept in DIR/table, and the next run goes on with it.
+part_table() {
+  need gsos
+  names=mnist
+  {
+    printf '[experiment]\nname = table\ntrials = %s\nstrategies = simultaneous\nsampler = random\n' "${GPU_CHECK_TRIALS:-400}"
+    printf '[datasets]\nmnist = %s\n' "$root/configs/data"
+    for set in ${GPU_CHECK_DATA:+"$GPU_CHECK_DATA"/*/}; do
+      [ -d "$set" ] || continue
+      set=${set%/}
+      printf '%s = %s, train_count 5000\n' "${set##*/}" "$set"
+      names="$names ${set##*/}"
+    done
+    printf '[dataset]\ncache = %s\nvalidation_fraction = 0.2\n' "$WORK/cache"
+    if [ "$ON" != gpu ]; then # the harness is slow
+      printf 'train_count = 40\n[model]\nfilters = 8\n[space]\nepoch = int 1 .. 2 default 1\n'
+      printf 'num_conv_layers = int 2 .. 2 default 2\nnum_fc_units = int 16 .. 32 default 16\n'
+    fi
+  } >"$WORK/table.ini"
+  began=$(date +%s.%N)
+  start "$found" study "$WORK/table.ini" --output "$OUT_DIR/table" --set scheduler.devices=cuda \
+    --set experiment.time_limit=$((limit_s - limit_s / 5)) || because "gsos study ended with exit status $?"
+  seconds=$(awk -v a="$began" -v b="$(date +%s.%N)" 'BEGIN { printf "%.3f", b - a }')
+  for name in $names; do
+    folder=$OUT_DIR/table/$name
+    [ -f "$folder/study.db" ] || continue
+    gzip -9n <"$folder/study.db" >"$OUT_DIR/table/$name.db.gz" || because "no $name.db.gz"
+    start "$found" show "$folder" --csv | awk -F , -v name="$name" -v bytes="$(wc -c <"$OUT_DIR/table/$name.db.gz")" -v wall="$seconds" '
+      NR > 1 && $5 != "running" { n++; images += $13; flops += $12; if ($5 == "complete" && $7 > best) best = $7 }
+      END { printf "{\"kind\": \"table\", \"data_set\": \"%s\", \"trials\": %d, \"best\": %.4f, \"images\": %.0f, \"tflop\": %.4g, " \
+              "\"bytes\": %d, \"wall_s\": %s}\n", name, n, best, images, flops / 1e12, bytes, wall }' >>"$WORK/$PART.lines"
+  done
+  [ -s "$WORK/$PART.lines" ] || because "there is no table"
+  end
+}
+
 if [ "${1:-}" = --one ]; then # a part, in a process of its own; what it needs to know is in the environment
   PART=$2
   part_"$PART"
 fi
 
-# ------------------------------------------------------------------------------------------------------ results
+# ------------------------------------------------------------------------------------------ results
 
 # What the files of the parts say, as one JSON.
 write_json() { # STATE
@@ -374,6 +467,27 @@ write_json() { # STATE
   printf '\n]\n}\n'
 }
 
+# The lines of `counters`, for a screen of 80 columns.
+kernels_table() {
+  echo 'us and registers a kernel; % of the peak: processors, device memory, L1, warps'
+  printf '%-4s %-5s %8s %5s %5s %5s %5s %4s  %s\n' prec cache us sm dram l1 warps regs kernel
+  grep '^{.*}$' "$WORK/counters.lines" | LC_ALL=C awk '
+    function of(key,  at, rest) {
+      at = index($0, "\"" key "\": ")
+      if (!at) return "-"
+      rest = substr($0, at + length(key) + 4)
+      if (rest ~ /^"/) return substr(rest, 2, index(substr(rest, 2), "\"") - 1)
+      sub(/[,}].*/, "", rest)
+      return rest
+    }
+    function share(key,  value) { value = of(key); return value == "-" ? value : sprintf("%.1f", value) }
+    { kernel = of("kernel"); sub(/\(.*/, "", kernel); sub(/^void /, "", kernel)
+      printf "%-4s %-5s %8.1f %5s %5s %5s %5s %4s  %s\n", of("precision"), of("cache_control"), of("gpu__time_duration.sum") / 1000,
+        share("sm__throughput.avg.pct_of_peak_sustained_elapsed"), share("dram__throughput.avg.pct_of_peak_sustained_elapsed"),
+        share("l1tex__throughput.avg.pct_of_peak_sustained_active"), share("sm__warps_active.avg.pct_of_peak_sustained_active"),
+        of("launch__registers_per_thread"), substr(kernel, 1, 28) }'
+}
+
 write_table() {
   echo "gsos $version, $began: $where"
   echo
@@ -390,7 +504,8 @@ write_table() {
     [ -s "$WORK/$part.lines" ] || continue
     printf '\n---- %s\n' "$part"
     case $part in
-      steps | trials | pytorch) grep -v '^$\|^FAILED' "$out/$part.log" | cut -c 1-160 ;;
+      steps | trials | proposals | pytorch) grep -v '^$\|^FAILED' "$out/$part.log" | cut -c 1-160 ;;
+      counters) kernels_table ;;
       # "key": value, without what every line has
       *) grep '^{.*}$' "$WORK/$part.lines" | sed 's/^{"kind": "//; s/"//; s/[{}"]//g' ;;
     esac
@@ -402,7 +517,7 @@ write_results() { # STATE
   write_table >"$out/table.txt.new" && mv "$out/table.txt.new" "$out/table.txt"
 }
 
-# ---------------------------------------------------------------------------------------------------------- main
+# --------------------------------------------------------------------------------------------- main
 
 out=${OUT:-$root/build/gpu-results}
 total=460
@@ -452,7 +567,8 @@ fi
 for gsos in "$PROGRAMS/gsos" "$HARNESS/gsos"; do
   [ ! -x "$gsos" ] || [ "$version" != unknown ] || version=$(start "$gsos" --version 2>/dev/null | sed -n '1s/^gsos //p')
 done
-export WORK PROGRAMS HARNESS ON NO_GPU
+OUT_DIR=$out
+export WORK PROGRAMS HARNESS ON NO_GPU OUT_DIR
 
 where="no GPU: $NO_GPU"
 [ "$ON" != gpu ] || where=$(sed -n '/^cuda:/{p;q;}' "$WORK/found")

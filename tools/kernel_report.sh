@@ -1,16 +1,19 @@
 #!/bin/sh
 # What the kernels need of a GPU: `make kernel-report`.
 #
-#   tools/kernel_report.sh NVCC [FLAG]...
+#   tools/kernel_report.sh NVCC ROOFLINE [FLAG]...
 #
-# Compiles kernels/*.cu for sm_80 and sm_90 and prints, kernel by kernel, what ptxas says, and the blocks and warps that fit a
-# multiprocessor at once by these limits (CUDA C++ Programming Guide, "Compute Capabilities"):
+# Compiles kernels/*.cu for sm_80 and sm_90 and prints, kernel by kernel, what ptxas says, and the
+# blocks and warps that fit a multiprocessor at once by these limits (CUDA C++ Programming Guide,
+# "Compute Capabilities"):
 #
 #   registers       65,536, a quarter to each of four partitions; a warp's in units of 256
-#   shared memory   164 KB on sm_80, 228 KB on sm_90; a block takes 1 KB more than it says, in units of 128 bytes
+#   shared memory   164 KB on sm_80, 228 KB on sm_90; a block takes 1 KB more than it says, in
+#                   units of 128 bytes
 #   warps, blocks   64, 32
 #
-# FLAGs go to nvcc.  Exits 1 where one does not compile, or a register is spilt.
+# ROOFLINE is the program build/tools/roofline, which knows the stages of a step.  FLAGs go to
+# nvcc.  Exits 1 where one does not compile, or a register is spilt.
 set -u
 cd "$(dirname "$0")/.." || exit 1
 
@@ -19,7 +22,8 @@ nvcc=${1:-}
   echo "kernel_report.sh: needs nvcc, of the CUDA toolkit (NVCC=/path/to/nvcc)" >&2
   exit 1
 }
-shift
+roofline=$2
+shift 2
 work=$(mktemp -d) || exit 1
 trap 'rm -rf "$work"' EXIT
 
@@ -67,10 +71,9 @@ cat "$work"/*.ptx "$work"/*.sm_80 "$work"/*.sm_90 | c++filt | sed 's/void //; s/
   END {
     close("sort")
     if (n == 0) { print "kernel_report.sh: nothing to read in what nvcc says" >"/dev/stderr"; exit 1 }
-    # Forward and backward of each convolution, two dense layers, their gradients, optimiser, end: test_kernels_training counts them.
-    printf "launches a step, however many trials:"
-    for (layers = 2; layers <= 4; layers++) printf "  %d layers %d", layers, 2 * layers + 6
-    printf "\n"
-    printf "gp_posterior: and 144 bytes of dynamic shared memory for each observation, 72 KB at most, which are not in the table\n"
+    printf "Not in the table, dynamic shared memory: gp_posterior 144 bytes for each observation, 72 KB at most; of a block\n"
+    printf "conv2d_data_gradient<3> 81 KB, <5> 112 KB, conv2d_weight_gradient 80 KB, with which two fit (sm_80: of <5> one),\n"
+    printf "conv2d_forward_patch<3> 48 KB, with which four fit (sm_80: three), <5> 112 KB, with which two fit (sm_80: one)\n"
     exit bad
-  }'
+  }' || exit 1
+"$roofline" --launches

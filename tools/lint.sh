@@ -1,12 +1,15 @@
 #!/bin/sh
-# What `make lint` runs: layout, static analysis of C and shell, the man page, and rules of this repository.
+# What `make lint` runs: layout, static analysis of C and shell, the man page, and rules of this
+# repository.
 #
-#   tools/lint.sh [CHECK]...     all checks, or those named: layout, whitespace, c, shell, python, man, includes, tests
+#   tools/lint.sh [CHECK]...     all checks, or those named: layout, columns, whitespace, c, shell, python,
+#                                man, includes, tests, law
 #
 # Each check says in a line how it went, after what it found; exits 1 where one found something.
 #
-# clang-format and cppcheck think differently from version to version, so one version of each decides: those of Debian 12.  What
-# another version finds is shown and fails nothing, or the tree would be right on one machine and wrong on the next.
+# clang-format and cppcheck think differently from version to version, so one version of each
+# decides: those of Debian 12.  What another version finds is shown and fails nothing, or the tree
+# would be right on one machine and wrong on the next.
 set -u
 cd "$(dirname "$0")/.." || exit 1
 
@@ -14,12 +17,12 @@ clang_format=${CLANG_FORMAT:-clang-format}
 clang_format_decides=14
 cppcheck_decides=2.10
 
-checks=${*:-layout whitespace c shell python man includes tests}
+checks=${*:-layout columns whitespace c shell python man includes tests law}
 for check in $checks; do
   case $check in
-    layout | whitespace | c | shell | python | man | includes | tests) ;;
+    layout | columns | whitespace | c | shell | python | man | includes | tests | law) ;;
     *)
-      echo "lint.sh: '$check' is none of layout, whitespace, c, shell, python, man, includes, tests" >&2
+      echo "lint.sh: '$check' is none of layout, columns, whitespace, c, shell, python, man, includes, tests, law" >&2
       exit 2 ;;
   esac
 done
@@ -38,7 +41,8 @@ work=build/lint
 mkdir -p "$work/cppcheck"
 bad=0
 
-# files NAME...: the files of the tree whose names match one of these patterns; no name here has a space.
+# files NAME...: the files of the tree whose names match one of these patterns; no name here has a
+# space.
 files() {
   for pattern; do
     find . \( -name .git -o -path './build*' -o -path ./results -o -path ./data \) -prune -o -type f -name "$pattern" -print
@@ -69,7 +73,7 @@ opinion() {
   fi
 }
 
-# ----------------------------------------------------------------------------------------------- layout
+# ------------------------------------------------------------------------------------------- layout
 
 check_layout() {
   sources=$(files '*.c' '*.h' '*.cu' '*.cuh')
@@ -83,11 +87,35 @@ check_layout() {
   fi
 }
 
-# ------------------------------------------------------------------------------------------- whitespace
+# ---------------------------------------------------------------------------------------- columns
+
+# A line of C that is comment alone has at most 100 columns, any other 120.
+check_columns() {
+  # shellcheck disable=SC2046
+  python3 - $(files '*.c' '*.h' '*.cu' '*.cuh' '*.cpp') >"$work/found" 2>&1 <<'PYTHON' || failed python3 $?
+import sys
+
+for name in sys.argv[1:]:
+    within = False
+    for number, line in enumerate(open(name, encoding="utf-8"), 1):
+        line = line.rstrip("\n")
+        text = line.strip()
+        begins = text.startswith("/*") and not within
+        ends = "*/" in text
+        alone = within or text.startswith("//") or begins and (not ends or text.endswith("*/"))
+        within = (within or "/*" in text) and "*/" not in text[text.rfind("/*") if not within else 0:]
+        limit = 100 if alone else 120
+        if len(line) > limit:
+            print(f"{name}:{number}: has {len(line)} columns; {'a comment' if alone else 'code'} has at most {limit}")
+PYTHON
+  verdict columns "comments to 100, code to 120"
+}
+
+# --------------------------------------------------------------------------------------- whitespace
 
 # A file that was written on another system, or by an editor that knows nothing of .editorconfig.
 check_whitespace() {
-  for file in $(files '*.c' '*.h' '*.cu' '*.cuh' '*.sh' '*.py' '*.ini' '*.md' '*.mk' '*.1' '*.txt' Makefile run); do
+  for file in $(files '*.c' '*.h' '*.cu' '*.cuh' '*.sh' '*.bash' _gsos '*.py' '*.ini' '*.md' '*.mk' '*.1' '*.txt' Makefile run); do
     awk -v file="$file" '
       /[ \t]$/ { print file ":" FNR ": ends in white space" }
       /\r/ { print file ":" FNR ": has a carriage return" }
@@ -97,17 +125,17 @@ check_whitespace() {
   verdict whitespace "no tabs, nothing at the ends of lines"
 }
 
-# ---------------------------------------------------------------------------------------------------- c
+# ------------------------------------------------------------------------------------------------ c
 
-# No configuration is given with -D: cppcheck then looks at both sides of every #if (oneDNN 2 and 3, with and without CUDA).
-# It knows nothing of CUDA's own syntax, so .cu files are nvcc's to check.
-# What is left out, and why: tools/cppcheck.txt.
+# No configuration is given with -D: cppcheck then looks at both sides of every #if (oneDNN 2 and
+# 3, with and without CUDA).  It knows nothing of CUDA's own syntax, so .cu files are nvcc's to
+# check.  What is left out, and why: tools/cppcheck.txt.
 check_c() {
   version=$(cppcheck --version | sed 's/[^0-9]*//')
   # shellcheck disable=SC2046 # one word a file
   cppcheck -q --error-exitcode=1 -j "$(nproc)" --cppcheck-build-dir="$work/cppcheck" --std=c11 \
     --enable=warning,style,performance,portability --library=posix --library=gnu --library=zlib --library=sqlite3 \
-    --inline-suppr --suppressions-list=tools/cppcheck.txt -UREAL_GPU -I. -Ihost -Isched -Ikernels \
+    --inline-suppr --suppressions-list=tools/cppcheck.txt -UREAL_GPU -I. \
     --template='{file}:{line}: {severity}: {message} [{id}]' $(files '*.c') >"$work/found" 2>&1 || failed cppcheck $?
   case $version in
     "$cppcheck_decides" | "$cppcheck_decides".*) verdict c cppcheck ;;
@@ -115,12 +143,12 @@ check_c() {
   esac
 }
 
-# ------------------------------------------------------------------------------- shell, python, man page
+# -------------------------------------------------------------------------- shell, python, man page
 
 # SC2317, a command that is never reached: it does not see the functions that tests hand to `check`.
 check_shell() {
   # shellcheck disable=SC2046
-  shellcheck -f gcc -e SC2317 $(files '*.sh' run) >"$work/found" 2>&1 || failed shellcheck $?
+  shellcheck -x -f gcc -e SC2317 $(files '*.sh' '*.bash' run) >"$work/found" 2>&1 || failed shellcheck $?
   verdict shell shellcheck
 }
 
@@ -142,60 +170,144 @@ check_man() {
   verdict man "mandoc -T lint"
 }
 
-# --------------------------------------------------------------------------------------------- includes
+# ----------------------------------------------------------------------------------------- includes
 
-# Who may include whom: sched -> host -> kernels, and tests everything.  Headers are found by their names alone (-Ihost and so
-# on), so a name is there once.  What libraries offer is for host/ to use; sched/ asks host/.
+# Who may include whom.  The folders: tests, tools -> sched -> host -> kernels.  Their rooms: a
+# room may include those that stand behind it below (or a file that does), and itself; what no line
+# names it must not know.  Includes are whole paths from the root, so that an include line is an
+# address.  What libraries offer is for host/ to use; sched/ asks host/.
+#
+# sched/ knows of a trial what host/objectives says, and of no trainer.  Beside that it needs:
+# experiment, what is searched; store, where it is kept, and base.  A study asks a sampler, and
+# commands list them; reports are written by commands.  The key of a trial is made of philox.h.
+rooms='
+host/base        kernels
+host/space       host/base kernels
+host/data        host/base kernels
+host/network     host/data host/space host/base kernels
+host/cpu         host/network host/data host/space host/base kernels
+host/cuda        host/network host/data host/space host/base kernels
+host/samplers    host/cuda host/cpu host/network host/data host/space host/base kernels
+host/importance  host/space host/base kernels
+host/store       host/space host/base kernels
+host/table       host/store host/samplers host/data host/space host/base kernels
+host/experiment  host/table host/importance host/samplers host/cuda host/cpu host/network host/data host/space host/base kernels
+host/objectives  host/experiment host/table host/importance host/samplers host/cuda host/cpu host/network host/data host/space host/base kernels
+host/report      host/store host/experiment host/importance host/samplers host/network host/data host/space host/base kernels
+sched/study      host/objectives host/importance host/experiment host/samplers/sampler.h host/store host/base kernels/philox.h
+sched/run        sched/study host/objectives host/experiment host/store host/base kernels/philox.h
+sched/commands   sched/run sched/study host/report host/objectives host/importance host/experiment host/samplers/sampler.h host/store host/base kernels/philox.h
+sched            sched/commands sched/run sched/study host/importance host/experiment host/samplers/sampler.h host/base
+'
 check_includes() {
   # shellcheck disable=SC2046
-  awk '
-    function folder(path) { sub(/\/.*/, "", path); return path }
-    function base(path) { sub(/.*\//, "", path); return path }
-    BEGIN {
-      allowed["kernels"] = " kernels "
-      allowed["host"] = " host kernels "
-      allowed["sched"] = " sched host kernels "
-      allowed["tests"] = " tests sched host kernels "
-      for (i = 1; i < ARGC; i++) {
-        if (ARGV[i] !~ /\.(h|cuh)$/) continue
-        name = base(ARGV[i])
-        if (name in home) print ARGV[i] ": a header of this name is in " home[name] "/, too"
-        else home[name] = folder(ARGV[i])
-      }
+  printf '%s' "$rooms" | awk '
+    function room(path,  part) {
+      split(path, part, "/")
+      if (part[1] != "host" && part[1] != "sched") return part[1]
+      return path ~ /^[a-z]*\/[^\/]*$/ ? part[1] : part[1] "/" part[2]
     }
+    function may(from, path,  n, part, i) {
+      if (from == room(path) || from ~ /^(tests|tools)$/) return 1
+      n = split(allowed[from], part, " ")
+      for (i = 1; i <= n; i++) if (path == part[i] || index(path, part[i] "/") == 1) return 1
+      return 0
+    }
+    FILENAME == "-" { from = $1; $1 = ""; allowed[from] = $0; next }
     /^[ \t]*#[ \t]*include[ \t]*"/ {
       split($0, part, "\"")
-      from = folder(FILENAME)
-      to = home[base(part[2])]
-      if (to != "" && from in allowed && index(allowed[from], " " to " ") == 0)
-        print FILENAME ":" FNR ": " from "/ must not know " to "/ (" part[2] ")"
+      if ((getline line < part[2]) < 0) {
+        if (FILENAME !~ /^tests\/cudacpu\/include\//) print FILENAME ":" FNR ": " part[2] " is no path from the root"
+        next
+      }
+      close(part[2])
+      if (!may(room(FILENAME), part[2]))
+        print FILENAME ":" FNR ": " room(FILENAME) " must not know " room(part[2]) " (" part[2] ")"
     }
     /^[ \t]*#[ \t]*include[ \t]*<(sqlite3|oneapi|iniparser|cjson|jpeglib|png|zlib|cuda|nvtx)/ {
-      if (folder(FILENAME) == "sched") print FILENAME ":" FNR ": sched/ uses libraries through host/ only: " $0
-    }' $(files '*.c' '*.h' '*.cu' '*.cuh') >"$work/found" 2>&1 || failed awk $?
-  verdict includes "tests -> sched -> host -> kernels"
+      if (room(FILENAME) ~ /^sched/) print FILENAME ":" FNR ": sched/ uses libraries through host/ only: " $0
+    }' - $(files '*.c' '*.h' '*.cu' '*.cuh' '*.cpp') >"$work/found" 2>&1 || failed awk $?
+  verdict includes "tests, tools -> sched -> host -> kernels, and the order of rooms"
 }
 
-# ------------------------------------------------------------------------------------------------ tests
+# -------------------------------------------------------------------------------------------- tests
 
-# The Makefile and tools/run_tests.sh take tests/test_*.c and tests/test_*.sh.  That a test function is called at all is seen by
-# the compiler: it is static, and a warning is an error here.
+# The Makefile and tools/run_tests.sh take test_*.c and test_*.sh from the rooms of tests/;
+# programs stand side by side, so a name is there once.  That a test function is called at all is
+# seen by the compiler: it is static, and a warning is an error here.
 check_tests() {
   for file in $(files 'test_*'); do
-    case ${file#tests/} in
-      */*) echo "$file: is run by nobody; tests are tests/test_*.c and tests/test_*.sh" ;;
+    case $file in
+      tests/*/*) ;;
+      *) echo "$file: is run by nobody; tests are tests/ROOM/test_*.c and tests/ROOM/test_*.sh" ;;
+    esac
+    case $file in
       # or includes one that does
-      *.c) grep -qE 'cmocka_run_group_tests|^#include "test_[a-z_]*\.c"' "$file" || echo "$file: runs no group of cmocka's: its tests are not counted" ;;
-      *.sh) grep -q 'passed, .* failed' "$file" || echo "$file: has no last line 'N passed, N failed'" ;;
-      *) echo "$file: is run by nobody; tests are tests/test_*.c and tests/test_*.sh" ;;
+      *.c) grep -qE 'cmocka_run_group_tests|^#include "tests/[a-z/]*/test_[a-z_]*\.c"' "$file" || echo "$file: runs no group of cmocka's: its tests are not counted" ;;
+      *.sh) grep -qE 'passed, .* failed|^cases_end' "$file" || echo "$file: has no last line 'N passed, N failed'" ;;
     esac
   done >"$work/found"
+  files 'test_*' 'bench_*.c' | sed 's|.*/||' | LC_ALL=C sort | uniq -d | sed 's/$/: there are two files of this name/' >>"$work/found"
   verdict tests "every test is picked up"
+}
+
+# ---------------------------------------------------------------------------------------------- law
+
+# docs/contracts.md defines what the sources cite.  A contract that is cited is defined there ("##
+# Contract 3: ..."), the tests that it names exist, documents refer to files that are there, and
+# nothing is cited by a name that only its authors know.
+check_law() {
+  # shellcheck disable=SC2046
+  python3 - $(files '*.c' '*.h' '*.cu' '*.cuh' '*.cpp' '*.sh' '*.py' '*.ini' '*.md' '*.mk' '*.1' Makefile run) >"$work/found" 2>&1 <<'END' ||
+import os, re, sys
+
+law = "docs/contracts.md"
+texts = {path: open(path, encoding="utf-8").read() for path in sys.argv[1:]}
+contracts = re.findall(r"^## Contract (\d+): ", texts[law], re.M)
+if contracts != [str(i + 1) for i in range(len(contracts))]:
+    print(f"{law}: contracts are numbered {', '.join(contracts)}")
+
+def found(path, at, what):
+    print(f"{path}:{texts[path].count(chr(10), 0, at) + 1}: {what}")
+
+# A line's break inside a comment stands for a space; texts keep their length, so that places stay
+# the same.
+flat = {path: re.sub(r"\n[ \t]*(\*|#|//|\.\\\")?", lambda m: " " * len(m[0]), text) for path, text in texts.items()}
+for path, text in flat.items():
+    for m in re.finditer(r"\bcontracts?\s+(\d+(?:(?:,|\s+and|,\s+and|\s+or|\s+to|\s*[-–])\s*\d+)*)", text, re.I):
+        for number in re.findall(r"\d+", m[1]):
+            if number not in contracts:
+                found(path, m.start(), f"contract {number} is not defined in {law}")
+    for m in re.finditer(r"\b(DESIG[N]|PAPE[R]|METHOD[S]|STYL[E])\b", text):
+        found(path, m.start(), f"{m[0]} is no document of this tree; name the paper, or a section of {law}")
+
+# What documents name in `...`: files from the root, and after a file of tests the tests in it.
+tops = {name for name in os.listdir(".") if os.path.isdir(name) and not name.startswith(("build", "results"))}
+for path in (p for p in texts if p == "README.md" or p.startswith("docs/")):
+    for m in re.finditer(r"\]\(([^)#:]+)\)", texts[path]):
+        if not os.path.exists(os.path.join(os.path.dirname(path), m[1])):
+            found(path, m.start(), f"there is no {m[1]}")
+    tests = None
+    for m in re.finditer(r"`([^`\n]+)`|\n\n", texts[path]):
+        name = m[1] or ""
+        if not name:
+            tests = None
+        elif re.fullmatch(r"[\w./-]+", name) and name.split("/")[0] in tops and "/" in name:
+            tests = texts.get(name) if os.path.basename(name).startswith("test_") else None
+            if not os.path.exists(os.path.dirname(name) if "NAME" in name else name):
+                found(path, m.start(), f"there is no {name}")
+        elif tests is not None and re.fullmatch(r"[a-z0-9]+(_[a-z0-9]+){2,}", name):
+            if not re.search(rf"\b{name}\b", tests):
+                found(path, m.start(), f"no test {name} in the file named before it")
+END
+    failed python3 $?
+  verdict law "every contract that is cited is defined, and the tests that hold it exist"
 }
 
 for check in $checks; do
   case $check in
     layout) check_layout ;;
+    columns) check_columns ;;
     whitespace) check_whitespace ;;
     c) check_c ;;
     shell) check_shell ;;
@@ -203,6 +315,7 @@ for check in $checks; do
     man) check_man ;;
     includes) check_includes ;;
     tests) check_tests ;;
+    law) check_law ;;
   esac
 done
 exit $bad

@@ -1,14 +1,18 @@
 #!/bin/sh
-# Packs what a machine with a GPU needs to run tools/gpu_check.sh without internet, compiler or packages (`make bundle`).
+# Packs what a machine with a GPU needs to run tools/gpu_check.sh without internet, compiler or
+# packages (`make bundle`).
 #
 #   tools/make_bundle.sh BUILD
 #
-# BUILD/gsos-bundle.tar.gz unpacks to gsos-bundle/: the sources as they are here (so that `make` builds anew where nvcc is), and
+# BUILD/gsos-bundle.tar.gz unpacks to gsos-bundle/: the sources as they are here (so that `make`
+# builds anew where nvcc is), and
 #   bin/         programs of BUILD/gpu
 #   lib/         the shared libraries that they need; the programs look here first
-#   lib/system/  the C library and its loader, for a machine whose own is older (tools/gpu_check.sh decides)
+#   lib/system/  the C library and its loader, for a machine whose own is older (tools/gpu_check.sh
+#                decides)
 #   gsos         runs bin/gsos
-# Fails where a library is missing, a program would take one from elsewhere, or the archive is 50 MB or more.
+# Fails where a library is missing, a program would take one from elsewhere, or the archive is 50
+# MB or more.
 set -eu
 cd "$(dirname "$0")/.."
 build=${1:?usage: make_bundle.sh BUILD}
@@ -31,13 +35,9 @@ mkdir -p "$top/bin" "$top/lib/system"
   while read -r file; do [ ! -f "$file" ] || echo "$file"; done | tar -c -T - | tar -x -C "$top"
 
 # ---- programs
-for program in "$build"/gpu/*; do
-  case $program in
-    *.o | *.d) continue ;;
-  esac
-  cp "$program" "$top/bin/"
-done
+cp "$build"/gpu/* "$top/bin/"
 [ -x "$top/bin/gsos" ] || fail "$build/gpu holds no gsos"
+strip --strip-debug "$top"/bin/* # a third of what they take
 
 # ---- libraries.  ldd: "NAME => PATH (ADDRESS)", and the loader as a path alone.
 for program in "$top"/bin/*; do ldd "$program"; done >"$stage/ldd"

@@ -3,10 +3,11 @@
 #
 #   sh tools/profile_ncu.sh [-o REPORT] [-k KERNEL] run FILE.ini [OPTION]...
 #
-# The report (REPORT.ncu-rep; profile/gsos without -o) opens in ncu-ui, on any machine.  Some launches of each kernel are looked at,
-# after the first 200, when caches and graphs are warm; -k regex:NAME looks at some kernels alone.  Each is run several times, so
-# that gsos is far slower than usual: a small experiment will do.  $GSOS is the program, ./gsos by default; $LAUNCHES how many
-# launches (40); $NCU the profiler.
+# The report (REPORT.ncu-rep; profile/gsos without -o) opens in ncu-ui, on any machine.  Some
+# launches of each kernel are looked at, after the first 200, when caches and graphs are warm; -k
+# regex:NAME looks at some kernels alone.  Each is run several times, so that gsos is far slower
+# than usual: a small experiment will do.  $GSOS is the program, ./gsos by default; $LAUNCHES how
+# many launches (40); $NCU the profiler.
 set -eu
 
 gsos=${GSOS:-./gsos}

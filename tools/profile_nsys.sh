@@ -1,11 +1,13 @@
 #!/bin/sh
 # Runs gsos under Nsight Systems, with the options that suit it, and says what to look at.
 #
-#   sh tools/profile_nsys.sh [-o REPORT] run FILE.ini [OPTION]...     a whole run, or the minute that --duration says
+#   sh tools/profile_nsys.sh [-o REPORT] run FILE.ini [OPTION]...  a whole run, or the minute that
+#   --duration says
 #
-# The report (REPORT.nsys-rep; profile/gsos without -o) opens in nsys-ui, on any machine.  The ranges of its NVTX rows (study, trial, epoch,
-# step) have the names of OUTPUT/timeline.json.  $GSOS is the program, ./gsos by default; $SECONDS_PROFILED how long is looked
-# at (60), after which gsos goes on without the profiler; $NSYS the profiler.
+# The report (REPORT.nsys-rep; profile/gsos without -o) opens in nsys-ui, on any machine.  The
+# ranges of its NVTX rows (study, trial, epoch, step) have the names of OUTPUT/timeline.json.
+# $GSOS is the program, ./gsos by default; $SECONDS_PROFILED how long is looked at (60), after
+# which gsos goes on without the profiler; $NSYS the profiler.
 set -eu
 
 gsos=${GSOS:-./gsos}
@@ -31,7 +33,8 @@ fi
 [ -x "$gsos" ] || { echo "profile_nsys.sh: there is no program $gsos; 'make' builds it, \$GSOS may name it" >&2; exit 1; }
 mkdir -p "$(dirname "$report")"
 
-# Kernels of a captured graph one by one (node), not the graph as a whole; no sampling of the CPU, which would need rights and slow it down.
+# Kernels of a captured graph one by one (node), not the graph as a whole; no sampling of the CPU,
+# which would need rights and slow it down.
 "$nsys" profile --output "$report" --force-overwrite true --trace cuda,nvtx,osrt --cuda-graph-trace node --sample none \
   --cpuctxsw none --cuda-memory-usage true --duration "${SECONDS_PROFILED:-60}" --kill none --wait primary "$gsos" "$@"
 

@@ -1,8 +1,10 @@
 #!/bin/sh
-# From a fresh clone to the first result: installs what is missing, builds, runs configs/quickstart.ini.
+# From a fresh clone to the first result: installs what is missing, builds, runs
+# configs/quickstart.ini.
 #
-# Done twice, it installs nothing and builds nothing; a run that was stopped goes on, a finished one shows its tables again.
-# Arguments go to `gsos run`: sh tools/quickstart.sh --set experiment.trials=60
+# Done twice, it installs nothing and builds nothing; a run that was stopped goes on, a finished
+# one shows its tables again.  Arguments go to `gsos run`: sh tools/quickstart.sh --set
+# experiment.trials=60
 set -eu
 cd "$(dirname "$0")/.."
 

@@ -1,28 +1,34 @@
-/* What a training step costs on a GPU at least, from the plan alone: `make roofline INI=FILE.ini [SETTINGS='--set ...']`.
+/* What a training step costs on a GPU at least, from the plan alone: `make roofline INI=FILE.ini
+ * [SETTINGS='--set ...']`.
  *
- * For each stage of the step: FLOPs, the bytes of device memory that it has to move once, and the time that a GPU needs for the larger
- * of the two, at the rates of its data sheet (host/step_cost.h).  One trial alone; a cohort multiplies FLOPs and bytes, not launches. */
+ * For each stage of the step: FLOPs, the bytes of device memory that it has to move once, and the
+ * time that a GPU needs for the larger of the two, at the rates of its data sheet
+ * (host/cuda/roofline.h).  One trial alone; a cohort multiplies FLOPs and bytes, not launches. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "experiment.h"
-#include "objective_cnn.h"
-#include "step_cost.h"
+#include "host/experiment/experiment.h"
+#include "host/objectives/objective_cnn.h"
+#include "host/cuda/roofline.h"
 
 static void print_step(const struct step_cost *s, const struct device_trial *t, int64_t bytes)
 {
   double flops = 0, moved = 0;
-  printf("%-26s %10s %10s", "stage (a launch each)", "MFLOP", "KiB");
+  printf("%-14s %-32s %10s %10s", "launch", "", "MFLOP", "KiB");
   printf("  %s fp32, tf32\n", gpu_rates[0].name);
   for (int i = 0; i < s->n; i++) {
-    const struct stage_cost *a = &s->stages[i];
+    const struct step_launch *l = &s->launches[i];
+    const struct stage_cost *a = &s->costs[i];
+    char layer[16] = "", name[48];
+    if (l->stage->order != ONCE_A_STEP) snprintf(layer, sizeof layer, " %d", l->layer + 1);
+    snprintf(name, sizeof name, "%s%s", l->stage->name, layer);
     flops += a->flops;
     moved += a->bytes;
-    printf("%-26s %10.2f %10.1f  %8.2f %8.2f us\n", a->name, a->flops * 1e-6, a->bytes / 1024,
+    printf("%-14s %-32s %10.2f %10.1f  %8.2f %8.2f us\n", name, l->stage->does, a->flops * 1e-6, a->bytes / 1024,
            stage_floor_us(a, &gpu_rates[0], false, 1), stage_floor_us(a, &gpu_rates[0], true, 1));
   }
-  printf("%-26s %10.2f %10.1f\n\n", "step", flops * 1e-6, moved / 1024);
+  printf("%-14s %-32s %10.2f %10.1f\n\n", "step", "", flops * 1e-6, moved / 1024);
   printf("%d launches a step; %.2f MiB of device memory\n\n", s->n, (double)bytes / 0x1p20);
   printf("%-16s %12s %12s %22s %18s\n", "floor of a step", "fp32", "tf32", "images/s fp32, tf32", "cohort fp32, tf32");
   for (int g = 0; g < gpu_rates_n; g++) {
@@ -44,7 +50,7 @@ static int run(const char *ini, const char *const *settings, int n, struct error
     return code;
   }
   snprintf(x->devices, sizeof x->devices, "cpu"); /* nothing runs */
-  x->precision = COHORT_FP32;
+  x->precision = PRECISION_FP32;
   if (strcmp(x->objective, "cnn") != 0)
     code = error_set(e, ERROR_CONFIG, "%s: objective = %s has no network", ini, x->objective);
   if (!code) code = objective_cnn_create(&o, x, NULL, NULL, e);
@@ -70,8 +76,37 @@ static int run(const char *ini, const char *const *settings, int n, struct error
   return code;
 }
 
+static int launches_of_kernel_3(int layers)
+{
+  struct network_config c = {.num_conv_layers = layers,
+                             .epochs = 1,
+                             .stride = 1,
+                             .kernel = 3,
+                             .padding = PADDING_SAME,
+                             .num_fc_units = 64,
+                             .batch_size = 32,
+                             .model = {.filters = 32}};
+  struct plan p;
+  struct device_trial t;
+  struct step_cost s;
+  plan_make(&p, &c, 28, 28, 1, 10, 4000, 1000);
+  if (!p.feasible || device_network_make(&t, &p, 0) < 0) return 0;
+  step_cost_make(&s, &t, &p);
+  return s.n;
+}
+
+/* For tools/kernel_report.sh: of trials that share their kind of shapes. */
+static int print_launches(void)
+{
+  printf("launches a step, however many trials, of kernel 3 in FP32:");
+  for (int layers = 2; layers <= 4; layers++) printf("  %d layers %d", layers, launches_of_kernel_3(layers));
+  printf("\n");
+  return 0;
+}
+
 int main(int argc, char **argv)
 {
+  if (argc == 2 && !strcmp(argv[1], "--launches")) return print_launches();
   const char **settings = calloc((size_t)argc, sizeof *settings), *ini = NULL;
   struct error e = {0};
   int n = 0;

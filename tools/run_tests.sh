@@ -3,18 +3,21 @@
 #
 #   tools/run_tests.sh [BUILD] [all | unit | sanitized | threads] [NAME]...
 #
-# BUILD (build) holds the compiled tests and the program.  `all` are the cmocka programs BUILD/tests/test_* and the scripts
-# tests/test_*.sh, `unit` the programs alone, `sanitized` all but the scripts that say "Not under a sanitizer" and the programs
-# test_*_checked, which a build with a sanitizer has not (tests/cudacpu/cudacpu.mk), `threads` of those all but the ones that say
-# "Not under ThreadSanitizer".  NAMEs (test_store, test_store.sh) choose
-# some of them.
+# BUILD (build) holds the compiled tests and the program.  `all` are the cmocka programs
+# BUILD/tests/test_* and the scripts test_*.sh, wherever under tests/ their sources are, `unit` the
+# programs alone, `sanitized` all but the scripts that say "Not under a sanitizer" and the programs
+# test_*_checked, which a build with a sanitizer has not (tests/cudacpu/cudacpu.mk), `threads` of
+# those all but the ones that say "Not under ThreadSanitizer".  NAMEs (test_store,
+# test_failures.sh) choose some of them.
 #
-# As many run side by side as there are cores (JOBS=N: so many), those that took longest the last time first.  Each has a time
-# limit: TIME_LIMIT seconds, 180 by default, for a program; three times that for a script.  One line tells how each went, the
-# output of those that failed follows, and the last line is "N passed, N failed", with ", N skipped" where there are any.
+# As many run side by side as there are cores (JOBS=N: that many), those that took longest the last
+# time first.  Each has a time limit: TIME_LIMIT seconds, 300 by default, for a program; three
+# times that for a script.  One line tells how each went, the output of those that failed follows,
+# and the last line is "N passed, N failed", with ", N skipped" where there are any.
 #
-# What is counted are the test cases: those that cmocka lists, or those of a script's own last line "N passed, N failed".  A
-# program that crashes, does not end in time, says nothing of its count, or exits non-zero with nothing failed is 1 failed.
+# What is counted are the test cases: those that cmocka lists, or those of a script's own last line
+# "N passed, N failed".  A program that crashes, does not end in time, says nothing of its count,
+# or exits non-zero with nothing failed is 1 failed.
 set -u
 cd "$(dirname "$0")/.." || exit 1
 
@@ -22,7 +25,7 @@ if [ "${1:-}" = --one ]; then # BUILD LOGS TEST: one test, in a process of its o
   build=$2 logs=$3 path=$4
   name=$(basename "$path")
   log=$logs/$name
-  limit=${TIME_LIMIT:-180}
+  limit=${TIME_LIMIT:-300}
   case $path in
     *.sh) limit=$((limit * 3)) && set -- sh "$path" ;;
     *) set -- "$path" ;;
@@ -75,13 +78,15 @@ fi
 
 build=${1:-build}
 kind=${2:-all}
+case $kind in
+  sanitized | threads) export TIME_LIMIT="${TIME_LIMIT:-900}" ;; # several times as slow
+esac
 if [ $# -ge 2 ]; then shift 2; else shift $#; fi
 
-# ----------------------------------------------------------------------------------------- which, and in what order
+# ------------------------------------------------------------------------- which, and in what order
 
 tests=
-for path in tests/test_*.c tests/test_*.sh; do
-  [ -e "$path" ] || continue
+for path in $(find tests -name 'test_*.c' -o -name 'test_*.sh' | LC_ALL=C sort); do
   name=$(basename "$path" .c)
   if [ $# -gt 0 ]; then
     case " $* " in *" $name "*) ;; *) continue ;; esac
@@ -116,7 +121,7 @@ ordered=$(for path in $tests; do
   echo "$seconds $path"
 done | sort -rn | cut -d ' ' -f 2)
 
-# -------------------------------------------------------------------------------------------------------- run
+# ---------------------------------------------------------------------------------------------- run
 
 # The scripts run the program that was built together with the tests, and find those in BUILD.
 case $build in
@@ -124,15 +129,17 @@ case $build in
   *) GSOS=$PWD/$build/gsos ;;
 esac
 export GSOS BUILD="$build"
-# What a sanitizer finds ends in an exit status that no test expects of gsos: no refusal can be mistaken for it.
+# What a sanitizer finds ends in an exit status that no test expects of gsos: no refusal can be
+# mistaken for it.
 export ASAN_OPTIONS="${ASAN_OPTIONS:-exitcode=99:detect_stack_use_after_return=1:strict_string_checks=1}"
 export UBSAN_OPTIONS="${UBSAN_OPTIONS:-exitcode=99:print_stacktrace=1}"
-# Libraries without instrumentation (libgomp above all, whose locks ThreadSanitizer cannot see) are left out.
+# Libraries without instrumentation (libgomp above all, whose locks ThreadSanitizer cannot see) are
+# left out.
 export TSAN_OPTIONS="${TSAN_OPTIONS:-exitcode=99:ignore_noninstrumented_modules=1:halt_on_error=0:second_deadlock_stack=1}"
 
 echo "$ordered" | xargs -P "${JOBS:-$(nproc)}" -n 1 sh tools/run_tests.sh --one "$build" "$logs"
 
-# -------------------------------------------------------------------------------------------------------- sum
+# ---------------------------------------------------------------------------------------------- sum
 
 passed=0 failed=0 skipped=0
 for path in $ordered; do

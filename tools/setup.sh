@@ -1,10 +1,12 @@
 #!/bin/sh
 # Installs the Debian packages that gsos needs and that are missing.  See --help.
 #
-# One table, below, says which packages there are, what each is for, how another system calls it and how to see whether it is
-# there: by a command, or by a header that the compiler finds.  The Makefile asks with --check, which installs nothing.
+# One table, below, says which packages there are, what each is for, how another system calls it
+# and how to see whether it is there: by a command, or by a header that the compiler finds.  The
+# Makefile asks with --check, which installs nothing.
 #
-# On Debian and Ubuntu it is dpkg that says whether a package is installed; where none is missing, apt-get is not called.
+# On Debian and Ubuntu it is dpkg that says whether a package is installed; where none is missing,
+# apt-get is not called.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -15,7 +17,8 @@ Usage: tools/setup.sh [run | test | develop]
        tools/setup.sh --check run | test  COMPILER [FLAG]...
 
 Installs what is missing, on Debian and Ubuntu, as root or through sudo, and asks for nothing:
-  run       to build and run gsos (this is meant where nothing is said)
+  run       to build and run gsos (this is meant where nothing is said), and where there is nvcc what
+            `make bundle` needs
   test      and to run its tests
   develop   and for `make lint` and .ci/run
 On other systems it says what to install by hand.
@@ -29,7 +32,9 @@ TEXT
 }
 
 # for what | Debian, Ubuntu | how to see it | Fedora | Arch | Homebrew | why
-# What is `optional` belongs to the tests: without it they skip a part, and say so.
+# What is `optional` belongs to the tests: without it they skip a part, and say so.  What is `gpu`
+# they need; to whoever runs gsos it is optional where there is nvcc, since `make bundle` packs tests.
+# What is `figures` is optional to everybody: without it gsos prints its tables, and says so.
 table='
 run|gcc|command cc|gcc|gcc|gcc|compiles gsos
 run|libc6-dev|header stdlib.h|glibc-devel|glibc|-|headers of the C library
@@ -44,16 +49,17 @@ run|libcjson-dev|header cjson/cJSON.h|cjson-devel|cjson|cjson|reads and writes J
 run|libjpeg-dev|header jpeglib.h|libjpeg-turbo-devel|libjpeg-turbo|jpeg-turbo|reads JPEG images
 run|libpng-dev|header png.h|libpng-devel|libpng|libpng|reads PNG images
 run|zlib1g-dev|header zlib.h|zlib-devel|zlib|zlib|reads gzip files
-test|libcmocka-dev|header cmocka.h|libcmocka-devel|cmocka|cmocka|cmocka: the unit tests
+figures|gnuplot-nox|command gnuplot|gnuplot|gnuplot|gnuplot|draws the figures of report.html and of gsos study, and plots of benches
+gpu|libcmocka-dev|header cmocka.h|libcmocka-devel|cmocka|cmocka|cmocka: the unit tests
 test|g++|command g++|gcc-c++|gcc|gcc|compiles the CUDA sources for the tests that run them on the CPU
 test|python3|command python3|python3|python|python|small programs of the tests
 test|sqlite3|command sqlite3|sqlite|sqlite|sqlite|looks into study databases from outside
 optional|python3-venv|command python3|python3|python|python|lets Optuna, safetensors and scikit-learn from PyPI check what gsos does
 develop|clang|command clang|clang|clang|llvm|a second compiler
+develop|libclang-rt-dev|header sanitizer/asan_interface.h|compiler-rt|compiler-rt|llvm|libFuzzer and sanitizers for clang: make fuzz
 develop|clang-format|command clang-format|clang-tools-extra|clang|clang-format|checks the layout of the source
 develop|cppcheck|command cppcheck|cppcheck|cppcheck|cppcheck|static analysis
 develop|shellcheck|command shellcheck|ShellCheck|shellcheck|shellcheck|static analysis of the shell scripts
-develop|gnuplot-nox|command gnuplot|gnuplot|gnuplot|gnuplot|plots of make bench-search
 develop|mandoc|command mandoc|mandoc|mandoc|mandoc|checks the man page
 '
 
@@ -68,20 +74,28 @@ wrong_usage() {
   exit 2
 }
 
+# As the Makefile finds it.
+found_nvcc() {
+  command -v "${NVCC:-nvcc}" >/dev/null 2>&1 || [ -x /usr/local/cuda/bin/nvcc ] || [ -x /opt/cuda/bin/nvcc ]
+}
+
 # rows PURPOSE: the rows of the table that PURPOSE takes; what it calls reads them.
 rows() {
+  gpu='test'
   case $1 in
-    run) kinds='run' ;;
-    test) kinds='run test optional' ;;
-    develop) kinds='run test optional develop' ;;
+    run)
+      kinds='run figures' gpu=optional
+      ! found_nvcc || kinds="$kinds gpu" ;;
+    test) kinds='run figures gpu test optional' ;;
+    develop) kinds='run figures gpu test optional develop' ;;
     *) wrong_usage "'$1' is none of run, test, develop" ;;
   esac
   for kind in $kinds; do
-    printf '%s\n' "$table" | grep "^$kind|"
+    printf '%s\n' "$table" | grep "^$kind|" | sed "s/^gpu|/$gpu|/; s/^figures|/optional|/"
   done
 }
 
-# ------------------------------------------------------------------------------------------------ check
+# -------------------------------------------------------------------------------------------- check
 
 found_header() { # HEADER COMPILER [FLAG]...; jpeglib.h and cmocka.h want others before them
   header=$1
@@ -133,7 +147,7 @@ LIST
   exit 1
 }
 
-# ---------------------------------------------------------------------------------------- other systems
+# ------------------------------------------------------------------------------------ other systems
 
 by_hand() { # PURPOSE
   # shellcheck source=/dev/null
@@ -163,7 +177,7 @@ elsewhere() { # PURPOSE
   while IFS='|' read -r kind _ probe _ _ _ _; do
     case $probe in
       command*) command -v "${probe#command }" >/dev/null 2>&1 || [ "$kind" = optional ] || lacking=1 ;;
-      header*) found_header "${probe#header }" "${CC:-cc}" || lacking=1 ;;
+      header*) found_header "${probe#header }" "${CC:-cc}" || [ "$kind" = optional ] || lacking=1 ;;
     esac
   done <<LIST
 $(rows "$1")
@@ -173,7 +187,7 @@ LIST
   exit 1
 }
 
-# ----------------------------------------------------------------------------------------------- Debian
+# ------------------------------------------------------------------------------------------- Debian
 
 installed() { # PACKAGE, of whichever architecture
   # shellcheck disable=SC2016 # dpkg-query expands ${...}, not the shell
@@ -195,7 +209,8 @@ may_install() {
     fail "not run by root, and there is no sudo.  As root:
   apt-get update && apt-get install -y --no-install-recommends $*"
   fi
-  # With a terminal sudo may ask for the password, which is its business; without one it would fail in its own words.
+  # With a terminal sudo may ask for the password, which is its business; without one it would fail
+  # in its own words.
   if ! sudo -n true 2>/dev/null && [ ! -t 0 ]; then
     fail "sudo wants a password, and there is no terminal to ask for it on.  Run this in a terminal, or as root:
   apt-get update && apt-get install -y --no-install-recommends $*"
@@ -227,7 +242,7 @@ LIST
     return 0
   fi
   if [ -z "$needed" ] && [ "$(id -u)" -ne 0 ] && ! sudo -n true 2>/dev/null; then
-    say "$optional left out: not run by root, and sudo is not to be had without a password"
+    say "$optional left out: not run by root, and sudo asks for a password"
     return 0
   fi
   # shellcheck disable=SC2086 # one word a package
@@ -235,7 +250,8 @@ LIST
 
   mkdir -p build
   : >"$log"
-  # The lists of a fresh system are empty; one source that fails must not keep the others from being used.
+  # The lists of a fresh system are empty; one source that fails must not keep the others from
+  # being used.
   say "apt-get update"
   apt update || say "apt-get update failed ($log), going on with the lists that are there"
   if [ -n "$needed" ]; then
@@ -255,7 +271,7 @@ On Ubuntu some packages are in 'universe': sudo add-apt-repository universe"
   say "done"
 }
 
-# ------------------------------------------------------------------------------------------------- main
+# --------------------------------------------------------------------------------------------- main
 
 case ${1:-run} in
   --help | -h) usage ;;

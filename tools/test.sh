@@ -1,7 +1,9 @@
 #!/bin/sh
-# From a fresh clone to tested: installs what is missing, builds the program and its tests, runs them all.
+# From a fresh clone to tested: installs what is missing, builds the program and its tests, runs
+# them all.
 #
-# Closes with a line "N passed, N failed"; exits 0 where none failed.  Done twice, it installs nothing and builds nothing.
+# Closes with a line "N passed, N failed"; exits 0 where none failed.  Done twice, it installs
+# nothing and builds nothing.
 set -eu
 cd "$(dirname "$0")/.."
 

@@ -1,7 +1,8 @@
 """A program that gsos can search: a small network in plain Python that learns whether a point lies in a ring.
 
 It reads a line of JSON for each trial, trains, prints a line after each epoch, and a last one with the trial's value, its accuracy
-on points that it was not trained with.  At the end of its input it ends."""
+on points that it was not trained with.  Each line names the trial, so that none can be taken for another's.  At the end of its
+input it ends."""
 import json
 import math
 import random
@@ -67,5 +68,5 @@ for line in sys.stdin:
     trial = json.loads(line)
     accuracy = 0.0
     for epoch, accuracy in enumerate(train(trial["params"], trial["seed"]), 1):
-        print(json.dumps({"epoch": epoch, "value": accuracy}), flush=True)
-    print(json.dumps({"value": accuracy}), flush=True)
+        print(json.dumps({"trial": trial["trial"], "epoch": epoch, "value": accuracy}), flush=True)
+    print(json.dumps({"trial": trial["trial"], "value": accuracy}), flush=True)

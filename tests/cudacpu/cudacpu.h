@@ -1,32 +1,36 @@
 /* CUDA on the CPU, for tests: what a test says to the harness, and reads from it.
  *
- * The project's .cu files, compiled by g++ or clang++ against include/, and its host code run here unchanged, without a
- * GPU.  A block's threads are fibers, run one at a time: each until it ends or waits.  What the runtime fakes:
+ * The project's .cu files, compiled by g++ or clang++ against include/, and its host code run here
+ * unchanged, without a GPU.  A block's threads are fibers, run one at a time: each until it ends or
+ * waits.  What the runtime fakes:
  *
- *   memory    Each device has an arena that only kernels and copies may touch; the host gets a SIGSEGV, with a message.
- *             New memory holds NaNs.  A copy whose range is not within one allocation is refused.
- *   streams   Work is queued, and done when the host waits for something: then one piece after the other, drawn among all
- *             pieces whose turn may have come.  So work that nobody waited for is seen not to be done, and streams that
- *             nothing orders run in another order with each seed.  (Pageable host memory is read at once, written before the
- *             call returns; pinned memory when the copy's turn comes.)
+ *   memory    Each device has an arena that only kernels and copies may touch; the host gets a
+ *             SIGSEGV, with a message. New memory holds NaNs.  A copy whose range is not within one
+ *             allocation is refused.
+ *   streams   Work is queued, and done when the host waits for something: then one piece after the
+ *             other, drawn among all pieces whose turn may have come.  So work that nobody waited
+ *             for is seen not to be done, and streams that nothing orders run in another order with
+ *             each seed.  (Pageable host memory is read at once, written before the call returns;
+ *             pinned memory when the copy's turn comes.)
  *   graphs    Captures, with fork and join through events; instantiated, launched, updated.
- *   limits    Threads of a block, grid, shared memory (more than 48 KiB by cudaFuncSetAttribute), memory of a device.
+ *   limits    Threads of a block, grid, shared memory (more than 48 KiB by cudaFuncSetAttribute),
+ *             memory of a device.
  *   errors    A kernel that fails leaves its device with an error that sticks.
  *
- * A mistake in a kernel or in the use of the runtime becomes a *report*, with the kernel, file and line, block and thread.
- * Reports go to stderr as they come; a test reads those that it planted and clears them.  A program that ends with reports
- * that nobody cleared exits with status 1.
+ * A mistake in a kernel or in the use of the runtime becomes a *report*, with the kernel, file and
+ * line, block and thread.  Reports go to stderr as they come; a test reads those that it planted
+ * and clears them.  A program that ends with reports that nobody cleared exits with status 1.
  *
- * The *checked* build of the .cu files (../cudacpu.mk) sees every access of a kernel, and reports races, reads of memory
- * never written and accesses outside allocations as well.  In the ASan build AddressSanitizer stands guard around
- * allocations and shared arrays.
+ * The *checked* build of the .cu files (cudacpu.mk) sees every access of a kernel, and reports
+ * races, reads of memory never written and accesses outside allocations as well.  In the ASan build
+ * AddressSanitizer stands guard around allocations and shared arrays.
  *
  * A test that includes this may be compiled for a GPU as well (real_gpu.h). */
 #ifndef CUDACPU_H
 #define CUDACPU_H
 
 #ifdef REAL_GPU
-#include "real_gpu.h"
+#include "tests/cudacpu/real_gpu.h"
 #else
 
 #include <stddef.h>
@@ -46,13 +50,14 @@
 extern "C" {
 #endif
 
-/* ------------------------------------------------------------------------------------------ the machine */
+/* ---------------------------------------------------------------------------------- the machine */
 
-/* Throws all devices away, with what is on them, and starts with `count` new ones of `memory` bytes each (all like an
- * H100; 1 GiB for NULL).  Orders, faults and settings are as at the start of the program: two devices, orders as the
- * environment says (CUDACPU_ORDER=forward|reverse|shuffled, CUDACPU_SEED=N).  Reports stay.  A
- * program that does not call it begins with CUDACPU_DEVICES=N devices, 2, of which CUDACPU_FREE_MIB=N MiB, all, are free, and with
- * the faults of CUDACPU_LOSE="DEVICE:AFTER ..." (cudacpu_lose_device) and CUDACPU_FAIL_ALLOCATION=N. */
+/* Throws all devices away, with what is on them, and starts with `count` new ones of `memory` bytes
+ * each (all like an H100; 1 GiB for NULL).  Orders, faults and settings are as at the start of the
+ * program: two devices, orders as the environment says (CUDACPU_ORDER=forward|reverse|shuffled,
+ * CUDACPU_SEED=N).  Reports stay.  A program that does not call it begins with CUDACPU_DEVICES=N
+ * devices, 2, of which CUDACPU_FREE_MIB=N MiB, all, are free, and with the faults of
+ * CUDACPU_LOSE="DEVICE:AFTER ..." (cudacpu_lose_device) and CUDACPU_FAIL_ALLOCATION=N. */
 void cudacpu_reset(int count, const size_t *memory);
 
 /* To change a property of a device (name, compute capability, ...), before it is used. */
@@ -60,36 +65,40 @@ struct cudaDeviceProp *cudacpu_properties(int device);
 
 enum cudacpu_order { CUDACPU_FORWARD, CUDACPU_REVERSE, CUDACPU_SHUFFLED };
 
-/* The order in which the threads of a block run between two barriers, the blocks of a grid, and, drawn from the seed, the
- * pieces of work on the streams (0: as they were queued). */
+/* The order in which the threads of a block run between two barriers, the blocks of a grid, and,
+ * drawn from the seed, the pieces of work on the streams (0: as they were queued). */
 void cudacpu_set_order(enum cudacpu_order threads, enum cudacpu_order blocks, uint64_t seed);
 
-/* Whether kernels may be launched on the default stream; otherwise, as at the start, each is reported. */
+/* Whether kernels may be launched on the default stream; otherwise, as at the start, each is
+ * reported. */
 void cudacpu_allow_default_stream(int allow);
 
 /* 1 where the .cu files are the checked ones. */
 int cudacpu_is_checked(void);
 
-/* ------------------------------------------------------------------------------------------------ faults */
+/* --------------------------------------------------------------------------------------- faults */
 
 /* The n-th allocation of device memory from now on (1: the next) finds none left. */
 void cudacpu_fail_allocation(int n);
 /* The n-th allocation of pinned memory. */
 void cudacpu_fail_host_allocation(int n);
-/* The n-th launch of a kernel from now on, by the host or by a graph: with cudaErrorLaunchOutOfResources the call is
- * refused (by the host only); with any other error the kernel does not run and the error sticks to its device. */
+/* The n-th launch of a kernel from now on, by the host or by a graph: with
+ * cudaErrorLaunchOutOfResources the call is refused (by the host only); with any other error the
+ * kernel does not run and the error sticks to its device. */
 void cudacpu_fail_launch(int n, cudaError_t error);
-/* The device is gone after so many more pieces of work: everything asked of it gives `error`, a reset helps nothing. */
+/* The device is gone after `after` more pieces of work: everything asked of it gives `error`, a
+ * reset helps nothing. */
 void cudacpu_lose_device(int device, int after, cudaError_t error);
 
-/* -------------------------------------------------------------------------------------- parts of memory */
+/* ------------------------------------------------------------------------------ parts of memory */
 
-/* For a program that divides an allocation itself: forbid the whole, then allow the parts that are in use.  Allowed memory
- * counts as never written.  What lies between is out of bounds in the checked and in the ASan build. */
+/* For a program that divides an allocation itself: forbid the whole, then allow the parts that are
+ * in use.  Allowed memory counts as never written.  What lies between is out of bounds in the
+ * checked and in the ASan build. */
 void cudacpu_forbid(const void *device_memory, size_t bytes);
 void cudacpu_allow(const void *device_memory, size_t bytes);
 
-/* ----------------------------------------------------------------------------------------------- reports */
+/* -------------------------------------------------------------------------------------- reports */
 
 enum cudacpu_report_kind {
   CUDACPU_RACE,            /* two threads, one word, one of them writes, nothing orders them */
@@ -123,7 +132,7 @@ void cudacpu_clear_reports(void);
 /* Whether reports go to stderr, too (1 at the start). */
 void cudacpu_print_reports(int print);
 
-/* ----------------------------------------------------------------------------------------------- counts */
+/* --------------------------------------------------------------------------------------- counts */
 
 struct cudacpu_counts {
   uint64_t launches;       /* kernels run */

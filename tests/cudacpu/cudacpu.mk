@@ -1,10 +1,13 @@
-# CUDA on the CPU: tests that run .cu files without a GPU (tests/cudacpu/cudacpu.h says what that is).
+# CUDA on the CPU: tests that run .cu files without a GPU (tests/cudacpu/cudacpu.h says what that
+# is).
 #
-# A test tests/test_NAME.c that is listed in CUDACPU_TESTS is linked with the harness and with all .cu files, those of the
-# project and those of the harness's own tests, compiled by the C++ compiler.  One that is listed in CUDACPU_CHECKED gets the
-# .cu files whose every access is looked at; these are left out in the builds with a sanitizer.
-CUDACPU_TESTS   := bench_cohort test_cohort test_cudacpu_device test_cudacpu_runtime test_device_memory test_kernels test_kernels_gp \
-                     test_kernels_gp_sampler test_kernels_space test_kernels_training test_step_cost bench_cudacpu
+# A test test_NAME.c that is listed in CUDACPU_TESTS is linked with the harness and with all .cu
+# files, those of the project and those of the harness's own tests, compiled by the C++ compiler.
+# One that is listed in CUDACPU_CHECKED gets the .cu files whose every access is looked at; these
+# are left out in the builds with a sanitizer.
+CUDACPU_BENCH   := bench_cohort bench_gp bench_sampler
+CUDACPU_TESTS   := $(CUDACPU_BENCH) test_cohort test_cudacpu_device test_cudacpu_runtime test_device_memory test_kernels test_kernels_gp \
+                     test_kernels_gp_sampler test_kernels_space test_kernels_training test_roofline bench_cudacpu
 CUDACPU_CHECKED := test_cohort_checked test_cudacpu_checked test_kernels_checked test_kernels_gp_checked test_kernels_gp_sampler_checked \
                      bench_cudacpu_checked
 
@@ -12,24 +15,26 @@ CUDACPU_CHECKED := test_cohort_checked test_cudacpu_checked test_kernels_checked
 ifeq ($(origin CXX),default)
 CXX := $(patsubst cc,c++,$(subst gcc,g++,$(subst clang,clang++,$(CC))))
 endif
-# Kernels count on FMA in hardware; sums and products are never contracted by the compiler, only by fmaf.
+# Kernels count on FMA in hardware; sums and products are never contracted by the compiler, only by
+# fmaf.
 CUDACPU_ARCH := $(if $(filter x86_64%,$(shell $(CC) -dumpmachine)),$(shell grep -q avx2 /proc/cpuinfo && echo -march=x86-64-v3))
 # An access that ends a function stays a call, so that a report finds its line.
 CXXFLAGS_ALL  = -std=c++17 $(OPT) $(WARN) -pthread -fno-strict-aliasing -ffp-contract=off -fno-exceptions \
                 -fno-optimize-sibling-calls $(CUDACPU_ARCH)
-CUDACPU_CPP   = -D_GNU_SOURCE -DCUDACPU -I. -Ikernels -Itests/cudacpu/include
+CUDACPU_CPP   = -D_GNU_SOURCE -DCUDACPU -I. -Itests/cudacpu/include
 # A fiber's switches are beyond ThreadSanitizer, so kernels go without it.
 NO_TSAN       = $(filter-out -fsanitize=thread,$(VARIANT))
 
-# Sources of the program that call CUDA's runtime are compiled once more, against the harness's.
-CUDACPU_HOST  := $(patsubst %.c,$(BUILD)/cudacpu/%.o,$(shell grep -ls 'include <cuda_runtime' $(wildcard host/*.c sched/*.c)))
-CUDACPU_CU    := $(wildcard kernels/*.cu tests/cudacpu/*.cu)
+# Sources of the program that are others where there is CUDA are compiled once more, against the
+# harness's runtime.
+CUDACPU_HOST  := $(patsubst %.c,$(BUILD)/cudacpu/%.o,$(shell grep -lsE '^#ifn?def GSOS_CUDA$$' $(HOST_SOURCES) $(RUN_SOURCES)))
+CUDACPU_CU    := $(wildcard kernels/*.cu tests/cudacpu/selftest/*.cu)
 CUDACPU_PLAIN := $(patsubst %.cu,$(BUILD)/cudacpu/%.o,$(CUDACPU_CU))
 CUDACPU_CHECK := $(patsubst %.cu,$(BUILD)/cudacpu/%.checked.o,$(CUDACPU_CU))
-CUDACPU_RUN   := $(patsubst %.cpp,$(BUILD)/%.o,$(filter-out %checked.cpp %shadow.cpp,$(wildcard tests/cudacpu/*.cpp)))
+CUDACPU_RUN   := $(patsubst %.cpp,$(BUILD)/%.o,$(wildcard tests/cudacpu/runtime/*.cpp tests/cudacpu/selftest/*.cpp))
 CUDACPU_TOOLKIT := $(firstword $(wildcard $(patsubst %/bin/nvcc,%/include,$(realpath $(NVCC))) /usr/local/cuda/include))
 CUDACPU_ALL   := $(CUDACPU_HOST) $(CUDACPU_RUN) $(CUDACPU_PLAIN) $(CUDACPU_CHECK) \
-                   $(addprefix $(BUILD)/tests/cudacpu/,checked.o shadow.o unchecked.o)
+                   $(addprefix $(BUILD)/tests/cudacpu/checked/,checked.o shadow.o unchecked.o)
 OBJECTS       += $(CUDACPU_ALL)
 # nvcc must take the same sources, where there is one.
 ifeq ($(VARIANT),)
@@ -42,8 +47,8 @@ TESTS := $(filter-out $(CUDACPU_CHECKED:%=$(BUILD)/tests/%),$(TESTS))
 BENCH := $(filter-out $(CUDACPU_CHECKED:%=$(BUILD)/tests/%),$(BENCH))
 endif
 
-# gcc and clang name the switches differently that leave out what the harness does not use.  clang does not look at accesses
-# of more than 16 bytes, so it must not make any.
+# gcc and clang name the switches differently that leave out what the harness does not use.  clang
+# does not look at accesses of more than 16 bytes, so it must not make any.
 CUDACPU_TSAN := -fsanitize=thread $(if $(findstring clang,$(CXX)),-mllvm -tsan-instrument-func-entry-exit=0 \
   -mllvm -tsan-instrument-read-before-write=1 -fno-vectorize -fno-slp-vectorize,--param=tsan-instrument-func-entry-exit=0 -ftls-model=local-exec)
 
@@ -63,26 +68,27 @@ $(BUILD)/tests/cudacpu/%.o: tests/cudacpu/%.cpp
 	@mkdir -p $(@D)
 	$(CXX) $(CUDACPU_CPP) $(CXXFLAGS_ALL) -O2 $(CUDACPU_SANITIZER) -MMD -MP -c -o $@ $<
 $(filter-out %/block.o %/fault.o %/fiber.o %/warp.o,$(CUDACPU_RUN)): CUDACPU_SANITIZER = $(VARIANT)
-$(BUILD)/tests/cudacpu/warp.o: CUDACPU_SANITIZER = -O3
+$(BUILD)/tests/cudacpu/runtime/warp.o: CUDACPU_SANITIZER = -O3
 ifneq ($(wildcard $(CUDACPU_TOOLKIT)/curand_kernel.h),)
-$(BUILD)/tests/cudacpu/real_curand.o: CUDACPU_CPP = -DREAL_CURAND -isystem $(CUDACPU_TOOLKIT)
+$(BUILD)/tests/cudacpu/selftest/real_curand.o: CUDACPU_CPP = -DREAL_CURAND -I. -isystem $(CUDACPU_TOOLKIT)
 endif
 
 CUDACPU_PROGRAMS := $(addprefix $(BUILD)/tests/,$(CUDACPU_TESTS) $(CUDACPU_CHECKED))
-$(CUDACPU_PROGRAMS:=.o): private override CPPFLAGS += -Itests/cudacpu/include
+$(filter $(addprefix %/,$(notdir $(CUDACPU_PROGRAMS:=.o))),$(TEST_OBJECTS)): private override CPPFLAGS += -Itests/cudacpu/include
 $(CUDACPU_PROGRAMS): private LDLIBS += -lstdc++
-$(CUDACPU_TESTS:%=$(BUILD)/tests/%): $(CUDACPU_HOST) $(CUDACPU_RUN) $(CUDACPU_PLAIN) $(BUILD)/tests/cudacpu/unchecked.o
+$(CUDACPU_TESTS:%=$(BUILD)/tests/%): $(CUDACPU_HOST) $(CUDACPU_RUN) $(CUDACPU_PLAIN) $(BUILD)/tests/cudacpu/checked/unchecked.o
 $(CUDACPU_CHECKED:%=$(BUILD)/tests/%): $(CUDACPU_HOST) $(CUDACPU_RUN) $(CUDACPU_CHECK) \
-  $(addprefix $(BUILD)/tests/cudacpu/,checked.o shadow.o)
+  $(addprefix $(BUILD)/tests/cudacpu/checked/,checked.o shadow.o)
 
 # The whole program on the harness's devices, for tests from outside.
-$(BUILD)/gsos-cudacpu: $(MAIN) $(CUDACPU_HOST) $(CUDACPU_RUN) $(CUDACPU_PLAIN) $(BUILD)/tests/cudacpu/unchecked.o \
+$(BUILD)/gsos-cudacpu: $(MAIN) $(CUDACPU_HOST) $(CUDACPU_RUN) $(CUDACPU_PLAIN) $(BUILD)/tests/cudacpu/checked/unchecked.o \
   $(BUILD)/libgsos.a $(BUILD)/link
 	$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) $(filter %.a,$^) $(LIBS) $(LDLIBS) -lstdc++
-tests: $(BUILD)/gsos-cudacpu $(BUILD)/tests/bench_cohort
+tests: $(BUILD)/gsos-cudacpu $(CUDACPU_BENCH:%=$(BUILD)/tests/%)
 
-# A step's floor on a GPU.  Tile counts come from the kernels' sources, so that the harness's objects serve where there is no nvcc.
+# A step's floor on a GPU.  Tile counts come from the kernels' sources, so that the harness's
+# objects serve where there is no nvcc.
 $(BUILD)/tools/roofline: $(BUILD)/tools/roofline.o $(CUDACPU_HOST) $(CUDACPU_RUN) $(CUDACPU_PLAIN) \
-  $(BUILD)/tests/cudacpu/unchecked.o $(BUILD)/libgsos.a $(BUILD)/link
+  $(BUILD)/tests/cudacpu/checked/unchecked.o $(BUILD)/libgsos.a $(BUILD)/link
 	$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) $(filter %.a,$^) $(LIBS) $(LDLIBS) -lstdc++
 OBJECTS += $(BUILD)/tools/roofline.o

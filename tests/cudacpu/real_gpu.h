@@ -1,8 +1,10 @@
-/* In place of cudacpu.h where a test runs on a GPU, linked with CUDA's own runtime (`make gpu-tests`, -DREAL_GPU).
+/* In place of cudacpu.h where a test runs on a GPU, linked with CUDA's own runtime (`make
+ * gpu-tests`, -DREAL_GPU).
  *
- * What asks the harness to look closer does nothing here.  What only the harness can do (injected faults, its counts and reports of
- * faults that were planted, properties of devices) is not declared: a test that needs it is left out by #ifndef REAL_GPU, and one that
- * was forgotten does not compile. */
+ * What asks the harness to look closer does nothing here.  What only the harness can do (injected
+ * faults, its counts and reports of faults that were planted, properties of devices) is not
+ * declared: a test that needs it is left out by #ifndef REAL_GPU, and one that was forgotten does
+ * not compile. */
 #ifndef REAL_GPU_H
 #define REAL_GPU_H
 
@@ -17,7 +19,8 @@ struct cudacpu_report {
   const char *text;
 };
 
-/* The present device without what is on it; an error that sticks is gone, too.  Device and memory are the machine's. */
+/* The present device without what is on it; an error that sticks is gone, too.  Device and memory
+ * are the machine's. */
 static inline void cudacpu_reset(int count, const size_t *memory)
 {
   (void)count, (void)memory;

@@ -1,11 +1,13 @@
-/* CUDA on the CPU: asynchronous copies from global to shared memory, by the primitives of cuda_pipeline.h.
+/* CUDA on the CPU: asynchronous copies from global to shared memory, by the primitives of
+ * cuda_pipeline.h.
  *
- * A copy is kept with its thread and done when that thread waits for it (in a shuffled order of threads, now and then at
- * once, as the hardware may): a wait that is missing shows as memory never written, or as the values of the round before. */
+ * A copy is kept with its thread and done when that thread waits for it (in a shuffled order of
+ * threads, now and then at once, as the hardware may): a wait that is missing shows as the values
+ * of the round before, and in the checked build as a race. */
 #ifndef CUDACPU_CUDA_PIPELINE_H
 #define CUDACPU_CUDA_PIPELINE_H
 
-#include "cuda_runtime.h"
+#include "tests/cudacpu/include/cuda_runtime.h"
 
 extern "C" {
 void cudacpu_copy_async(void *to, const void *from, size_t bytes, size_t zero_bytes, const char *file, int line);
@@ -13,7 +15,8 @@ void cudacpu_copy_commit(void);
 void cudacpu_copy_wait(unsigned groups_left);
 }
 
-/* `bytes` (4, 8 or 16, and aligned so) to shared memory, the last `zero_bytes` of them zeros that are not read. */
+/* `bytes` (4, 8 or 16, and aligned so) to shared memory, the last `zero_bytes` of them zeros that
+ * are not read. */
 CUDACPU_DEVICE void __pipeline_memcpy_async(void *to, const void *from, size_t bytes, size_t zero_bytes = 0,
                                             CUDACPU_HERE)
 {

@@ -1,14 +1,14 @@
 /* CUDA on the CPU: what nvcc includes by itself in front of a .cu file, for g++ and clang++.
  *
- * From C, and from C++ code that has no kernels, this is the runtime's interface alone.  Compiled as CUDA (-DCUDACPU, which
- * cudacpu.mk sets for .cu files) it brings the language as well:
+ * From C, and from C++ code that has no kernels, this is the runtime's interface alone.  Compiled
+ * as CUDA (-DCUDACPU, which cudacpu.mk sets for .cu files) it brings the language as well:
  *
  *   device.h             __global__, __shared__, threadIdx ..., barriers, warps, atomics, launches
  *   device_arithmetic.h  intrinsics on numbers */
 #ifndef CUDACPU_CUDA_RUNTIME_H
 #define CUDACPU_CUDA_RUNTIME_H
 
-#include "cuda_runtime_api.h"
+#include "tests/cudacpu/include/cuda_runtime_api.h"
 
 #ifdef __cplusplus
 template <typename T> static inline cudaError_t cudaMalloc(T **pointer, size_t bytes)
@@ -41,7 +41,7 @@ static inline cudaError_t cudaOccupancyMaxActiveBlocksPerMultiprocessor(int *blo
 }
 #ifdef CUDACPU
 #include "device.h"
-#include "device_arithmetic.h"
+#include "tests/cudacpu/include/device_arithmetic.h"
 #endif
 #endif
 

@@ -1,13 +1,14 @@
 /* CUDA on the CPU: the part of the runtime's C interface that the project uses.
  *
- * Names, signatures and numbers are those of CUDA 13, so that a source which compiles against this compiles against the
- * toolkit.  What a call does here, and which mistakes of the caller it finds, is said in ../cudacpu.h. */
+ * Names, signatures and numbers are those of CUDA 13, so that a source which compiles against this
+ * compiles against the toolkit.  What a call does here, and which mistakes of the caller it finds,
+ * is said in ../cudacpu.h. */
 #ifndef CUDACPU_CUDA_RUNTIME_API_H
 #define CUDACPU_CUDA_RUNTIME_API_H
 
 #include <stddef.h>
 
-#include "vector_types.h"
+#include "tests/cudacpu/include/vector_types.h"
 
 #define CUDART_VERSION 13000
 #define CUDART_CB
@@ -16,7 +17,7 @@
 extern "C" {
 #endif
 
-/* ---------------------------------------------------------------------------------------------- errors */
+/* --------------------------------------------------------------------------------------- errors */
 
 typedef enum cudaError {
   cudaSuccess = 0,
@@ -57,7 +58,7 @@ const char *cudaGetErrorString(cudaError_t error);
 cudaError_t cudaGetLastError(void);
 cudaError_t cudaPeekAtLastError(void);
 
-/* --------------------------------------------------------------------------------------------- devices */
+/* -------------------------------------------------------------------------------------- devices */
 
 struct cudaDeviceProp {
   char name[256];
@@ -101,7 +102,7 @@ cudaError_t cudaRuntimeGetVersion(int *version);
 cudaError_t cudaDeviceSynchronize(void);
 cudaError_t cudaDeviceReset(void);
 
-/* ---------------------------------------------------------------------------------------------- memory */
+/* --------------------------------------------------------------------------------------- memory */
 
 enum cudaMemcpyKind {
   cudaMemcpyHostToHost = 0,
@@ -130,7 +131,7 @@ cudaError_t cudaMemcpyAsync(void *to, const void *from, size_t bytes, enum cudaM
 cudaError_t cudaMemset(void *to, int value, size_t bytes);
 cudaError_t cudaMemsetAsync(void *to, int value, size_t bytes, cudaStream_t stream);
 
-/* --------------------------------------------------------------------------------- streams and events */
+/* --------------------------------------------------------------------------- streams and events */
 
 #define cudaStreamDefault 0u
 #define cudaStreamNonBlocking 1u
@@ -157,7 +158,7 @@ cudaError_t cudaEventSynchronize(cudaEvent_t event);
 cudaError_t cudaEventQuery(cudaEvent_t event);
 cudaError_t cudaEventElapsedTime(float *ms, cudaEvent_t start, cudaEvent_t end);
 
-/* ---------------------------------------------------------------------------------------------- graphs */
+/* --------------------------------------------------------------------------------------- graphs */
 
 typedef struct CUgraph_st *cudaGraph_t;
 typedef struct CUgraphExec_st *cudaGraphExec_t;
@@ -196,7 +197,7 @@ cudaError_t cudaGraphExecDestroy(cudaGraphExec_t exec);
 cudaError_t cudaGraphUpload(cudaGraphExec_t exec, cudaStream_t stream);
 cudaError_t cudaGraphLaunch(cudaGraphExec_t exec, cudaStream_t stream);
 
-/* -------------------------------------------------------------------------------------------- launches */
+/* ------------------------------------------------------------------------------------- launches */
 
 typedef struct cudaLaunchAttribute {
   int id;

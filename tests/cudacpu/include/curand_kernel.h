@@ -1,13 +1,13 @@
 /* CUDA on the CPU: the part of cuRAND's device interface that the project uses, Philox4x32-10.
  *
- * Salmon, Moraes, Dror, Shaw: "Parallel random numbers: as easy as 1, 2, 3", SC 2011.  As in cuRAND, the seed is the key,
- * the subsequence the upper 64 bits of the counter, and the offset counts words: its upper part is the lower 64 bits of
- * the counter, its last two bits the word of the block.  curand4 gives the four words from the offset on, and goes on by
- * four. */
+ * Salmon, Moraes, Dror, Shaw: "Parallel random numbers: as easy as 1, 2, 3", SC 2011.  As in
+ * cuRAND, the seed is the key, the subsequence the upper 64 bits of the counter, and the offset
+ * counts words: its upper part is the lower 64 bits of the counter, its last two bits the word of
+ * the block.  curand4 gives the four words from the offset on, and goes on by four. */
 #ifndef CUDACPU_CURAND_KERNEL_H
 #define CUDACPU_CURAND_KERNEL_H
 
-#include "cuda_runtime.h"
+#include "tests/cudacpu/include/cuda_runtime.h"
 
 typedef struct curandStatePhilox4_32_10 {
   uint4 ctr;    /* the counter of the block in `output` */

@@ -1,2 +1,2 @@
 /* The part of cuRAND's device API that kernels take: it is all that the harness has. */
-#include "curand_kernel.h"
+#include "tests/cudacpu/include/curand_kernel.h"

@@ -1,15 +1,17 @@
 /* CUDA on the CPU: the language of kernels.
  *
- * Each thread of a block is a fiber of the thread that called the runtime (../block.cpp).  What a thread of the GPU waits
- * at, a fiber waits at: __syncthreads and everything that a warp does together are calls into the runtime, which take the
- * caller's file and line along for reports.
+ * Each thread of a block is a fiber of the thread that called the runtime (../runtime/block.cpp).
+ * What a thread of the GPU waits at, a fiber waits at: __syncthreads and everything that a warp
+ * does together are calls into the runtime, which take the caller's file and line along for
+ * reports.
  *
- * The indices are constants to a kernel, and so stay in registers over barriers; the runtime sets them at each switch.
+ * The indices are constants to a kernel, and so stay in registers over barriers; the runtime sets
+ * them at each switch.
  *
  * What a .cu file keeps to, so that nvcc and a C++ compiler both take it and it computes the same:
- *   launches and dynamic shared memory by kernels/launch.h, null pointers as nullptr;
- *   fmaf where a product is added: nvcc makes one of a * b + c, here it stays two roundings;
- *   no __device__ variables, no float atomics, no printf of more than a line, no intrinsics in host code. */
+ *   launches and dynamic shared memory by kernels/launch.h, null pointers as nullptr; fmaf where a
+ *   product is added: nvcc makes one of a * b + c, here it stays two roundings; no __device__
+ *   variables, no float atomics, no printf of more than a line, no intrinsics in host code. */
 #ifndef CUDACPU_DEVICE_H
 #define CUDACPU_DEVICE_H
 
@@ -22,7 +24,7 @@
 #include <tuple>
 #include <utility>
 
-#include "cuda_runtime_api.h"
+#include "tests/cudacpu/include/cuda_runtime_api.h"
 
 #define __global__
 #define __device__
@@ -34,8 +36,9 @@
 #define __grid_constant__
 #define __constant__ __attribute__((section("cudacpu_constant")))
 
-/* Shared memory is one for all blocks, since they run one after the other.  The checked build wants to know its addresses:
- * there it is thread-local, in one known range.  AddressSanitizer puts red zones around statics only. */
+/* Shared memory is one for all blocks, since they run one after the other.  The checked build wants
+ * to know its addresses: there it is thread-local, in one known range.  AddressSanitizer puts red
+ * zones around statics only. */
 #ifdef CUDACPU_CHECKED
 #define __shared__ static thread_local
 #else
@@ -43,8 +46,8 @@
 #endif
 
 #ifndef CUDACPU_RUNTIME /* which sets them */
-/* Without constructors, all four: an access to a constant that a constructor could make is one that g++ lets
- * the checked build look at. */
+/* Without constructors, all four: an access to a constant that a constructor could make is one that
+ * g++ lets the checked build look at. */
 extern const uint3 threadIdx, blockIdx, blockDim, gridDim;
 #endif
 static constexpr int warpSize = 32;
@@ -106,7 +109,7 @@ cudaError_t cudacpu_launch(const cudaLaunchConfig_t *config, const void *kernel,
 #define CUDACPU_HERE const char *file = __builtin_FILE(), int line = __builtin_LINE()
 #define CUDACPU_DEVICE static __forceinline__
 
-/* ---------------------------------------------------------------------------------- barriers and fences */
+/* -------------------------------------------------------------------------- barriers and fences */
 
 CUDACPU_DEVICE void __syncthreads(CUDACPU_HERE)
 {
@@ -124,7 +127,8 @@ CUDACPU_DEVICE int __syncthreads_or(int predicate, CUDACPU_HERE)
 {
   return cudacpu_barrier(CUDACPU_BARRIER_OR, predicate, file, line);
 }
-/* Fences order a thread's own accesses, which one processor does anyway; the compiler must not move them either. */
+/* Fences order a thread's own accesses, which one processor does anyway; the compiler must not move
+ * them either. */
 CUDACPU_DEVICE void __threadfence_block()
 {
   __asm__ volatile("" ::: "memory");
@@ -142,7 +146,7 @@ CUDACPU_DEVICE void __trap(CUDACPU_HERE)
   cudacpu_trap(file, line);
 }
 
-/* ----------------------------------------------------------------------------------------------- warps */
+/* ---------------------------------------------------------------------------------------- warps */
 
 CUDACPU_DEVICE void __syncwarp(unsigned mask = 0xffffffffu, CUDACPU_HERE)
 {
@@ -215,9 +219,10 @@ CUDACPU_REDUCTION(__reduce_or_sync, unsigned, CUDACPU_REDUCE_OR)
 CUDACPU_REDUCTION(__reduce_xor_sync, unsigned, CUDACPU_REDUCE_XOR)
 #undef CUDACPU_REDUCTION
 
-/* --------------------------------------------------------------------------------------------- atomics */
+/* -------------------------------------------------------------------------------------- atomics */
 
-/* On integers only: a sum of floats in the order in which threads come is not the same from run to run. */
+/* On integers only: a sum of floats in the order in which threads come is not the same from run to
+ * run. */
 #define CUDACPU_ATOMIC(name, kind)                                                                                     \
   CUDACPU_DEVICE int name(int *p, int value)                                                                           \
   {                                                                                                                    \
@@ -268,7 +273,7 @@ CUDACPU_DEVICE unsigned long long atomicCAS(unsigned long long *p, unsigned long
   return cudacpu_atomic_uint64(CUDACPU_ATOMIC_CAS, (uint64_t *)p, value, compare);
 }
 
-/* ------------------------------------------------------------------------------------ loads with a hint */
+/* ---------------------------------------------------------------------------- loads with a hint */
 
 #define CUDACPU_LOAD(name)                                                                                             \
   template <typename T> CUDACPU_DEVICE T name(const T *p)                                                              \
@@ -293,7 +298,7 @@ CUDACPU_STORE(__stwt)
 #undef CUDACPU_LOAD
 #undef CUDACPU_STORE
 
-/* -------------------------------------------------------------------------------------------- launches */
+/* ------------------------------------------------------------------------------------- launches */
 
 /* A kernel and its arguments, by value, as a launch keeps them. */
 template <typename... P> struct cudacpu_call {

@@ -1,14 +1,15 @@
 /* CUDA on the CPU: the intrinsics on numbers that kernels use.
  *
- * Those that say how they round (_rn: to nearest, ties to even; _rz: towards zero) are exact here as there, given a
- * compilation without contraction (-ffp-contract=off).  The approximations (__expf, __fdividef, rsqrtf, ...) are the
- * nearest that the C library has: closer than the GPU's, and not the same bits. */
+ * Those that say how they round (_rn: to nearest, ties to even; _rz: towards zero) are exact here
+ * as there, given a compilation without contraction (-ffp-contract=off).  The approximations
+ * (__expf, __fdividef, rsqrtf, ...) are the nearest that the C library has: closer than the GPU's,
+ * and not the same bits. */
 #ifndef CUDACPU_DEVICE_ARITHMETIC_H
 #define CUDACPU_DEVICE_ARITHMETIC_H
 
 #include "device.h"
 
-/* -------------------------------------------------------------------------------------- bits of numbers */
+/* ------------------------------------------------------------------------------ bits of numbers */
 
 template <typename To, typename From> CUDACPU_DEVICE To cudacpu_bits(From from)
 {
@@ -42,7 +43,7 @@ CUDACPU_DEVICE double __longlong_as_double(long long x)
   return cudacpu_bits<double>(x);
 }
 
-/* -------------------------------------------------------------------------------------------- integers */
+/* ------------------------------------------------------------------------------------- integers */
 
 CUDACPU_DEVICE int __popc(unsigned x)
 {
@@ -98,7 +99,8 @@ CUDACPU_DEVICE unsigned __funnelshift_r(unsigned low, unsigned high, unsigned sh
 {
   return (unsigned)(((uint64_t)high << 32 | low) >> (shift & 31));
 }
-/* Four bytes out of the eight of b:a, each chosen by a nibble of `selector`; a nibble's top bit asks for the sign. */
+/* Four bytes out of the eight of b:a, each chosen by a nibble of `selector`; a nibble's top bit
+ * asks for the sign. */
 CUDACPU_DEVICE unsigned __byte_perm(unsigned a, unsigned b, unsigned selector)
 {
   uint64_t bytes = (uint64_t)b << 32 | a;
@@ -146,7 +148,7 @@ CUDACPU_DEVICE double max(double a, double b)
   return fmax(a, b);
 }
 
-/* ---------------------------------------------------------------------------------------------- floats */
+/* --------------------------------------------------------------------------------------- floats */
 
 CUDACPU_DEVICE float __fadd_rn(float a, float b)
 {

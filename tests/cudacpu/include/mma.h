@@ -1,17 +1,20 @@
-/* CUDA on the CPU: the tensor cores, as nvcuda::wmma has them, in the two shapes that the project uses:
+/* CUDA on the CPU: the tensor cores, as nvcuda::wmma has them, in the two shapes that the project
+ * uses:
  *
  *   m16n16k8  TF32 inputs, FP32 sums        m8n8k4  FP64
  *
- * A matrix lies on the lanes row by row, lane l holding elements l·n ... l·n + n-1; which lane holds which is nobody's
- * business on the GPU either.  Loading and storing is each lane's own, as far as races go: like the hardware's they are no
- * fence.  mma_sync waits for all 32 lanes.  Sums go in the order of k, each rounded: c + a0·b0, + a1·b1, ...; the products
- * of TF32 are exact in FP32.  The hardware's order is its own.
+ * A matrix lies on the lanes row by row, lane l holding elements l·n ... l·n + n-1; which lane
+ * holds which is nobody's business on the GPU either.  Loading and storing is each lane's own, as
+ * far as races go: like the hardware's they are no fence.  mma_sync waits for all 32 lanes.  Sums
+ * go in the order of k, each rounded: c + a0·b0, + a1·b1, ...; the products of TF32 are exact in
+ * FP32.  The hardware's order is its own.
  *
- * The hardware drops the low 13 bits of a TF32 operand; an operand that has some was not rounded, and is reported. */
+ * The hardware drops the low 13 bits of a TF32 operand; an operand that has some was not rounded,
+ * and is reported. */
 #ifndef CUDACPU_MMA_H
 #define CUDACPU_MMA_H
 
-#include "cuda_runtime.h"
+#include "tests/cudacpu/include/cuda_runtime.h"
 
 extern "C" {
 void cudacpu_mma_tf32(float *d, const float *a, const float *b, const float *c, const char *file, int line);

@@ -1,4 +1,5 @@
-/* CUDA on the CPU: the vector types, with the sizes and alignments that nvcc gives them, and dim3; for C and C++. */
+/* CUDA on the CPU: the vector types, with the sizes and alignments that nvcc gives them, and dim3;
+ * for C and C++. */
 #ifndef CUDACPU_VECTOR_TYPES_H
 #define CUDACPU_VECTOR_TYPES_H
 

@@ -1,0 +1,104 @@
+/* Replacing a file as a whole.  The order is the one that survives a power cut on every common file
+ * system: data to disk, rename, folder to disk. */
+#include "host/base/file_replace.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "host/base/text_escape.h"
+
+static int fail(struct error *e, const char *what, const char *path)
+{
+  char shown[512];
+  int saved = errno;
+  text_escape(shown, sizeof shown, path);
+  errno = saved;
+  return error_errno(e, "%s: %s", shown, what);
+}
+
+static void release(struct file_replace *f)
+{
+  if (f->out) fclose(f->out);
+  free(f->path);
+  free(f->temporary);
+  memset(f, 0, sizeof *f);
+}
+
+int file_replace_begin(struct file_replace *f, const char *path, struct error *e)
+{
+  memset(f, 0, sizeof *f);
+  size_t size = strlen(path) + sizeof ".tmp";
+  f->path = strdup(path);
+  f->temporary = malloc(size);
+  if (!f->path || !f->temporary) {
+    release(f);
+    return error_set(e, ERROR_MACHINE, "no memory to write %s", path);
+  }
+  snprintf(f->temporary, size, "%s.tmp", path);
+  /* O_NOFOLLOW: a link under that name, in a folder that others write to, must not lead the data
+   * elsewhere. */
+  int fd = open(f->temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0666);
+  if (fd >= 0 && !(f->out = fdopen(fd, "wb"))) {
+    int saved = errno;
+    close(fd);
+    unlink(f->temporary);
+    errno = saved;
+  }
+  if (f->out) return 0;
+  int code = fail(e, "cannot be written", f->temporary);
+  release(f);
+  return code;
+}
+
+static int sync_folder(const char *path, struct error *e)
+{
+  const char *slash = strrchr(path, '/');
+  char *folder = !slash ? strdup(".") : slash == path ? strdup("/") : strndup(path, (size_t)(slash - path));
+  if (!folder) return error_set(e, ERROR_MACHINE, "no memory to write %s", path);
+  int code = 0;
+  int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  /* A folder that may be written but not read, and file systems that cannot sync a folder, lose
+   * only that certainty. */
+  if (fd >= 0) {
+    if (fsync(fd) != 0 && errno != EINVAL && errno != ENOTSUP && errno != EROFS)
+      code = fail(e, "its folder cannot be synced to the disk", path);
+    close(fd);
+  }
+  free(folder);
+  return code;
+}
+
+int file_replace_commit(struct file_replace *f, struct error *e)
+{
+  int code = 0;
+  if (ferror(f->out) || fflush(f->out) != 0 || fsync(fileno(f->out)) != 0) {
+    if (ferror(f->out) && errno == 0) errno = EIO;
+    code = fail(e, "cannot be written", f->temporary);
+  }
+  if (fclose(f->out) != 0 && !code) code = fail(e, "cannot be written", f->temporary);
+  f->out = NULL;
+  if (!code && rename(f->temporary, f->path) != 0) code = fail(e, "cannot be replaced", f->path);
+  if (code)
+    unlink(f->temporary);
+  else
+    code = sync_folder(f->path, e);
+  release(f);
+  return code;
+}
+
+void file_replace_abort(struct file_replace *f)
+{
+  if (f->temporary) unlink(f->temporary);
+  release(f);
+}
+
+int file_replace_text(const char *path, const char *text, struct error *e)
+{
+  struct file_replace f;
+  if (file_replace_begin(&f, path, e)) return e ? e->code : ERROR_FAILED;
+  fputs(text, f.out);
+  return file_replace_commit(&f, e);
+}

@@ -1,0 +1,115 @@
+/* The best configuration, and what is said of studies that another program made. */
+#include "host/report/report.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "host/report/report_internal.h"
+#include "host/base/text_escape.h"
+#include "host/base/text_table.h"
+#include "host/base/text_wrap.h"
+
+enum { NAME_SHOWN = 22 }; /* bytes of a study's name that leave room for seven numbers */
+
+/* ---- the best -------------------------------------------------------------------------------- */
+
+/* One line, names in a column of their own. */
+static void best_line(FILE *out, const char *name, int width, const char *value)
+{
+  fputs("  ", out);
+  text_pad(out, name, width);
+  fprintf(out, "  %s\n", value);
+}
+
+static void print_best_of(FILE *out, const struct report_study *s)
+{
+  const struct stored_trial *t = &s->trials[s->best];
+  char name[600], text[600], value_name[60];
+  report_value_name(s, value_name, sizeof value_name);
+  int width = text_columns(value_name);
+  for (int i = 0; i < s->space.n; i++) {
+    text_escape(name, sizeof name, s->space.params[i].name);
+    int columns = text_columns(name);
+    if (columns > width) width = columns;
+  }
+  text_escape(name, sizeof name, s->name);
+  text_wrapf(out, "", "Best configuration: %s, trial %d%s", name, t->number,
+             s->record.ours && !s->finished ? " (unfinished)" : "");
+  if (report_accuracy(s))
+    report_value_text(s, t->value, text);
+  else
+    number_format(t->value, text, sizeof text);
+  best_line(out, value_name, width, text);
+  if (s->record.ours) {
+    double test;
+    report_value_text(s, t->loss, text);
+    if (t->loss != 0) best_line(out, "loss", width, text);
+    if (report_test_value(s, &test)) {
+      char accuracy[REPORT_TEXT];
+      report_value_text(s, test, accuracy);
+      snprintf(text, sizeof text, "%s (%d of %d)", accuracy, s->record.test.correct, s->record.test.n);
+      best_line(out, "test accuracy", width, text);
+    }
+  }
+  fputc('\n', out);
+  for (int i = 0; i < s->space.n; i++) {
+    report_param_text(&s->space.params[i], t->values[i], true, text, sizeof text);
+    best_line(out, text_escape(name, sizeof name, s->space.params[i].name), width, text);
+  }
+  report_print_changes(out, s);
+}
+
+void report_print_best(FILE *out, const struct report *r)
+{
+  int best = report_best(r);
+  if (best < 0) {
+    int failed = 0;
+    for (int i = 0; i < r->n; i++) failed += r->studies[i].failed;
+    if (failed > 0)
+      fprintf(out, "No trial is complete: %d failed, for the reasons in the notes above.\n", failed);
+    else
+      fputs("No trial is complete yet.\n", out);
+    return;
+  }
+  if (r->studies[best].record.ours) {
+    print_best_of(out, &r->studies[best]);
+    return;
+  }
+  /* Studies of another program need not have anything in common: each has a best of its own. */
+  bool first = true;
+  for (int i = 0; i < r->n; i++) {
+    if (r->studies[i].best < 0) continue;
+    if (!first) fputc('\n', out);
+    print_best_of(out, &r->studies[i]);
+    first = false;
+  }
+}
+
+/* ---- studies of another program -------------------------------------------------------------- */
+
+void report_print_others(FILE *out, const struct report *r)
+{
+  struct text_table *table = text_table_create();
+  fputs("Studies of another program\n", out);
+  text_table_column(table, "study", false);
+  static const char *const headings[] = {"trials", "done", "failed", "pruned", "open", "best trial", "best value"};
+  for (size_t i = 0; i < sizeof headings / sizeof *headings; i++) text_table_column(table, headings[i], true);
+  for (int i = 0; i < r->n; i++) {
+    const struct report_study *s = &r->studies[i];
+    char name[NAME_SHOWN], value[REPORT_TEXT] = "-";
+    if (s->record.ours) continue;
+    text_table_cell(table, text_escape(name, sizeof name, s->name));
+    const int counts[] = {s->n, s->complete, s->failed, s->pruned, s->running + s->waiting};
+    for (size_t k = 0; k < sizeof counts / sizeof *counts; k++) text_table_cellf(table, "%d", counts[k]);
+    if (s->best >= 0) {
+      report_value_text(s, s->trials[s->best].value, value);
+      text_table_cellf(table, "%d", s->trials[s->best].number);
+    } else {
+      text_table_cell(table, "-");
+    }
+    text_table_cell(table, value);
+  }
+  text_table_print(out, table, text_width(out));
+  text_table_destroy(table);
+}

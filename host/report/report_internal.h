@@ -1,0 +1,57 @@
+/* What the parts of the report share: report.c reads, report_tables.c and report_trials.c print. */
+#ifndef GSOS_REPORT_INTERNAL_H
+#define GSOS_REPORT_INTERNAL_H
+
+#include "host/base/mean_interval.h"
+#include "host/report/report.h"
+
+enum { REPORT_TEXT = 64 }; /* bytes that hold any number's text below */
+
+/* Is the study's value an accuracy, a share of 1? */
+bool report_accuracy(const struct report_study *s);
+/* A value or a loss for people: four decimals for accuracies, six digits for others, "-" where
+ * there is none. */
+void report_value_text(const struct report_study *s, double value, char text[REPORT_TEXT]);
+/* The heading of values: "validation accuracy", "value"; printable. */
+void report_value_name(const struct report_study *s, char *name, size_t size);
+/* "complete"; "interrupted" where it is stored as running and its run is gone. */
+const char *report_state_name(const struct report_study *s, enum stored_state state);
+/* The group's name or, where the study does not say it, its number; "" without a group.  Not
+ * escaped. */
+void report_group_name(const struct report_study *s, int group, char *name, size_t size);
+/* A hyperparameter's value for people, floats with four digits unless `exact`; "-" where the trial
+ * lacks it. */
+void report_param_text(const struct param *p, double value, bool exact, char *text, size_t size);
+/* The defaults that the settings say, also of what is fixed; false where they do not say them of
+ * every hyperparameter.
+ *   values  [SPACE_MAX] out */
+bool report_defaults(const struct report_study *s, double *values);
+/* The test accuracy of the study's best network; false where there is none. */
+bool report_test_value(const struct report_study *s, double *value);
+/* A figure of a study; false: it has none. */
+typedef bool (*report_measure)(const struct report_study *s, double *value);
+struct report_pairs {
+  struct mean_interval difference; /* of the strategy from the control; n: rounds that count */
+  double control;                  /* the control's mean over those rounds */
+};
+/* The figure's differences, round by round, over those that both strategies have finished and in
+ * which both have it and it is finite. */
+struct report_pairs report_pairs(const struct report *r, const char *strategy, const char *control, report_measure f);
+int report_ended(const struct report_study *s);
+/* "the kind" of a failure: its reason up to the colon, printable. */
+void report_failure_kind(const char *reason, char *kind, size_t size);
+/* The first failure of each kind in full, and what to do about it, a paragraph each. */
+void report_print_failures(FILE *out, const struct report_study *s);
+/* Did its proposals see whatever had ended by then ([scheduler] order)? */
+bool report_is_asynchronous(const struct report_study *s);
+/* Did its proposals weigh how long trials took? */
+bool report_is_timed(const struct report_study *s);
+/* That the order was asynchronous, and "grouped went on after a change ..." of each accepted
+ * change, a paragraph each. */
+void report_print_changes(FILE *out, const struct report_study *s);
+/* Of a line of CSV: ",NUMBER" as it reads back, "," of NaN. */
+void report_csv_number(FILE *out, double number);
+/* Studies of another program, a line each. */
+void report_print_others(FILE *out, const struct report *r);
+
+#endif

@@ -1,0 +1,78 @@
+/* The Gaussian process on CUDA devices, with the mathematics of gp_model.h and the kernels of
+ * kernels/gp.h.  Private to gp_*.c, sampler_gp.c and whoever opens the device for them.
+ *
+ * Each device has two workspaces, each with a stream and memory of its own for one proposal at a
+ * time; matrices stay in it.  A result depends on the observations, the hyperparameters and the
+ * devices' model alone, not on the workspace or what runs beside.
+ *
+ * What fails is the machine's (contract 4).  It sticks to the workspace: the calls after it do
+ * nothing and give harmless numbers, whoever took the workspace asks once, at the end, with
+ * gp_workspace_check, and takes another; this one is not used again.  Without CUDA in the build
+ * gp_devices_open fails. */
+#ifndef GSOS_GP_DEVICE_H
+#define GSOS_GP_DEVICE_H
+
+#include <stdbool.h>
+
+#include "host/base/error.h"
+#include "host/samplers/gp/gp_model.h"
+
+enum {
+  GP_DEVICE_OBSERVATIONS = 512, /* observations and believed ones; more are the CPU's */
+  GP_DEVICE_BATCH = 3,          /* settings of hyperparameters at once */
+};
+
+struct gp_devices;
+struct gp_workspace;
+
+/* Opens devices numbers[0 ... n - 1], with room for `points` points of d dimensions in each
+ * workspace.  ERROR_CONFIG where they are of different models. */
+int gp_devices_open(struct gp_devices **devices, int n, const int *numbers, int points, int d, struct error *e);
+void gp_devices_close(struct gp_devices *devices); /* takes NULL; all workspaces have been given back */
+/* Their model, as devices_name has it. */
+const char *gp_devices_name(const struct gp_devices *devices);
+
+/* Waits for a workspace; NULL where all have failed.  The calling thread is on its device from then
+ * on: to go back to the one before might be the first use of that. */
+struct gp_workspace *gp_workspace_take(struct gp_devices *devices);
+void gp_workspace_give_back(struct gp_workspace *w); /* takes NULL */
+/* 0, or what went wrong since it was taken: ERROR_MACHINE. */
+int gp_workspace_check(const struct gp_workspace *w, struct error *e);
+
+/* The observations that all else is about, n + extra at most GP_DEVICE_OBSERVATIONS; `extra` can be
+ * believed besides. */
+void gp_workspace_observe(struct gp_workspace *w, const struct gp_data *data, int extra);
+
+/* gp_log_likelihood of `count` hyperparameters at once, at most GP_DEVICE_BATCH.
+ *   value     [count] out
+ *   gradient  [count][GP_PARAMETERS_MAX] out, d + 3 each */
+void gp_workspace_likelihoods(struct gp_workspace *w, int count, const struct gp_hyper *h, double *value,
+                              double (*gradient)[GP_PARAMETERS_MAX]);
+
+/* The posterior under h, for the calls below.  False where the covariance is not positive definite.
+ *   alpha  [n] out */
+bool gp_workspace_condition(struct gp_workspace *w, const struct gp_hyper *h, double *alpha);
+
+/* As gp_model's. */
+double gp_workspace_believe(struct gp_workspace *w, const double *point);
+void gp_workspace_predict_one(struct gp_workspace *w, const double *point, double *mean, double *sd, double *by_mean,
+                              double *by_sd);
+void gp_workspace_predict_each(struct gp_workspace *w, int count, const double (*points)[GP_DIMENSIONS_MAX],
+                               double *mean, double *sd);
+
+/* Posterior at `count` points, x [d][count], and log expected improvement over `best`; they stay on
+ * the device. */
+void gp_workspace_rank(struct gp_workspace *w, int count, const double *const *x, double best);
+/* What gp_workspace_rank left, [count] each; NULL: not wanted. */
+void gp_workspace_read(struct gp_workspace *w, int count, double *mean, double *sd, double *score);
+
+enum { GP_TOP = 16 };
+struct gp_top {
+  double score;
+  int index; /* -1: there are no more */
+};
+/* The next GP_TOP best of from ... to - 1 that come after *after (NULL: the first), which may be
+ * one of `top`. */
+void gp_workspace_top(struct gp_workspace *w, int from, int to, const struct gp_top *after, struct gp_top *top);
+
+#endif

@@ -1,0 +1,25 @@
+/* Convolutions: what the files of their kernels have of each other.
+ *
+ *   conv2d_first*.cu     the first layer, from bytes
+ *   conv2d.cu            any shape, and all of TF32: tiles of a matrix product
+ *   conv2d_patch.cu      forward in FP32 from patches: kernel 3 or 5, stride 1 or 2
+ *   conv2d_gradients.cu  gradients in FP32 by the argmax byte: kernel 3 or 5, stride 1 or 2 */
+#ifndef GSOS_CONV2D_H
+#define GSOS_CONV2D_H
+
+#include "kernels/step.h"
+
+int conv2d_forward_launch(const struct device_trial *trials, struct device_tiles tiles, int layer,
+                          enum precision precision, void *stream);
+int conv2d_backward_launch(const struct device_trial *trials, struct device_tiles tiles, int layer,
+                           enum precision precision, void *stream);
+
+/* Blocks of the general tiles, whatever else the shape may have. */
+int conv2d_tiles_forward(const struct device_trial *t, int layer);
+int conv2d_tiles_backward(const struct device_trial *t, int layer);
+
+/* Sets c->forward and c->gradients, from the shapes. */
+void conv2d_forward_pieces(struct device_conv *c);
+void conv2d_gradient_pieces(struct device_conv *c);
+
+#endif

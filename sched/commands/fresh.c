@@ -1,0 +1,80 @@
+/* Setting an output aside.  See fresh.h. */
+#include "sched/commands/fresh.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "host/base/text_escape.h"
+
+/* Does `path` lie in the folder, which is without links? */
+static bool lies_within(const char *path, const char *folder)
+{
+  char *real = path[0] ? realpath(path, NULL) : NULL;
+  size_t n = strlen(folder);
+  bool within = real && !strncmp(real, folder, n) && (real[n] == '/' || real[n] == 0);
+  free(real);
+  return within;
+}
+
+/* What the run needs must not be moved away with what it made. */
+static int check_within(const struct experiment *x, struct error *e)
+{
+  const struct dataset_options *d = &x->dataset;
+  const char *const needed[] = {x->path,          d->path,        d->train_images,      d->train_labels,
+                                d->test_images,   d->test_labels, d->validation_images, d->validation_labels,
+                                x->command_folder};
+  char shown[1100], *output = realpath(x->output, NULL);
+  int code = 0;
+  for (size_t i = 0; output && i < sizeof needed / sizeof *needed && !code; i++) {
+    if (!lies_within(needed[i], output)) continue;
+    text_escape(shown, sizeof shown, needed[i]);
+    code = error_set(
+        e, ERROR_CONFIG,
+        "--fresh: %s lies in the output folder and would be set aside with it; give an --output of its own", shown);
+  }
+  free(output);
+  return code;
+}
+
+/* A name that nothing has. */
+static int find_name(const char *output, char *name, size_t size, struct error *e)
+{
+  char date[20];
+  time_t now = time(NULL);
+  struct tm parts;
+  localtime_r(&now, &parts);
+  strftime(date, sizeof date, "%Y-%m-%d", &parts);
+  for (int i = 0; i < 1000; i++) {
+    int n = i ? snprintf(name, size, "%s.%s.%d", output, date, i) : snprintf(name, size, "%s.%s", output, date);
+    if (n < (int)size && faccessat(AT_FDCWD, name, F_OK, AT_SYMLINK_NOFOLLOW) && errno == ENOENT) return 0;
+  }
+  char shown[1100];
+  return error_set(e, ERROR_FAILED, "--fresh: there is no free name beside %s to set it aside under",
+                   text_escape(shown, sizeof shown, output));
+}
+
+static int ask(const char *output, const char *held, const char *name, struct error *e)
+{
+  char answer[16] = "", shown[2][1100];
+  if (!isatty(STDIN_FILENO) || !isatty(STDERR_FILENO)) return 0;
+  text_escape(shown[0], sizeof shown[0], output);
+  text_escape(shown[1], sizeof shown[1], name);
+  fprintf(stderr, "%s holds %s.\nSet it aside as %s and begin anew? [y/N] ", shown[0], held, shown[1]);
+  fflush(stderr);
+  if (fgets(answer, sizeof answer, stdin) && (answer[0] == 'y' || answer[0] == 'Y')) return 0;
+  return error_set(e, ERROR_FAILED, "%s stays as it is, and nothing was run", shown[0]);
+}
+
+int fresh_set_aside(const struct experiment *x, const char *held, char *aside, size_t size, struct error *e)
+{
+  char shown[1100];
+  aside[0] = 0;
+  if (check_within(x, e) || find_name(x->output, aside, size, e) || ask(x->output, held, aside, e)) return e->code;
+  if (rename(x->output, aside) == 0) return 0;
+  return error_errno(e, "--fresh: %s cannot be set aside", text_escape(shown, sizeof shown, x->output));
+}

@@ -1,0 +1,221 @@
+/* Results on disk, each file whole or not at all. */
+#include "sched/commands/outputs.h"
+#include "sched/commands/report_files.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "host/base/file_replace.h"
+#include "host/report/report.h"
+#include "host/store/study_attributes.h"
+#include "host/base/text_escape.h"
+
+void results_clean_networks(const struct run_study *s)
+{
+  char best[40] = "";
+  DIR *folder = opendir(s->networks);
+  if (!folder) return;
+  if (s->study.best >= 0) snprintf(best, sizeof best, "trial-%d.safetensors", s->study.best);
+  for (struct dirent *entry; (entry = readdir(folder));) {
+    char path[sizeof s->networks + 300];
+    int trial, end = 0;
+    sscanf(entry->d_name, "trial-%d.safetensors%n", &trial, &end);
+    bool ours = end > 0 && (!entry->d_name[end] || !strcmp(entry->d_name + end, ".tmp"));
+    if (!ours || !strcmp(entry->d_name, best)) continue;
+    snprintf(path, sizeof path, "%s/%s", s->networks, entry->d_name);
+    unlink(path);
+  }
+  closedir(folder);
+}
+
+void results_clean_states(const struct runner *r, const struct run_study *s)
+{
+  char prefix[100];
+  DIR *folder = opendir(r->states);
+  if (!folder) return;
+  size_t length = (size_t)snprintf(prefix, sizeof prefix, "%s-%d-trial-", s->study.strategy->name, s->study.round);
+  for (struct dirent *entry; (entry = readdir(folder));) {
+    char path[sizeof r->states + 300];
+    int trial, end = 0;
+    if (strncmp(entry->d_name, prefix, length) != 0) continue;
+    sscanf(entry->d_name + length, "%d.state%n", &trial, &end);
+    const char *rest = entry->d_name + length + end;
+    bool half = !strcmp(rest, ".tmp"), whole = !*rest;
+    if (end == 0 || (!half && !whole)) continue; /* somebody else's, or set aside */
+    bool wanted = whole && trial >= 0 && trial < s->study.n && s->study.trials[trial].state == STORED_RUNNING;
+    if (wanted) continue;
+    snprintf(path, sizeof path, "%s/%s", r->states, entry->d_name);
+    unlink(path);
+  }
+  closedir(folder);
+  rmdir(r->states);
+}
+
+/* ---- the test set ---------------------------------------------------------------------------- */
+
+int results_test(struct objective *o, struct store *store, const struct run_study *s, const volatile int *stop,
+                 struct error *e)
+{
+  struct study_record record;
+  struct objective_test result;
+  char path[1200];
+  if (!o->has_test || s->study.best < 0) return 0;
+  int code = study_record_read(store, s->store_id, &record, e);
+  bool known = !code && record.test.available && record.test.trial == s->study.best;
+  if (!code) study_record_free(&record);
+  if (code || known) return code;
+  runner_network_path(s, s->study.best, path, sizeof path);
+  if (access(path, F_OK))
+    return error_set(e, ERROR_FAILED,
+                     "%s is not there any more, so the best network of %s cannot be tested; all its trials are in the "
+                     "database (gsos show)",
+                     path, s->title);
+  code = o->test(o, path, &result, stop, e);
+  if (code || !result.available) return code;
+  struct study_test test = {true, s->study.best, result.value, result.loss, result.n, result.correct};
+  return study_record_write_test(store, s->store_id, &test, e);
+}
+
+/* ---- the best of all ------------------------------------------------------------------------- */
+
+/* A second name for the file, or where the file system has none a copy. */
+static int duplicate(const char *from, const char *to, struct error *e)
+{
+  char temporary[1200];
+  snprintf(temporary, sizeof temporary, "%s.tmp", to);
+  unlink(temporary);
+  if (link(from, temporary) == 0) {
+    int code = rename(temporary, to) ? error_errno(e, "%s: cannot be written", to) : 0;
+    unlink(temporary); /* rename leaves it where both were the same file already */
+    return code;
+  }
+  struct file_replace f;
+  FILE *in = fopen(from, "rbe");
+  if (!in) return error_errno(e, "%s: cannot be read", from);
+  int code = file_replace_begin(&f, to, e);
+  if (!code) {
+    char buffer[65536];
+    size_t n;
+    while ((n = fread(buffer, 1, sizeof buffer, in)) > 0 && fwrite(buffer, 1, n, f.out) == n) {
+    }
+    if (ferror(in)) {
+      file_replace_abort(&f);
+      code = error_errno(e, "%s: cannot be read", from);
+    } else {
+      code = file_replace_commit(&f, e);
+    }
+  }
+  fclose(in);
+  return code;
+}
+
+/* best.ini and, where the objective has networks, best.safetensors.  *network out: that there is
+ * one. */
+static int write_best(const struct experiment *x, const struct report *r, bool *network, struct error *e)
+{
+  char from[1300], to[1100];
+  int index = report_best(r);
+  *network = false;
+  if (index < 0) return 0;
+  const struct report_study *s = &r->studies[index];
+  const struct stored_trial *t = &s->trials[s->best];
+  char *text = experiment_best_ini(x, t->values, s->record.round, t->number);
+  if (!text) return error_set(e, ERROR_MACHINE, "no memory for best.ini");
+  snprintf(to, sizeof to, "%s/best.ini", x->output);
+  int code = file_replace_text(to, text, e);
+  free(text);
+  snprintf(from, sizeof from, "%s/networks/%s-%d/trial-%d.safetensors", x->output, s->record.strategy, s->record.round,
+           t->number);
+  if (code || access(from, F_OK)) return code;
+  snprintf(to, sizeof to, "%s/best.safetensors", x->output);
+  *network = true;
+  return duplicate(from, to, e);
+}
+
+/* ---- success --------------------------------------------------------------------------------- */
+
+int results_success(struct store *store, bool early, struct error *e)
+{
+  struct report report = {0};
+  char reason[4 * REASON_MAX];
+  int failed = 0;
+  const struct stored_trial *first = NULL;
+  int code = report_load(&report, store, e);
+  for (int i = 0; i < report.n && !code && report_best(&report) < 0; i++) {
+    const struct report_study *s = &report.studies[i];
+    failed += s->failed;
+    for (int k = 0; k < s->n && !first; k++)
+      if (s->trials[k].state == STORED_FAIL) first = &s->trials[k];
+  }
+  if (first)
+    code = error_set(e, ERROR_FAILED,
+                     "no trial has succeeded: %d failed, the first as follows; the notes above say what to do%s\n  %s",
+                     failed, early ? " ([scheduler] stop_if_all_fail = no would have gone on)" : "",
+                     text_escape(reason, sizeof reason, first->reason));
+  report_free(&report);
+  return code;
+}
+
+/* ---- tables ---------------------------------------------------------------------------------- */
+
+static void print_report(FILE *out, const struct report *r)
+{
+  report_print_tables(out, r);
+  report_print_baseline(out, r);
+  report_print_best(out, r);
+}
+
+static int write_file(const struct experiment *x, const char *name, void (*print)(FILE *, const struct report *),
+                      const struct report *r, struct error *e)
+{
+  char path[1100];
+  struct file_replace f;
+  snprintf(path, sizeof path, "%s/%s", x->output, name);
+  int code = file_replace_begin(&f, path, e);
+  if (code) return code;
+  print(f.out, r);
+  return file_replace_commit(&f, e);
+}
+
+/* The page for a browser.  That it cannot be written is told and is no error: what it shows is
+ * there without it. */
+static bool write_page(const struct experiment *x, const struct report *r, struct store *store, FILE *told)
+{
+  char page[1100], why[400];
+  struct error e = {0};
+  snprintf(page, sizeof page, "%s/report.html", x->output);
+  if (!report_files_write(r, store, x->output, page, false, why, sizeof why, &e)) return true;
+  if (told) fprintf(told, "gsos: report.html is not written: %s\n", e.message);
+  return false;
+}
+
+int results_write(const struct experiment *x, struct store *store, FILE *out, FILE *told, struct error *e)
+{
+  struct report report = {0};
+  char shown[1100];
+  bool network;
+  int code = report_load(&report, store, e);
+  if (!code) code = write_best(x, &report, &network, e);
+  if (!code) code = write_file(x, "report.txt", print_report, &report, e);
+  if (!code) code = write_file(x, "trials.csv", report_print_csv, &report, e);
+  if (!code && out) {
+    print_report(out, &report);
+    fflush(out);
+  }
+  bool page = !code && write_page(x, &report, store, told);
+  if (!code && out) {
+    fprintf(out, "\nWritten to %s:\n", text_escape(shown, sizeof shown, x->output));
+    if (report_best(&report) >= 0)
+      fprintf(out, "  %s\n",
+              network ? "best.safetensors, best.ini   the best network and its configuration"
+                      : "best.ini                     the best configuration");
+    fprintf(out, "  study.db                     every trial (also for Optuna and its dashboard)\n"
+                 "  trials.csv, report.txt       the same as a table, and what stands above\n");
+    if (page) fputs("  report.html                  all of it as a page, with figures, for a browser\n", out);
+  }
+  report_free(&report);
+  return code;
+}

@@ -1,0 +1,83 @@
+/* The JSON log.  See json_log.h. */
+#include "sched/run/json_log.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "host/base/json_text.h"
+
+static const char *const kind_names[] = {
+    [EVENT_RUN_BEGIN] = "run_begin",   [EVENT_RUN_END] = "run_end",
+    [EVENT_STUDY_END] = "study_end",   [EVENT_TRIAL_BEGIN] = "trial_begin",
+    [EVENT_EPOCH] = "epoch",           [EVENT_TRIAL_END] = "trial_end",
+    [EVENT_TRIAL_LEFT] = "trial_left", [EVENT_DEVICE_LOST] = "device_lost",
+    [EVENT_WARNING] = "warning",       [EVENT_NOTICE] = "notice",
+};
+
+/* UTC, milliseconds. */
+static void add_time(struct json_object *line)
+{
+  struct timespec now;
+  struct tm parts;
+  char text[40], whole[60];
+  clock_gettime(CLOCK_REALTIME, &now);
+  gmtime_r(&now.tv_sec, &parts);
+  strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", &parts);
+  snprintf(whole, sizeof whole, "%s.%03ldZ", text, now.tv_nsec / 1000000);
+  json_add_string(line, "time", whole);
+}
+
+static void add_study(struct json_object *line, const struct event *v)
+{
+  json_add_string(line, "study", v->study);
+  json_add_string(line, "strategy", v->strategy);
+  json_add_number(line, "round", v->round);
+}
+
+static void add_trial(struct json_object *line, const struct event *v)
+{
+  json_add_number(line, "trial", v->trial);
+  json_add_number(line, "group", v->group);
+  json_add_number(line, "device", v->device);
+  json_add_number(line, "place", v->place);
+  json_add_number(line, "member", v->member);
+  if (v->kind == EVENT_TRIAL_END) json_add_string(line, "state", event_state_name(v->state));
+  if (v->kind == EVENT_EPOCH || v->kind == EVENT_TRIAL_END || (v->kind == EVENT_TRIAL_BEGIN && v->epoch > 0)) {
+    json_add_number(line, "epoch", v->epoch);
+    json_add_number(line, "epochs", v->epochs);
+  }
+  if (v->kind == EVENT_EPOCH || (v->kind == EVENT_TRIAL_END && v->state != STORED_FAIL)) {
+    json_add_number(line, "value", v->value);
+    json_add_number(line, "loss", v->loss);
+  }
+  if (v->kind == EVENT_EPOCH || v->kind == EVENT_TRIAL_END) {
+    json_add_number(line, "seconds", v->seconds);
+    json_add_number(line, "images", (double)v->images);
+  }
+}
+
+void event_log_write(void *context, const struct event *v)
+{
+  struct event_log *log = context;
+  struct json_object *line = log->broken ? NULL : json_object_create();
+  if (!line) return;
+  add_time(line);
+  json_add_number(line, "run_s", round(v->time_s * 1e6) / 1e6);
+  json_add_string(line, "event", kind_names[v->kind]);
+  if (v->study) add_study(line, v);
+  if (v->kind == EVENT_STUDY_END || v->kind == EVENT_RUN_BEGIN || v->kind == EVENT_RUN_END) {
+    json_add_number(line, "trials", v->trials);
+    json_add_number(line, "done", v->done);
+  } else if (v->kind == EVENT_DEVICE_LOST) {
+    json_add_number(line, "device", v->device);
+    json_add_number(line, "place", v->place);
+  } else if (v->kind != EVENT_NOTICE) {
+    add_trial(line, v);
+  }
+  if (v->reason) json_add_string(line, "reason", v->reason);
+  char *text = json_print(line);
+  if (text && (fprintf(log->out, "%s\n", text) < 0 || fflush(log->out) != 0)) log->broken = true;
+  free(text);
+}

@@ -1,0 +1,72 @@
+/* The queue: which trial of which study starts next, and whether there is room for it.
+ *
+ * What each study may do is decided in study.c, so that no choice made here changes a history; it
+ * changes how well a machine is filled.  Of the studies the one that is furthest behind comes
+ * first, so that all end at about the same time; with one_by_one only the first one that has not
+ * ended.  Trials of a study that are known ahead (study_is_blind) are proposed at once, and of
+ * those that wait to be run the longest starts first: what is long and starts last is what a
+ * machine waits for in the end (Graham 1969).
+ *
+ * Nothing here knows threads or time; bench_sched drives it without training.  The caller holds one
+ * lock around each call. */
+#ifndef GSOS_QUEUE_H
+#define GSOS_QUEUE_H
+
+#include "sched/study/study.h"
+
+/* A trial that has its configuration. */
+struct queue_trial {
+  bool taken;    /* it runs, or has ended */
+  double work;   /* how long it takes, in a unit of its own: FLOPs, or epochs where the objective has none */
+  int64_t bytes; /* of host memory while it runs */
+};
+
+struct queue_study {
+  struct study *study;
+  bool busy; /* the caller is proposing or starting a trial, without the lock */
+  int running, taken;
+  struct queue_trial *trials; /* [x->trials] */
+};
+
+struct queue {
+  struct queue_study *studies;
+  int n_studies;
+  bool one_by_one;
+  int running, at_once; /* trials that run; how many may */
+  int64_t bytes, bytes_limit;
+  int waiting; /* study whose next trial waits for memory, before which no other starts; -1: none */
+};
+
+/* What is to be done next: propose trial `number` of a study (study_look and study_propose, then
+ * queue_proposed), or start it. */
+struct job {
+  int study;
+  bool propose;
+  int number;
+};
+
+/* at_once and bytes_limit are the machine's.  ERROR_MACHINE without memory. */
+int queue_create(struct queue *q, int n_studies, bool one_by_one, int at_once, int64_t bytes_limit, struct error *e);
+/* Study i of the queue is `study`, from now on and while the queue lives.  What an earlier run left
+ * is known to it by now. */
+int queue_add(struct queue *q, int i, struct study *study, struct error *e);
+void queue_destroy(struct queue *q); /* accepts a zero-initialised struct */
+
+/* False: nothing can be done before a trial ends. */
+bool queue_find(struct queue *q, struct job *job);
+/* Has every study ended, and every trial? */
+bool queue_ended(struct queue *q);
+
+/* Trial `number` has been taken into its study. */
+void queue_proposed(struct queue *q, const struct job *job, const struct objective_cost *cost);
+
+enum queue_room {
+  ROOM,      /* the trial is taken */
+  ROOM_LATER /* it waits until another one has ended */
+};
+enum queue_room queue_take(struct queue *q, const struct job *job);
+
+/* A trial no longer runs.  again: it has not ended and is to be run anew. */
+void queue_release(struct queue *q, int study, int number, bool again);
+
+#endif

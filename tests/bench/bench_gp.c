@@ -1,0 +1,237 @@
+/* Speed of the Gaussian process on a GPU, through host/samplers/gp/gp_device.h: what each of its
+ * pieces takes a proposal, from the call until the answer is there.
+ *
+ *   bench_gp [--tiny] [--limit SECONDS] [--json FILE]
+ *     --tiny             small problems, once: shows that the benchmark works; its times mean
+ *                        nothing
+ *     --limit SECONDS    what has not begun by then is left out, and counted
+ *     --json FILE        appends each row as a line of JSON
+ *
+ * likelihood  Log likelihood and gradient, of 1 and of GP_DEVICE_BATCH settings of hyperparameters
+ *             at once, as a fit asks for them.
+ * condition   The posterior: factor, inverse, alpha.
+ * rank        Mean, deviation and log expected improvement of candidates, which go to the device
+ *             first.
+ * top         The GP_TOP best of them.
+ *
+ * Ten dimensions, as the paper's space has.  A row is the median and the best of some calls; the
+ * first, which may load a kernel, is not counted.  Linked with the harness of tests/cudacpu it is
+ * always tiny. */
+#include <getopt.h>
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "host/base/monotonic.h"
+#include "host/cuda/device_list.h"
+#include "host/samplers/gp/gp_device.h"
+#include "tests/unit/samplers/gp/gp_fixture.h"
+
+#ifdef REAL_GPU
+enum { HARNESS = 0 };
+#else
+enum { HARNESS = 1 };
+#endif
+
+enum { DIMENSIONS = 10, ROUNDS_MIN = 3, ROUNDS_MAX = 25 };
+static const double rounds_s = 0.1;
+
+static struct {
+  bool tiny;
+  double limit_s, began;
+  FILE *json;
+  int left_out;
+} options = {.limit_s = INFINITY};
+
+static void check(int code, const struct error *e)
+{
+  if (!code) return;
+  fprintf(stderr, "bench_gp: %s\n", e->message);
+  exit(1);
+}
+
+static bool time_is_up(void)
+{
+  if (monotonic_seconds() - options.began < options.limit_s) return false;
+  options.left_out++;
+  return true;
+}
+
+/* ---- the pieces ------------------------------------------------------------------------------ */
+
+struct bench {
+  struct gp_workspace *w;
+  const struct problem *p;
+  int count;              /* settings, or candidates */
+  const double *const *x; /* [DIMENSIONS][count] candidates */
+};
+
+static void likelihood(const struct bench *b)
+{
+  struct gp_hyper hyper[GP_DEVICE_BATCH];
+  double value[GP_DEVICE_BATCH];
+  static double gradient[GP_DEVICE_BATCH][GP_PARAMETERS_MAX];
+  for (int i = 0; i < b->count; i++) {
+    hyper[i] = b->p->hyper;
+    hyper[i].signal *= 1 + i;
+  }
+  gp_workspace_likelihoods(b->w, b->count, hyper, value, gradient);
+}
+
+static void condition(const struct bench *b)
+{
+  double alpha[GP_TEST_MAX];
+  if (!gp_workspace_condition(b->w, &b->p->hyper, alpha)) fprintf(stderr, "bench_gp: not positive definite\n");
+}
+
+/* The scores stay on the device: reading one of them waits for all. */
+static void rank(const struct bench *b)
+{
+  double score;
+  gp_workspace_rank(b->w, b->count, b->x, 0.5);
+  gp_workspace_read(b->w, 1, NULL, NULL, &score);
+}
+
+static void top(const struct bench *b)
+{
+  struct gp_top best[GP_TOP];
+  gp_workspace_top(b->w, 0, b->count, NULL, best);
+}
+
+/* ---- timing ---------------------------------------------------------------------------------- */
+
+static int ascending(const void *a, const void *b)
+{
+  double x = *(const double *)a, y = *(const double *)b;
+  return (x > y) - (x < y);
+}
+
+static void measure(const char *what, void (*call)(const struct bench *), const struct bench *b)
+{
+  double ms[ROUNDS_MAX], sum = 0;
+  int n = 0, most = options.tiny ? 1 : ROUNDS_MAX, least = options.tiny ? 1 : ROUNDS_MIN;
+  if (time_is_up()) return;
+  call(b);
+  while (n < most && (n < least || sum < 1e3 * rounds_s)) {
+    double t = monotonic_seconds();
+    call(b);
+    sum += ms[n++] = 1e3 * (monotonic_seconds() - t);
+  }
+  qsort(ms, (size_t)n, sizeof *ms, ascending);
+  double median = n % 2 ? ms[n / 2] : (ms[n / 2 - 1] + ms[n / 2]) / 2;
+  printf("%-10s %6d %9d %11.3f %9.3f\n", what, b->p->n, b->count, median, ms[0]);
+  fflush(stdout);
+  if (!options.json) return;
+  fprintf(options.json,
+          "{\"kind\": \"gp\", \"what\": \"%s\", \"trials\": %d, \"count\": %d, \"median_ms\": %.6g, \"best_ms\": %.6g, "
+          "\"rounds\": %d}\n",
+          what, b->p->n, b->count, median, ms[0], n);
+  fflush(options.json);
+}
+
+static void measure_problem(struct gp_devices *devices, int n, const int *candidates, int sizes, const double *const *x)
+{
+  struct problem p;
+  struct error e = {0};
+  problem_make(&p, n, DIMENSIONS, 0, 1e-2, (uint64_t)n);
+  struct bench b = {.w = gp_workspace_take(devices), .p = &p, .x = x};
+  gp_workspace_observe(b.w, &p.data, 0);
+  for (b.count = 1; b.count <= GP_DEVICE_BATCH; b.count += GP_DEVICE_BATCH - 1) measure("likelihood", likelihood, &b);
+  b.count = 1;
+  measure("condition", condition, &b);
+  condition(&b); /* also where the limit left it out */
+  for (int i = 0; i < sizes; i++) {
+    b.count = candidates[i];
+    measure("rank", rank, &b);
+    rank(&b);
+    measure("top", top, &b);
+  }
+  check(gp_workspace_check(b.w, &e), &e);
+  gp_workspace_give_back(b.w);
+  problem_destroy(&p);
+}
+
+static void measure_all(void)
+{
+  static const int full[] = {64, 128, 200, 256, GP_DEVICE_OBSERVATIONS}, full_candidates[] = {2048, 100000, 1000000};
+  static const int tiny[] = {20}, tiny_candidates[] = {40};
+  const int *n = options.tiny ? tiny : full, *candidates = options.tiny ? tiny_candidates : full_candidates;
+  int problems = options.tiny ? 1 : 5, counts = options.tiny ? 1 : 3, most = candidates[counts - 1];
+  const int number = 0;
+  struct gp_devices *devices;
+  struct error e = {0};
+  double *x[DIMENSIONS];
+  struct rng rng = rng_make(3, philox_subsequence(PHILOX_TEST, 0, 0));
+  check(gp_devices_open(&devices, 1, &number, most, DIMENSIONS, &e), &e);
+  for (int d = 0; d < DIMENSIONS; d++) {
+    x[d] = malloc((size_t)most * sizeof(double));
+    for (int i = 0; x[d] && i < most; i++) x[d][i] = d % 3 == 2 ? rng_below(&rng, 4) : rng_uniform(&rng);
+    if (!x[d]) check(error_set(&e, ERROR_MACHINE, "no memory"), &e);
+  }
+  printf("the Gaussian process in %d dimensions; ms until the answer is there\n", DIMENSIONS);
+  printf("%-10s %6s %9s %11s %9s\n", "what", "trials", "count", "median ms", "best ms");
+  for (int i = 0; i < problems; i++) measure_problem(devices, n[i], candidates, counts, (const double *const *)x);
+  for (int d = 0; d < DIMENSIONS; d++) free(x[d]);
+  gp_devices_close(devices);
+}
+
+/* ---- the command line ------------------------------------------------------------------------ */
+
+static bool take_option(int option)
+{
+  switch (option) {
+  case 't':
+    options.tiny = true;
+    return true;
+  case 'l':
+    options.limit_s = atof(optarg);
+    return options.limit_s > 0;
+  case 'j':
+    options.json = fopen(optarg, "a");
+    if (!options.json) perror(optarg);
+    return options.json != NULL;
+  case 'v': /* `make bench V=--verbose` gives it to all benchmarks */
+    return true;
+  default:
+    return false;
+  }
+}
+
+int main(int argc, char **argv)
+{
+  static const struct option names[] = {{"tiny", no_argument, NULL, 't'},
+                                        {"limit", required_argument, NULL, 'l'},
+                                        {"json", required_argument, NULL, 'j'},
+                                        {"verbose", no_argument, NULL, 'v'},
+                                        {NULL, 0, NULL, 0}};
+  char text[400];
+  bool good = true;
+  options.tiny = HARNESS;
+  options.began = monotonic_seconds();
+  for (int option; good && (option = getopt_long(argc, argv, "", names, NULL)) != -1;) good = take_option(option);
+  if (!good || optind < argc) {
+    fprintf(stderr, "usage: bench_gp [--tiny] [--limit SECONDS] [--json FILE]\n");
+    return 2;
+  }
+  if (devices_count(text, sizeof text) == 0) {
+    fprintf(stderr, "bench_gp: no GPU: %s\n", text);
+    return 1;
+  }
+  devices_name(0, text, sizeof text);
+  printf("%s\n", text);
+  if (HARNESS) printf("(no GPU: the times below are those of a harness on the CPU, and mean nothing)\n");
+  measure_all();
+  if (options.left_out) printf("%d rows left out: the time limit of %g s\n", options.left_out, options.limit_s);
+  if (options.json) {
+    if (options.left_out) fprintf(options.json, "{\"kind\": \"left_out\", \"rows\": %d}\n", options.left_out);
+    if (fclose(options.json)) return 1;
+  }
+  return 0;
+}

@@ -1,0 +1,124 @@
+#!/bin/sh
+# Whole runs with the CUDA trainer, on devices that the harness plays (tests/cudacpu): two devices,
+# cohorts and streams give the history of one device and trials one by one; what stops goes on;
+# what is lost runs elsewhere.  Needs BUILD/gsos-cudacpu (or $GSOS_CUDACPU), python3 and sqlite3.
+# Run from the project's root.
+# Prints a line "ok NAME" or "not ok NAME" for each test, and ends with "N passed, N failed".
+# shellcheck disable=SC2016 # conditions are evaluated later
+set -u
+# shellcheck source=tests/cli/lib.sh
+. tests/cli/lib.sh
+
+gsos=${GSOS_CUDACPU:-$(dirname "${GSOS:-$PWD/build/gsos}")/gsos-cudacpu}
+plain=${GSOS:-$PWD/build/gsos}
+cases_begin cuda
+cases_need "$gsos" a_run_on_one_device
+
+run() { call "$@"; } # PROGRAM ARGUMENT...
+
+small_for_cuda 2
+
+run "$gsos" run "$work/small.ini" --output "$work/one" --set scheduler.devices=cuda:0 --set scheduler.slots=1
+history "$work/one" >"$work/history"
+check a_run_on_one_device all 'exits 0' 'said "^Table 3"' 'said "^  device time: the trials. shares"' 'complained "cuda, CUDA on the CPU"' '[ -s "$work/one/best.safetensors" ]' \
+  '[ "$(sqlite3 "$work/one/study.db" "SELECT count(*) FROM trials WHERE state = '"'COMPLETE'"'")" -gt 10 ]'
+run "$gsos" run "$work/small.ini" --output "$work/two" --set scheduler.devices=cuda --set scheduler.slots=16
+history "$work/two" >"$work/again"
+check cohorts_of_four_on_two_devices_and_two_streams_make_the_same_history all 'exits 0' 'complained "16 at once\|8 at once"' \
+  'cmp -s "$work/history" "$work/again"' 'cmp -s "$work/one/best.safetensors" "$work/two/best.safetensors"'
+run env CUDACPU_ORDER=shuffled CUDACPU_SEED=7 "$gsos" run "$work/small.ini" --output "$work/shuffled" --set scheduler.slots=5
+history "$work/shuffled" >"$work/again"
+check threads_and_blocks_in_any_order_make_the_same_history all 'exits 0' 'cmp -s "$work/history" "$work/again"'
+
+run env CUDACPU_DRIVER=0 "$gsos" devices
+check no_driver_is_told_as_such all 'exits 0' 'said "^no GPU: no NVIDIA driver is loaded$"'
+run env CUDACPU_DRIVER=11040 "$gsos" devices
+check an_old_driver_is_told_with_both_versions all 'exits 0' 'said "no GPU: the NVIDIA driver is for CUDA 11.4, and this gsos was built with [0-9.]*: a newer"'
+run env CUDACPU_DRIVER=0 "$gsos" run "$work/small.ini" --output "$work/none" --set scheduler.devices=cuda
+check a_run_on_devices_without_a_driver_is_refused_with_the_reason all 'exits 2' 'complained "no NVIDIA driver is loaded; use auto or cpu"' \
+  '[ ! -e "$work/none" ]'
+
+# Places are cohorts, two a device: slots is the number of trials all the same.
+for devices in 1 2; do
+  for slots in 1 3 5; do
+    set -- "$work/small.ini" --set experiment.sampler=random --set scheduler.parallel=16 --set scheduler.slots=$slots
+    run env CUDACPU_DEVICES=$devices "$gsos" check "$@"
+    told=$(unwrapped "$work/out" | sed -n "s/.*up to \([0-9]*\) at once on this machine.*/\1/p")
+    run env CUDACPU_DEVICES=$devices "$gsos" run "$@" --output "$work/slots-$devices-$slots" --log json
+    ran=$(python3 tests/cli/at_once.py "$work/err")
+    check ${slots}_slots_on_${devices}_devices_run_${slots}_trials_at_once_and_check_says_so all 'exits 0' \
+      "[ '$told' = $slots ]" "[ '$ran' = $slots ]"
+  done
+done
+
+# 64 trials of eight studies on as many places, and one by one.
+sixty_four() {
+  many="--set=experiment.rounds=4 --set=experiment.trials=8 --set=scheduler.parallel=8 --set=experiment.sampler=random"
+  # shellcheck disable=SC2086 # these are words
+  run "$gsos" run "$work/small.ini" --output "$work/serial" $many --set scheduler.devices=cuda:0 --set scheduler.streams=1 --set scheduler.slots=1 --quiet
+  history "$work/serial" >"$work/serial.txt"
+  # shellcheck disable=SC2086
+  run env CUDACPU_DEVICES=4 "$gsos" run "$work/small.ini" --output "$work/many" $many --set scheduler.devices=cuda --set scheduler.streams=4 --set scheduler.slots=64
+  history "$work/many" >"$work/again"
+  check sixty_four_trials_on_four_devices_four_streams_cohorts_of_four_make_the_same_history all 'exits 0' 'complained "64 at once"' \
+    'cmp -s "$work/serial.txt" "$work/again"' 'cmp -s "$work/serial/best.safetensors" "$work/many/best.safetensors"'
+}
+case ${BUILD:-} in
+  *asan) ;; # a minute, for what the other runs here show as well; ThreadSanitizer looks at it
+  *) sixty_four ;;
+esac
+
+# The largest trial needs 2.1 MiB, and four of them are wanted on each device.
+run env CUDACPU_FREE_MIB=3 "$gsos" check "$work/small.ini"
+check check_tells_what_is_taken_and_what_is_free all 'exits 0' 'said "Each GPU.s: 8\..* MiB"' 'said "4 trials of at most 2.09 MiB"' \
+  'said "room for 1 of"'
+run env CUDACPU_FREE_MIB=3 "$gsos" run "$work/small.ini" --output "$work/tight" --set scheduler.slots=16
+history "$work/tight" >"$work/again"
+check trials_wait_for_a_devices_memory_and_make_the_same_history all 'exits 0' 'cmp -s "$work/history" "$work/again"'
+run env CUDACPU_FREE_MIB=2 "$gsos" run "$work/small.ini" --output "$work/tighter" --quiet
+check a_trial_that_no_device_has_memory_for_ends_the_run_resumably all 'exits 1' 'complained "needs 2.1 MiB of device"'
+run "$gsos" run "$work/small.ini" --output "$work/tighter" --quiet
+history "$work/tighter" >"$work/again"
+check and_it_goes_on_where_there_is_more all 'exits 0' 'cmp -s "$work/history" "$work/again"'
+
+run "$plain" predict "$work/one/best.safetensors" "$data/0.png"
+check the_network_predicts_without_a_gpu all 'exits 0' 'said 0.png'
+
+"$gsos" run "$work/small.ini" --output "$work/stopped" --quiet >"$work/out" 2>"$work/err" &
+pid=$!
+signal_when $pid TERM 'sqlite3 "$work/stopped/study.db" "SELECT 1 FROM trials WHERE state = '"'COMPLETE'"'" 2>/dev/null | grep -q 1'
+wait $pid
+code=$?
+check a_run_stops all 'exits 143'
+cp -r "$work/stopped" "$work/cut"
+run "$gsos" run "$work/small.ini" --output "$work/stopped" --quiet
+history "$work/stopped" >"$work/again"
+check a_run_that_was_stopped_goes_on_to_the_same_history all 'exits 0' 'cmp -s "$work/history" "$work/again"'
+
+run env CUDA_VISIBLE_DEVICES= "$plain" run "$work/small.ini" --output "$work/cut" --quiet
+check the_cpu_does_not_go_on_where_a_gpu_stood all 'exits 2' 'complained "cuda, CUDA on the CPU"' 'complained "accept-change"'
+
+run "$gsos" run "$work/small.ini" --output "$work/tf32" --set model.precision=tf32 --set experiment.trials=3 --quiet
+check tf32_runs all 'exits 0' 'said tf32'
+run env CUDA_VISIBLE_DEVICES= "$plain" run "$work/small.ini" --output "$work/none" --set scheduler.devices=cuda
+check without_a_gpu_devices_cuda_is_refused_with_the_reason all 'exits 2' 'complained "devices = cuda: "' '[ ! -e "$work/none" ]'
+run env CUDA_VISIBLE_DEVICES= "$plain" run "$work/small.ini" --output "$work/none" --set model.precision=tf32
+check tf32_is_refused_on_the_cpu all 'exits 2' 'complained "tf32"'
+run "$gsos" run "$work/small.ini" --output "$work/none" --set scheduler.devices=cuda:0,7
+check a_device_that_is_not_there_is_named all 'exits 2' 'complained "no device 7; there are 2"'
+run "$gsos" run "$work/small.ini" --set scheduler.devices=gpu
+check another_word_is_refused all 'exits 2' 'complained "cuda:0,1"'
+
+run "$gsos" devices
+check devices_lists_what_is_there all 'exits 0' 'said "^cpu "' 'said "^cuda:0  CUDA on the CPU, compute capability 9.0"' 'said "^cuda:1"'
+run env CUDA_VISIBLE_DEVICES= "$plain" devices
+check devices_says_why_there_is_no_gpu all 'exits 0' 'said "^cpu "' 'said "^no GPU: "'
+"$plain" devices >/dev/full 2>"$work/err"
+code=$?
+check devices_notices_a_full_disk_behind_its_output all 'exits 1' 'complained "standard output cannot be written: No space"'
+run "$gsos" train "$work/small.ini" --quiet
+check train_runs_on_a_device all 'exits 0' 'said "validation accuracy"'
+run "$gsos" check "$work/small.ini"
+check check_measures_a_device all 'exits 0' 'said "cuda, CUDA on the CPU"' 'said "a trial on average"'
+
+cases_end

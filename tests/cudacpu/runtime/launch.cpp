@@ -1,0 +1,175 @@
+/* CUDA on the CPU: launches of kernels.
+ *
+ * A launch is refused as the hardware refuses it: too many threads, too large a grid, more shared
+ * memory than the kernel has asked for on that device.  Its blocks run one after the other, in the
+ * order that the test wants. */
+#define CUDACPU_RUNTIME
+#include "tests/cudacpu/include/device.h"
+#include "tests/cudacpu/runtime/internal.h"
+
+#include <string.h>
+
+#include <algorithm>
+#include <map>
+
+extern "C" void __asan_unpoison_memory_region(const volatile void *p, size_t bytes) __attribute__((weak));
+extern "C" void __asan_poison_memory_region(const volatile void *p, size_t bytes) __attribute__((weak));
+
+namespace cudacpu
+{
+
+thread_local bool kernel_runs_here;
+
+/* Dynamic shared memory that a kernel may have, on a device. */
+static std::map<std::pair<int, const void *>, size_t> most_shared;
+
+void launch_start(void)
+{
+  most_shared.clear();
+}
+
+static size_t may_have(int device, const void *kernel)
+{
+  auto found = most_shared.find({device, kernel});
+  return found == most_shared.end() ? devices[(size_t)device].properties.sharedMemPerBlock : found->second;
+}
+
+/* The memory of `launch`'s blocks: its end at the guard page, its beginning as aligned as the
+ * hardware's. */
+static void shared_prepare(const struct launch *launch)
+{
+  char *end = region.base + DYNAMIC_SHARED_BYTES;
+  dynamic_shared = end - (launch->dynamic_shared + 127) / 128 * 128;
+  if (__asan_poison_memory_region) {
+    __asan_poison_memory_region(region.base, DYNAMIC_SHARED_BYTES);
+    __asan_unpoison_memory_region(dynamic_shared, launch->dynamic_shared);
+  }
+}
+
+cudaError_t run_launch(const struct launch &launch)
+{
+  uint64_t blocks = (uint64_t)launch.grid.x * launch.grid.y * launch.grid.z;
+  cudaError_t error = cudaSuccess;
+  counts.launches++;
+  if (fail_launch_error != cudaErrorLaunchOutOfResources && counts_down(&fail_launch_in)) return fail_launch_error;
+
+  fault_stack_make();
+  running = &launch;
+  kernel_runs_here = true;
+  shared_prepare(&launch);
+  memory_open();
+  if (checker) checker->launch_begins();
+  std::vector<uint32_t> shuffled;
+  if (block_order() == CUDACPU_SHUFFLED && blocks < 1u << 24) {
+    for (uint32_t i = 0; i < blocks; i++) shuffled.push_back(i);
+    for (uint64_t i = blocks; i > 1; i--) std::swap(shuffled[i - 1], shuffled[random_number() % i]);
+  }
+  for (uint64_t i = 0; i < blocks && !error; i++) {
+    uint64_t b = !shuffled.empty() ? shuffled[i] : block_order() == CUDACPU_REVERSE ? blocks - 1 - i : i;
+    uint3 index;
+    index.x = (unsigned)(b % launch.grid.x);
+    index.y = (unsigned)(b / launch.grid.x % launch.grid.y);
+    index.z = (unsigned)(b / launch.grid.x / launch.grid.y);
+    memset(dynamic_shared, 0xff, launch.dynamic_shared);
+    error = run_block(index);
+  }
+  memory_close();
+  kernel_runs_here = false;
+  running = NULL;
+  reports_finish();
+  return error;
+}
+
+static cudaError_t check(int device, const cudaLaunchConfig_t *c, const void *kernel)
+{
+  const struct cudaDeviceProp &p = devices[(size_t)device].properties;
+  const dim3 g = c->gridDim, b = c->blockDim;
+  if (!kernel) return cudaErrorInvalidDeviceFunction;
+  if (c->numAttrs) return cudaErrorNotSupported;
+  if (!g.x || !g.y || !g.z || !b.x || !b.y || !b.z) return cudaErrorInvalidConfiguration;
+  if (b.x > (unsigned)p.maxThreadsDim[0] || b.y > (unsigned)p.maxThreadsDim[1] || b.z > (unsigned)p.maxThreadsDim[2] ||
+      (uint64_t)b.x * b.y * b.z > (uint64_t)p.maxThreadsPerBlock)
+    return cudaErrorInvalidConfiguration;
+  if (g.x > (unsigned)p.maxGridSize[0] || g.y > (unsigned)p.maxGridSize[1] || g.z > (unsigned)p.maxGridSize[2])
+    return cudaErrorInvalidConfiguration;
+  if (c->dynamicSmemBytes > may_have(device, kernel)) return cudaErrorInvalidValue;
+  return cudaSuccess;
+}
+
+static cudaError_t launch_queue(const cudaLaunchConfig_t *config, const std::shared_ptr<void> &arguments,
+                                struct launch launch)
+{
+  struct CUstream_st *s;
+  if (cudaError_t e = stream_find(config->stream, &s)) return e;
+  int device = stream_device(s);
+  if (cudaError_t e = device_error(device)) return e;
+  if (cudaError_t e = check(device, config, launch.kernel)) return e;
+  if (device != current_device()) return cudaErrorInvalidResourceHandle; /* a stream of another device */
+  if (fail_launch_error == cudaErrorLaunchOutOfResources && counts_down(&fail_launch_in)) return fail_launch_error;
+  if ((!config->stream || config->stream == cudaStreamLegacy) && !default_stream_allowed) {
+    running = &launch;
+    report(CUDACPU_DEFAULT_STREAM, {NULL, 0, (const char *)launch.kernel + 1}, "no stream was given to the launch");
+    running = NULL;
+    reports_finish();
+  }
+  return enqueue(s, NODE_KERNEL, launch.kernel, [launch, arguments] { return run_launch(launch); });
+}
+
+extern "C" cudaError_t cudacpu_launch(const cudaLaunchConfig_t *config, const void *kernel, void (*call)(void *),
+                                      void *arguments, size_t arguments_bytes, void (*destroy)(void *))
+{
+  std::lock_guard<std::recursive_mutex> lock(mutex);
+  start();
+  std::shared_ptr<void> owned(arguments, destroy);
+  struct launch launch = {kernel, config->gridDim, config->blockDim, config->dynamicSmemBytes,
+                          call,   arguments,       arguments_bytes};
+  return remember(launch_queue(config, owned, launch));
+}
+
+/* ------------------------------------------------------------------------ attributes of kernels */
+
+extern "C" cudaError_t cudaFuncSetAttribute(const void *function, enum cudaFuncAttribute attribute, int value)
+{
+  std::lock_guard<std::recursive_mutex> lock(mutex);
+  int device = current_device();
+  if (cudaError_t e = device_error(device)) return remember(e);
+  if (!function) return remember(cudaErrorInvalidDeviceFunction);
+  if (attribute == cudaFuncAttributePreferredSharedMemoryCarveout) return cudaSuccess;
+  if (attribute != cudaFuncAttributeMaxDynamicSharedMemorySize || value < 0 ||
+      (size_t)value > devices[(size_t)device].properties.sharedMemPerBlockOptin)
+    return remember(cudaErrorInvalidValue);
+  most_shared[{device, function}] = (size_t)value;
+  return cudaSuccess;
+}
+
+extern "C" cudaError_t cudaFuncGetAttributes(struct cudaFuncAttributes *attributes, const void *function)
+{
+  std::lock_guard<std::recursive_mutex> lock(mutex);
+  int device = current_device();
+  if (cudaError_t e = device_error(device)) return remember(e);
+  if (!function) return remember(cudaErrorInvalidDeviceFunction);
+  memset(attributes, 0, sizeof *attributes);
+  attributes->maxThreadsPerBlock = devices[(size_t)device].properties.maxThreadsPerBlock;
+  attributes->maxDynamicSharedSizeBytes = (int)may_have(device, function);
+  attributes->binaryVersion = attributes->ptxVersion =
+      10 * devices[(size_t)device].properties.major + devices[(size_t)device].properties.minor;
+  return cudaSuccess;
+}
+
+/* By threads and dynamic shared memory alone: registers are not known here. */
+extern "C" cudaError_t cudaOccupancyMaxActiveBlocksPerMultiprocessor(int *blocks, const void *function, int threads,
+                                                                     size_t dynamic_shared_bytes)
+{
+  std::lock_guard<std::recursive_mutex> lock(mutex);
+  int device = current_device();
+  if (cudaError_t e = device_error(device)) return remember(e);
+  const struct cudaDeviceProp &p = devices[(size_t)device].properties;
+  if (!function || threads < 1 || threads > p.maxThreadsPerBlock) return remember(cudaErrorInvalidValue);
+  int by_threads = p.maxThreadsPerMultiProcessor / ((threads + 31) / 32 * 32);
+  int by_shared = (int)(p.sharedMemPerMultiprocessor / (dynamic_shared_bytes + p.reservedSharedMemPerBlock));
+  *blocks = std::min(std::min(by_threads, by_shared), p.maxBlocksPerMultiProcessor);
+  if (dynamic_shared_bytes > may_have(device, function)) *blocks = 0;
+  return cudaSuccess;
+}
+
+} // namespace cudacpu

@@ -1,0 +1,36 @@
+/* CUDA on the CPU: what the files of kernels with planted faults have in common: a kernel's head,
+ * and the table at the end.
+ *
+ * A row names a kernel and says what should become of it: RIGHT gives no report; SEEN one in the
+ * checked build; STOPPED the same, and the launch ends there; ALWAYS one in every build, and that
+ * error; FOR_ASAN is AddressSanitizer's. */
+#ifndef CUDACPU_PLANTED_KERNELS_H
+#define CUDACPU_PLANTED_KERNELS_H
+
+#include "kernels/launch.h"
+#include "tests/cudacpu/selftest/planted.h"
+
+#define KERNEL(name) static __global__ void name(float *out, const float *in, float *host)
+#define INDICES                                                                                                        \
+  const unsigned t = threadIdx.x, g = blockIdx.x * blockDim.x + threadIdx.x;                                           \
+  (void)t, (void)g, (void)out, (void)in, (void)host
+
+#define RIGHT(X, name) X(name, -1, BY_ALL, cudaSuccess)
+#define SEEN(X, name, kind) X(name, kind, BY_CHECKED, cudaSuccess)
+#define STOPPED(X, name, kind) X(name, kind, BY_CHECKED, cudaErrorIllegalAddress)
+#define ALWAYS(X, name, kind, error) X(name, kind, BY_ALL, error)
+#define FOR_ASAN(X, name) X(name, CUDACPU_OUT_OF_BOUNDS, BY_ASAN, cudaSuccess)
+
+#define PLANTED_ROW(name, kind, seen, error) {#name, kind, seen, error},
+#define PLANTED_KERNEL(name, kind, seen, error) name,
+/* Defines the table of a file, of the rows that CASES has. */
+#define PLANTED_TABLE(table, file)                                                                                     \
+  static const struct planted rows[] = {CASES(PLANTED_ROW)};                                                           \
+  static cudaError_t launch_row(int i, float *out, const float *in, float *host, cudaStream_t stream)                  \
+  {                                                                                                                    \
+    static void (*const kernels[])(float *, const float *, float *) = {CASES(PLANTED_KERNEL)};                         \
+    return launch(kernels[i], 2, 64, 64 * sizeof(float), stream, out, in, host);                                       \
+  }                                                                                                                    \
+  extern "C" const struct planted_table table = {file, rows, sizeof rows / sizeof *rows, launch_row};
+
+#endif

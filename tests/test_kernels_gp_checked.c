@@ -1,3 +1,0 @@
-/* The Gaussian process's kernels once more, with every access looked at: no race, no read of what was never written, nothing out of
- * bounds. */
-#include "test_kernels_gp.c"

@@ -1,2 +1,0 @@
-/* Whole fits and proposals once more, with kernels whose every access is looked at. */
-#include "test_kernels_gp_sampler.c"

@@ -1,0 +1,80 @@
+/* What the tests of the Gaussian process's kernels share: devices that are opened for each test,
+ * and closed without a trace. */
+#ifndef GSOS_TESTS_KERNELS_GP_FIXTURE_H
+#define GSOS_TESTS_KERNELS_GP_FIXTURE_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include <cmocka.h>
+
+#include "tests/cudacpu/cudacpu.h"
+#include "kernels/gp.h"
+#include "host/samplers/gp/gp_acquisition.h"
+#include "host/samplers/gp/gp_device.h"
+#include "host/samplers/gp/gp_fit.h"
+#include "tests/unit/samplers/gp/gp_fixture.h"
+
+enum { POINTS_ROOM = 4096 };
+
+/* Kernels whose accesses are looked at take many times as long: there the smaller problems do. */
+static inline bool is_slow(void)
+{
+#ifdef CUDACPU_WITH_ASAN
+  return true;
+#else
+  return cudacpu_is_checked();
+#endif
+}
+
+static inline bool too_large(int n)
+{
+  return is_slow() && n > 130;
+}
+
+static struct gp_devices *devices;
+
+static inline void no_reports(void)
+{
+  if (cudacpu_report_count()) fail_msg("%s", cudacpu_report(0)->text);
+}
+
+static inline int open_device(void **state)
+{
+  struct error e;
+  (void)state;
+  const size_t memory[2] = {(size_t)1 << 28, (size_t)1 << 28};
+  const int number = 0;
+  cudacpu_clear_reports();
+  cudacpu_reset(2, memory);
+  if (!gp_devices_open(&devices, 1, &number, POINTS_ROOM, GP_DIMENSIONS_MAX, &e)) return 0;
+  print_error("%s\n", e.message);
+  return 1;
+}
+
+static inline int close_device(void **state)
+{
+  (void)state;
+  gp_devices_close(devices);
+#ifndef REAL_GPU
+  struct cudacpu_counts c = cudacpu_counts();
+  return c.allocations || c.streams || cudacpu_report_count();
+#else
+  return 0;
+#endif
+}
+
+static inline void give_back(struct gp_workspace *w)
+{
+  struct error e = {0};
+  if (gp_workspace_check(w, &e)) fail_msg("%s", e.message);
+  gp_workspace_give_back(w);
+  no_reports();
+}
+
+#define TEST_ON_DEVICE(name) cmocka_unit_test_setup_teardown(name, open_device, close_device)
+
+#endif

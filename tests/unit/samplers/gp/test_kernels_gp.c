@@ -1,0 +1,381 @@
+/* The Gaussian process's kernels: likelihood, gradient and posterior against LAPACK (gp_model.c)
+ * and long doubles, expected improvement against an integral, the best candidates against a sort;
+ * and the same bits alone, in batches and in any order of threads and blocks.
+ *
+ * Not under ThreadSanitizer: the host has one thread here, and a sweep over shapes runs under one
+ * sanitizer. */
+#include "tests/unit/samplers/gp/kernels_gp_fixture.h"
+
+enum { POINTS = 150 };
+
+/* ---- likelihood ------------------------------------------------------------------------------ */
+
+static void near_by(const char *what, const struct problem *p, const double *got, const double *gradient,
+                    double expected, const long double *expected_gradient, double bound)
+{
+  double largest_part = 1;
+  if (!(fabs(*got - expected) <= bound * fmax(1, fabs(expected))))
+    fail_msg("n %d: likelihood %.17g, %s %.17g, bound %g", p->n, *got, what, expected, bound);
+  for (int i = 0; i < p->d + 3; i++) largest_part = fmax(largest_part, fabs((double)expected_gradient[i]));
+  for (int i = 0; i < p->d + 3; i++) {
+    if (!(fabs(gradient[i] - (double)expected_gradient[i]) <= bound * largest_part))
+      fail_msg("n %d: gradient %d is %.17g, %s %.17g, bound %g", p->n, i, gradient[i], what,
+               (double)expected_gradient[i], bound);
+  }
+}
+
+/* The problem's own hyperparameters between two others: a batch of three. */
+static void others(const struct problem *p, struct gp_hyper *h)
+{
+  for (int b = 0; b < 3; b++) {
+    h[b] = p->hyper;
+    for (int i = 0; i < p->d; i++) h[b].lengthscale[i] *= 1 + 0.4 * (b - 1);
+    h[b].noise *= b == 0 ? 10 : b == 2 ? 3 : 1;
+  }
+}
+
+/* Sizes of the table, and some that are drawn; KERNELS_SEED=N draws others. */
+static void draw_problem(struct problem *p, int s)
+{
+  const char *given = getenv("KERNELS_SEED");
+  uint64_t seed = 1100 + (uint64_t)s + 1000 * (given ? strtoull(given, NULL, 10) : 0);
+  struct rng rng = rng_make(seed, 2);
+  if (s < SIZES) {
+    problem_make(p, sizes[s].n, sizes[s].d, sizes[s].twins, sizes[s].noise, seed);
+    return;
+  }
+  int n = 2 + (int)rng_below(&rng, is_slow() ? 100 : 250), d = 1 + (int)rng_below(&rng, 20);
+  problem_make(p, n, d, (int)rng_below(&rng, (uint32_t)n / 2), pow(10, -6 + 5 * rng_uniform(&rng)), seed);
+}
+
+static void likelihood_and_gradient_are_lapacks_and_the_references(void **state)
+{
+  enum { DRAWN = 10 };
+  (void)state;
+  for (int s = 0; s < SIZES + DRAWN; s++) {
+    struct problem p;
+    struct reference f;
+    struct gp_room room;
+    struct error e;
+    struct gp_hyper h[3];
+    double value[3], gradient[3][GP_PARAMETERS_MAX], lapacks[GP_PARAMETERS_MAX];
+    long double widened[GP_PARAMETERS_MAX];
+    if (s < SIZES && too_large(sizes[s].n)) continue;
+    draw_problem(&p, s);
+    reference_make(&f, &p);
+    others(&p, h);
+    struct gp_workspace *w = gp_workspace_take(devices);
+    gp_workspace_observe(w, &p.data, 0);
+    gp_workspace_likelihoods(w, 3, h, value, gradient);
+    give_back(w);
+    near_by("reference", &p, &value[1], gradient[1], (double)f.value, f.gradient, tolerance(&f));
+    assert_int_equal(gp_room_make(&room, p.n, &e), 0);
+    for (int b = 0; b < 3; b++) { /* noise above the reference's conditions better; lengthscales are not far */
+      double lapack = gp_log_likelihood(&p.data, &h[b], &room, lapacks);
+      for (int i = 0; i < p.d + 3; i++) widened[i] = lapacks[i];
+      near_by("LAPACK", &p, &value[b], gradient[b], lapack, widened, 10 * tolerance(&f));
+    }
+    gp_room_destroy(&room);
+    reference_destroy(&f);
+    problem_destroy(&p);
+  }
+}
+
+static void a_covariance_that_is_not_positive_definite_is_told_and_harms_no_other(void **state)
+{
+  (void)state;
+  struct problem p;
+  struct gp_hyper h[3];
+  double value[3], gradient[3][GP_PARAMETERS_MAX], alone, by[1][GP_PARAMETERS_MAX], alpha[70];
+  problem_make(&p, 70, 4, 0, 1e-3, 21);
+  for (int k = 40; k < 70; k++) {
+    for (int i = 0; i < 4; i++) p.x[i][k] = 0.5;
+  }
+  for (int b = 0; b < 3; b++) h[b] = p.hyper;
+  h[1].noise = -1e-9; /* rounding might leave 0 positive */
+  struct gp_workspace *w = gp_workspace_take(devices);
+  gp_workspace_observe(w, &p.data, 0);
+  gp_workspace_likelihoods(w, 3, h, value, gradient);
+  gp_workspace_likelihoods(w, 1, h, &alone, by);
+  assert_true(isinf(value[1]) && value[1] < 0);
+  for (int i = 0; i < p.d + 3; i++) assert_true(gradient[1][i] == 0);
+  for (int b = 0; b < 3; b += 2) {
+    assert_true(value[b] == alone && isfinite(alone));
+    assert_memory_equal(gradient[b], by[0], (size_t)(p.d + 3) * sizeof(double));
+  }
+  assert_false(gp_workspace_condition(w, &h[1], alpha));
+  assert_true(gp_workspace_condition(w, &h[0], alpha));
+  give_back(w);
+  problem_destroy(&p);
+}
+
+static void a_covariance_that_is_singular_is_factored_all_the_same(void **state)
+{
+  (void)state;
+  struct problem p;
+  struct gp_model m;
+  struct error e;
+  double mean, sd, point[3] = {0.5, 0.5, 0.5};
+  problem_make(&p, 60, 3, 0, -1e-9, 9);
+  for (int k = 0; k < 60; k++) {
+    for (int i = 0; i < 3; i++) p.x[i][k] = 0.5;
+  }
+  struct gp_workspace *w = gp_workspace_take(devices);
+  assert_int_equal(gp_model_make(&m, &p.data, &p.hyper, 0, w, &e), 0);
+  assert_true(m.hyper.noise > 0);
+  gp_model_predict_one(&m, point, &mean, &sd, NULL, NULL);
+  assert_true(isfinite(mean) && isfinite(sd) && sd > 0);
+  gp_model_destroy(&m);
+  give_back(w);
+  problem_destroy(&p);
+}
+
+/* ---- posterior ------------------------------------------------------------------------------- */
+
+/* At points of their own, near the observations and far from them. */
+static void posterior_and_its_gradients_are_lapacks(void **state)
+{
+  (void)state;
+  for (int s = 0; s < SIZES; s++) {
+    struct problem p, q;
+    struct reference f;
+    struct gp_model there, here;
+    struct error e;
+    double mean[POINTS], sd[POINTS], expected[POINTS], expected_sd[POINTS];
+    int count = too_large(100 + sizes[s].n) ? 20 : POINTS;
+    if (too_large(sizes[s].n)) continue;
+    problem_make(&p, sizes[s].n, sizes[s].d, sizes[s].twins, sizes[s].noise, 1300 + (uint64_t)s);
+    problem_make(&q, count, sizes[s].d, 0, 1, 1900 + (uint64_t)s);
+    for (int i = 0; i < p.d; i++) q.x[i][0] = p.x[i][0];
+    reference_make(&f, &p);
+    double bound = tolerance(&f) * fmax(1, p.hyper.signal);
+    struct gp_workspace *w = gp_workspace_take(devices);
+    assert_int_equal(gp_model_make(&here, &p.data, &p.hyper, 0, NULL, &e), 0);
+    assert_int_equal(gp_model_make(&there, &p.data, &p.hyper, 0, w, &e), 0);
+    for (int k = 0; k < p.n; k++)
+      assert_true(fabs(there.alpha[k] - (double)f.alpha[k]) <=
+                  bound * fmax(1, fabs((double)f.alpha[k])) / p.hyper.noise);
+    gp_model_predict(&here, count, q.data.x, expected, expected_sd);
+    gp_model_predict(&there, count, q.data.x, mean, sd);
+    for (int c = 0; c < count; c++) {
+      double point[GP_DIMENSIONS_MAX], one, one_sd, by_mean[GP_DIMENSIONS_MAX], by_sd[GP_DIMENSIONS_MAX];
+      double each[GP_EACH_MAX][GP_DIMENSIONS_MAX], each_mean[GP_EACH_MAX], each_sd[GP_EACH_MAX], plain, plain_sd;
+      double host_mean, host_sd, host_by_mean[GP_DIMENSIONS_MAX], host_by_sd[GP_DIMENSIONS_MAX], largest_part = 1;
+      assert_true(fabs(mean[c] - expected[c]) <= bound * fmax(1, fabs(expected[c])));
+      assert_true(fabs(sd[c] * sd[c] - expected_sd[c] * expected_sd[c]) <= bound);
+      if (c % 10 > 0) continue;
+      for (int i = 0; i < p.d; i++) point[i] = q.x[i][c];
+      gp_model_predict_one(&there, point, &one, &one_sd, by_mean, by_sd);
+      gp_model_predict_one(&here, point, &host_mean, &host_sd, host_by_mean, host_by_sd);
+      for (int i = 0; i < GP_EACH_MAX; i++) memcpy(each[i], point, sizeof point);
+      each[3][0] += 0.1;
+      gp_model_predict_each(&there, GP_EACH_MAX, (const double(*)[GP_DIMENSIONS_MAX])each, each_mean, each_sd);
+      for (int i = 0; i < GP_EACH_MAX; i++) {
+        if (i != 3) assert_true(each_mean[i] == one && each_sd[i] == one_sd);
+      }
+      gp_model_predict_one(&there, each[3], &plain, &plain_sd, NULL, NULL);
+      assert_true(each_mean[3] == plain && each_sd[3] == plain_sd);
+      assert_true(fabs(one - mean[c]) <= bound * fmax(1, fabs(one)));
+      assert_true(fabs(one_sd * one_sd - sd[c] * sd[c]) <= bound);
+      for (int i = 0; i < p.d; i++) {
+        largest_part = fmax(largest_part, fmax(fabs(host_by_mean[i]), fabs(host_by_sd[i] * host_sd)));
+      }
+      for (int i = 0; i < p.d; i++) { /* that of the variance, 2 σ dσ, has no division by a σ near 0 */
+        assert_true(fabs(by_mean[i] - host_by_mean[i]) <= bound * largest_part);
+        assert_true(fabs(by_sd[i] * one_sd - host_by_sd[i] * host_sd) <= bound * largest_part);
+      }
+    }
+    gp_model_destroy(&there);
+    gp_model_destroy(&here);
+    give_back(w);
+    reference_destroy(&f);
+    problem_destroy(&p);
+    problem_destroy(&q);
+  }
+}
+
+/* 60 and 10 of them: from one tile into the next. */
+static void a_believed_point_is_an_observation_of_the_posterior_mean(void **state)
+{
+  (void)state;
+  struct gp_workspace *w = gp_workspace_take(devices);
+  believing_is_observing(60, 10, w);
+  give_back(w);
+}
+
+/* ---- expected improvement, and the best ------------------------------------------------------ */
+
+static void *on_device(const void *host, size_t bytes)
+{
+  void *p;
+  assert_int_equal(cudaMalloc(&p, bytes), cudaSuccess);
+  if (host) assert_int_equal(cudaMemcpy(p, host, bytes, cudaMemcpyHostToDevice), cudaSuccess);
+  return p;
+}
+
+static cudaStream_t stream_open(void)
+{
+  cudaStream_t s;
+  assert_int_equal(cudaDeviceSynchronize(), cudaSuccess);
+  assert_int_equal(cudaStreamCreateWithFlags(&s, cudaStreamNonBlocking), cudaSuccess);
+  return s;
+}
+
+static void log_expected_improvement_is_the_references(void **state)
+{
+  (void)state;
+  enum { MOST = 4000 };
+  const double best = 0.75;
+  double mean[MOST], sd[MOST], score[MOST];
+  int n = 0;
+  for (double z = -2000; z < 50; z += z < -60 ? 97.3 : z < -6 ? 1.7 : is_slow() ? 0.5 : 0.125) {
+    for (double s = 1e-6; s < 1e4; s *= 97, n++) {
+      mean[n] = best + z * s;
+      sd[n] = s;
+    }
+  }
+  assert_true(n < MOST);
+  size_t bytes = (size_t)n * sizeof(double);
+  double *device_mean = on_device(mean, bytes), *device_sd = on_device(sd, bytes),
+         *device_score = on_device(NULL, bytes);
+  cudaStream_t stream = stream_open();
+  assert_int_equal(gp_score(n, device_mean, device_sd, best, device_score, stream), cudaSuccess);
+  assert_int_equal(cudaStreamSynchronize(stream), cudaSuccess);
+  assert_int_equal(cudaMemcpy(score, device_score, bytes, cudaMemcpyDeviceToHost), cudaSuccess);
+  for (int i = 0; i < n; i++) {
+    long double exact = ((long double)mean[i] - best) / sd[i], expected = log_h(exact) + logl(sd[i]);
+    if (!(fabsl(score[i] - expected) <= 1e-10L * fmaxl(1, fabsl(expected))))
+      fail_msg("z %.6Lg, sd %g: %.17g, reference %.17Lg", exact, sd[i], score[i], expected);
+  }
+  cudaFree(device_mean);
+  cudaFree(device_sd);
+  cudaFree(device_score);
+  cudaStreamDestroy(stream);
+  no_reports();
+}
+
+static int by_rank(const void *a, const void *b)
+{
+  const struct gp_top *x = a, *y = b;
+  return x->score > y->score ? -1 : x->score < y->score ? 1 : x->index - y->index;
+}
+
+/* Many equal, some NaN or infinite; all of them fetched, GP_TOP_MAX or fewer at a time, in parts
+ * whose ends are anywhere. */
+static void the_best_come_in_order_and_none_twice(void **state)
+{
+  (void)state;
+  enum { MOST = 1500 };
+  double score[MOST];
+  struct gp_top sorted[MOST];
+  struct device_gp_ranked top[GP_TOP_MAX];
+  struct rng rng = rng_make(22, 1);
+  cudaStream_t stream = stream_open();
+  struct device_gp_ranked *device_top = on_device(NULL, sizeof top);
+  for (int turn = 0; turn < 12; turn++) {
+    int n = turn ? 1 + (int)rng_below(&rng, is_slow() ? 200 : MOST) : 1, from = (int)rng_below(&rng, (uint32_t)n);
+    int most = 1 + (int)rng_below(&rng, GP_TOP_MAX), kinds = turn % 2 ? 5 : 100000, seen = 0;
+    for (int i = 0; i < n; i++) {
+      score[i] = (double)rng_below(&rng, (uint32_t)kinds) - 3;
+      if (rng_below(&rng, 20) == 0) score[i] = rng_below(&rng, 2) ? NAN : -INFINITY;
+      sorted[i] = (struct gp_top){isnan(score[i]) ? -INFINITY : score[i], i};
+    }
+    qsort(sorted + from, (size_t)(n - from), sizeof *sorted, by_rank);
+    double *device_score = on_device(score, (size_t)n * sizeof *score);
+    cudaDeviceSynchronize();
+    struct device_gp_ranked last = {.index = -1};
+    for (int round = 0; round < 4 || (n < 100 && last.index >= 0); round++) {
+      assert_int_equal(gp_top(device_score, from, n, last, most, device_top, stream), cudaSuccess);
+      assert_int_equal(cudaStreamSynchronize(stream), cudaSuccess);
+      assert_int_equal(cudaMemcpy(top, device_top, (size_t)most * sizeof *top, cudaMemcpyDeviceToHost), cudaSuccess);
+      for (int i = 0; i < most; i++, seen++) {
+        int want = from + seen < n ? sorted[from + seen].index : -1;
+        assert_int_equal(top[i].index, want);
+        if (want >= 0) assert_true(top[i].score == sorted[from + seen].score);
+      }
+      last = top[most - 1];
+      if (last.index < 0) break;
+    }
+    cudaFree(device_score);
+  }
+  cudaFree(device_top);
+  cudaStreamDestroy(stream);
+  no_reports();
+}
+
+/* ---- the same bits --------------------------------------------------------------------------- */
+
+/* Everything that a proposal asks of a workspace. */
+struct outcome {
+  double value, gradient[GP_PARAMETERS_MAX], alpha[GP_TEST_MAX], believed, mean[64], sd[64], score[64];
+  double one[2], by_mean[GP_DIMENSIONS_MAX], by_sd[GP_DIMENSIONS_MAX];
+  struct gp_top top[GP_TOP];
+};
+
+/* `at`: which of a batch of `count` the problem's own hyperparameters are. */
+static void outcome_of(const struct problem *p, const struct problem *q, int count, int at, struct outcome *o)
+{
+  struct gp_hyper h[3];
+  double value[3], gradient[3][GP_PARAMETERS_MAX], point[GP_DIMENSIONS_MAX];
+  memset(o, 0, sizeof *o);
+  for (int b = 0; b < 3; b++) {
+    h[b] = p->hyper;
+    if (b != at) h[b].signal *= 2 + b;
+    if (b != at && b == 2) h[b].noise = -5; /* one that fails */
+  }
+  struct gp_workspace *w = gp_workspace_take(devices);
+  gp_workspace_observe(w, &p->data, 1);
+  gp_workspace_likelihoods(w, count, h, value, gradient);
+  o->value = value[at];
+  memcpy(o->gradient, gradient[at], (size_t)(p->d + 3) * sizeof(double));
+  assert_true(gp_workspace_condition(w, &p->hyper, o->alpha));
+  for (int i = 0; i < p->d; i++) point[i] = q->x[i][0];
+  o->believed = gp_workspace_believe(w, point);
+  gp_workspace_rank(w, q->n, q->data.x, 0.3);
+  gp_workspace_read(w, q->n, o->mean, o->sd, o->score);
+  gp_workspace_top(w, 1, q->n, NULL, o->top);
+  for (int i = 0; i < p->d; i++) point[i] = q->x[i][1];
+  gp_workspace_predict_one(w, point, &o->one[0], &o->one[1], o->by_mean, o->by_sd);
+  give_back(w);
+}
+
+static void the_same_bits_alone_and_in_batches_and_in_any_order(void **state)
+{
+  static const int n[] = {1, 2, 31, 32, 33, 64, 95, 130, 250};
+  (void)state;
+  for (size_t s = 0; s < sizeof n / sizeof *n; s++) {
+    struct problem p, q;
+    static struct outcome first, again;
+    int d = 1 + (int)s * 5 % 13;
+    if (too_large(n[s])) continue;
+    problem_make(&p, n[s], d, n[s] / 8, 1e-4, 31 + s);
+    problem_make(&q, 40, d, 0, 1, 51 + s);
+    cudacpu_set_order(CUDACPU_FORWARD, CUDACPU_FORWARD, 1);
+    outcome_of(&p, &q, 1, 0, &first);
+    assert_true(isfinite(first.value) && first.top[0].index >= 1);
+    for (int turn = 0; turn < 4; turn++) {
+      enum cudacpu_order order = turn == 0 ? CUDACPU_REVERSE : CUDACPU_SHUFFLED;
+      cudacpu_set_order(order, order, 77 + (uint64_t)turn);
+      outcome_of(&p, &q, turn < 2 ? 1 : 3, turn < 2 ? 0 : turn - 1, &again);
+      assert_memory_equal(&first, &again, sizeof first);
+    }
+    cudacpu_set_order(CUDACPU_FORWARD, CUDACPU_FORWARD, 1);
+    problem_destroy(&p);
+    problem_destroy(&q);
+  }
+}
+
+int main(void)
+{
+  const struct CMUnitTest tests[] = {
+      TEST_ON_DEVICE(likelihood_and_gradient_are_lapacks_and_the_references),
+      TEST_ON_DEVICE(a_covariance_that_is_not_positive_definite_is_told_and_harms_no_other),
+      TEST_ON_DEVICE(a_covariance_that_is_singular_is_factored_all_the_same),
+      TEST_ON_DEVICE(posterior_and_its_gradients_are_lapacks),
+      TEST_ON_DEVICE(a_believed_point_is_an_observation_of_the_posterior_mean),
+      TEST_ON_DEVICE(log_expected_improvement_is_the_references),
+      TEST_ON_DEVICE(the_best_come_in_order_and_none_twice),
+      TEST_ON_DEVICE(the_same_bits_alone_and_in_batches_and_in_any_order),
+  };
+  return cmocka_run_group_tests_name("kernels_gp", tests, NULL, NULL);
+}

@@ -1,0 +1,282 @@
+/* The Gaussian process on devices: fits and proposals, which are the CPU's but for rounding, and
+ * what becomes of them where a device fails, has no memory or is not there. */
+#include "tests/unit/samplers/gp/kernels_gp_fixture.h"
+
+#include "tests/unit/samplers/sampler_fixture.h"
+
+/* ---- fits and proposals ---------------------------------------------------------------------- */
+
+static double posterior_density(const struct problem *p, const struct gp_hyper *h)
+{
+  double narrowness = gp_prior_narrowness(GP_PRIOR_SEARCH, p->n);
+  struct gp_room room;
+  struct error e;
+  assert_int_equal(gp_room_make(&room, p->n, &e), 0);
+  double value = gp_log_likelihood(&p->data, h, &room, NULL) + gp_log_prior(h, p->d, narrowness, NULL);
+  gp_room_destroy(&room);
+  return value;
+}
+
+/* Climbs that end where the gain is below 1e-3 end that near to each other.  150 are more than a
+ * part. */
+static void a_fit_finds_what_the_cpus_finds(void **state)
+{
+  (void)state;
+  for (int n = is_slow() ? 20 : 40; n <= (is_slow() ? 20 : 150); n += 110) {
+    struct problem p;
+    struct gp_hyper here, there, again;
+    struct error e;
+    int evaluations = is_slow() ? 20 : 60;
+    problem_make(&p, n, 4, 0, 1e-4, 10);
+    for (int k = 0; k < p.n; k++) p.z[k] = sin(8 * p.x[0][k]) + (p.x[2][k] == 1 ? 1 : 0);
+    memset(&there, 0, sizeof there);
+    memset(&again, 0, sizeof again);
+    struct gp_workspace *w = gp_workspace_take(devices);
+    assert_int_equal(gp_fit(&p.data, GP_PRIOR_SEARCH, evaluations, NULL, &here, &e), 0);
+    assert_int_equal(gp_fit(&p.data, GP_PRIOR_SEARCH, evaluations, w, &there, &e), 0);
+    cudacpu_set_order(CUDACPU_SHUFFLED, CUDACPU_SHUFFLED, 5);
+    assert_int_equal(gp_fit(&p.data, GP_PRIOR_SEARCH, evaluations, w, &again, &e), 0);
+    give_back(w);
+    assert_memory_equal(&there, &again, sizeof there);
+    double difference = posterior_density(&p, &here) - posterior_density(&p, &there);
+    assert_true(fabs(difference) < (is_slow() ? 1e-6 : 1e-2));
+    problem_destroy(&p);
+  }
+}
+
+static const char *const mixed_lines[] = {"lr",     "float 1e-5 .. 1 log default 0.01",
+                                          "rate",   "float 0 .. 1 default 0.3",
+                                          "layers", "int 1 .. 6 default 2",
+                                          "units",  "int 16 .. 512 log default 64",
+                                          "kind",   "categorical p, q, r default q",
+                                          NULL};
+enum { MIXED = 5 };
+
+static double quality(const double *v)
+{
+  double a = log10(v[0] / 0.003), b = v[1] - 0.6, c = (v[2] - 4) / 6, d = log(v[3] / 100) / 3;
+  return -(a * a + 3 * b * b + c * c + d * d + (v[4] == 2 ? 0 : 0.3));
+}
+
+static void open_history(struct fixture *f, int n)
+{
+  struct rng rng = rng_make(12, philox_subsequence(PHILOX_TEST, 0, 0));
+  fixture_open(f, mixed_lines);
+  f->settings.gp_candidates = is_slow() ? 32 : 128;
+  f->settings.gp_evaluations = is_slow() ? 8 : 40;
+  for (int t = 0; t < n; t++) {
+    double v[SPACE_MAX];
+    for (int i = 0; i < f->space.n; i++) v[i] = param_from_unit(&f->space.params[i], rng_uniform(&rng));
+    bool fails = t % 9 == 8;
+    fixture_tell(f, v, fails ? OBSERVATION_FAILED : OBSERVATION_COMPLETE, fails ? NAN : quality(v));
+  }
+}
+
+/* The device's bits are the same whichever workspace it is and whatever runs beside. */
+static void a_proposal_has_the_same_bits_whatever_runs_beside_it(void **state)
+{
+  (void)state;
+  struct fixture f;
+  double alone[SPACE_MAX], flying[SPACE_MAX];
+  open_history(&f, is_slow() ? 12 : 40);
+  f.settings.gp_devices = devices;
+  for (int t = 0; t < 2; t++) { /* in flight */
+    fixture_ask(&f, "gp", 3, flying);
+    fixture_tell(&f, flying, OBSERVATION_IN_FLIGHT, 1e9);
+  }
+  fixture_ask(&f, "gp", 18, alone);
+  assert_false(fixture_has(&f, alone));
+  fixture_ask_beside(&f, "gp", 18, 3, alone); /* one more than there are workspaces */
+  fixture_close(&f);
+  no_reports();
+}
+
+/* With one categorical that has two values left, and one: the walk, new and repeated. */
+static void small_spaces_are_filled_and_then_repeated(void **state)
+{
+  (void)state;
+  struct fixture f;
+  double v[SPACE_MAX];
+  fixture_open(&f, (const char *const[]){"a", "int 1 .. 3 default 1", "b", "categorical p, q default p", "c",
+                                         "float 0.5 .. 0.5 default 0.5", NULL});
+  f.settings.gp_startup = 1;
+  f.settings.gp_candidates = 16;
+  f.settings.gp_evaluations = 8;
+  f.settings.gp_devices = devices;
+  for (int k = 0; k < 5; k++) fixture_tell(&f, (double[]){1 + k % 3, k / 3, 0.5}, OBSERVATION_COMPLETE, k);
+  fixture_ask(&f, "gp", 1, v);
+  assert_true(v[0] == 3 && v[1] == 1);
+  fixture_tell(&f, v, OBSERVATION_COMPLETE, 9);
+  fixture_ask(&f, "gp", 1, v);
+  assert_true(fixture_has(&f, v));
+  fixture_close(&f);
+}
+
+#ifndef REAL_GPU
+
+static double units_of(void *context, const double *values)
+{
+  (void)context;
+  return 1e9 * values[3];
+}
+
+/* Rounding leads L-BFGS along another way now and then, and that to another proposal; rarely. */
+static void proposals_of_the_device_are_mostly_those_of_the_cpu(void **state)
+{
+  (void)state;
+  struct fixture f;
+  double here[MIXED], there[MIXED];
+  int near = 0, asks = 0;
+  uint64_t launches = cudacpu_counts().launches;
+  for (int n = 12; n <= (is_slow() ? 12 : 60); n += 12) {
+    open_history(&f, n);
+    f.flops = units_of;
+    for (uint64_t seed = 0; seed < 4; seed++, asks++) {
+      f.settings.gp_cost = seed < 2 ? GP_COST_NONE : GP_COST_FLOPS;
+      double largest = 0;
+      f.settings.gp_devices = NULL;
+      fixture_ask(&f, "gp", seed, here);
+      f.settings.gp_devices = devices;
+      fixture_ask(&f, "gp", seed, there);
+      for (int i = 0; i < MIXED; i++) {
+        const struct param *p = &f.space.params[i];
+        largest = fmax(largest, fabs(param_to_unit(p, here[i]) - param_to_unit(p, there[i])));
+      }
+      near += largest < 0.01;
+    }
+    fixture_close(&f);
+  }
+  assert_true(near * 4 >= asks * 3);
+  assert_true(cudacpu_counts().launches > launches + 100 * (uint64_t)asks);
+}
+
+static void more_trials_than_a_device_takes_are_the_cpus(void **state)
+{
+  (void)state;
+  struct fixture f;
+  double v[MIXED];
+  open_history(&f, 60);
+  f.settings.gp_evaluations = 8;
+  f.settings.gp_devices = devices;
+  while (f.n <= GP_DEVICE_OBSERVATIONS) fixture_tell(&f, f.history[f.n % 60].values, OBSERVATION_IN_FLIGHT, NAN);
+  uint64_t launches = cudacpu_counts().launches;
+  fixture_ask(&f, "gp", 5, v);
+  assert_true(cudacpu_counts().launches == launches);
+  fixture_close(&f);
+}
+
+/* ---- failures -------------------------------------------------------------------------------- */
+
+static void a_proposal_is_made_again_where_a_device_has_failed(void **state)
+{
+  (void)state;
+  struct fixture f;
+  struct error e = {0};
+  struct gp_devices *two;
+  const int numbers[] = {0, 1};
+  double expected[MIXED], v[MIXED];
+  open_history(&f, 15);
+  f.settings.gp_devices = devices;
+  fixture_ask(&f, "gp", 1, expected);
+  assert_int_equal(gp_devices_open(&two, 2, numbers, POINTS_ROOM, MIXED, &e), 0);
+  f.settings.gp_devices = two;
+  cudacpu_fail_launch(40, cudaErrorLaunchOutOfResources); /* does not stick: the device's other workspace may do */
+  fixture_ask(&f, "gp", 1, v);
+  assert_memory_equal(v, expected, sizeof v);
+  cudacpu_lose_device(1, 100, cudaErrorLaunchFailure);
+  fixture_ask(&f, "gp", 1, v);
+  assert_memory_equal(v, expected, sizeof v);
+  fixture_ask(&f, "gp", 1, v);
+  assert_memory_equal(v, expected, sizeof v);
+  cudacpu_lose_device(0, 150, cudaErrorLaunchFailure);
+  struct sampler_request request = fixture_request(&f, 1);
+  for (int turn = 0; turn < 2; turn++) {
+    assert_int_equal(sampler_find("gp")->ask(&request, v, &e), ERROR_MACHINE);
+    assert_non_null(strstr(e.message, turn ? "every workspace" : "cudaErrorLaunchFailure"));
+  }
+  gp_devices_close(two);
+  gp_devices_close(devices);
+  devices = NULL;
+  fixture_close(&f);
+  cudacpu_reset(1, NULL); /* for what could not be freed */
+  cudacpu_clear_reports();
+}
+
+static void a_device_without_memory_is_not_opened(void **state)
+{
+  (void)state;
+  struct gp_devices *other;
+  struct error e;
+  const int number = 1;
+  for (int n = 1; n <= 33; n++) { /* sixteen allocations of each workspace, and one more */
+    size_t before = cudacpu_counts().allocations;
+    cudacpu_fail_allocation(n);
+    int code = gp_devices_open(&other, 1, &number, 100, 3, &e);
+    if (n <= 32) {
+      assert_int_equal(code, ERROR_MACHINE);
+      assert_non_null(strstr(e.message, "no memory left for the Gaussian process"));
+      assert_null(other);
+    } else {
+      assert_int_equal(code, 0);
+      gp_devices_close(other);
+    }
+    assert_int_equal(cudacpu_counts().allocations, before);
+  }
+  cudacpu_fail_allocation(0);
+}
+
+static void devices_of_two_models_are_not_used_together(void **state)
+{
+  (void)state;
+  struct gp_devices *other;
+  struct error e;
+  const int numbers[] = {0, 1};
+  strcpy(cudacpu_properties(1)->name, "Another GPU");
+  assert_int_equal(gp_devices_open(&other, 2, numbers, 100, 3, &e), ERROR_CONFIG);
+  assert_non_null(strstr(e.message, "Another GPU"));
+  assert_non_null(strstr(e.message, "devices = cuda:0"));
+}
+
+static void devices_auto_is_what_there_is(void **state)
+{
+  (void)state;
+  struct space space = {.n = 3};
+  struct sampler_settings s = default_sampler_settings();
+  struct error e;
+  char text[500];
+  const struct sampler *gp = sampler_find("gp");
+  assert_int_equal(gp->open(&s, &space, "cpu", &e), 0);
+  assert_null(s.gp_devices);
+  gp->description(&s, text, sizeof text);
+  assert_null(strstr(text, "cuda"));
+  assert_int_equal(gp->open(&s, &space, "cuda:7", &e), ERROR_CONFIG);
+  assert_int_equal(gp->open(&s, &space, "auto", &e), 0);
+  assert_non_null(s.gp_devices);
+  gp->description(&s, text, sizeof text);
+  assert_non_null(
+      strstr(text, "Gaussian process of up to 512 trials on cuda (CUDA on the CPU, compute capability 9.0"));
+  assert_non_null(strstr(text, "OpenBLAS "));
+  gp->close(&s);
+  assert_null(s.gp_devices);
+  gp->close(&s);
+}
+
+#endif
+
+int main(void)
+{
+  const struct CMUnitTest tests[] = {
+      TEST_ON_DEVICE(a_fit_finds_what_the_cpus_finds),
+      TEST_ON_DEVICE(a_proposal_has_the_same_bits_whatever_runs_beside_it),
+      TEST_ON_DEVICE(small_spaces_are_filled_and_then_repeated),
+#ifndef REAL_GPU
+      TEST_ON_DEVICE(proposals_of_the_device_are_mostly_those_of_the_cpu),
+      TEST_ON_DEVICE(more_trials_than_a_device_takes_are_the_cpus),
+      TEST_ON_DEVICE(a_proposal_is_made_again_where_a_device_has_failed),
+      TEST_ON_DEVICE(devices_of_two_models_are_not_used_together),
+      TEST_ON_DEVICE(devices_auto_is_what_there_is),
+      TEST_ON_DEVICE(a_device_without_memory_is_not_opened),
+#endif
+  };
+  return cmocka_run_group_tests_name("kernels_gp_sampler", tests, NULL, NULL);
+}
