@@ -19,7 +19,7 @@ import sys
 from bench_asha import interval
 
 # Tables 3 and 4 of Wang, Nabney and Golbabaee (CPAL 2025): seconds to the best and in all, validation, test; grouped, simultaneous.
-PAPER = {
+PUBLISHED = {
     "ahe": ((1639, 2242, 0.7433, 0.7267), (2257, 3120, 0.7646, 0.7298)),
     "intel": ((1348, 3065, 0.7369, 0.7605), (2961, 4712, 0.7647, 0.7513)),
     "rps": ((1330, 1938, 0.9890, 0.9784), (1151, 3098, 0.9959, 0.9858)),
@@ -105,8 +105,8 @@ def print_pairs(name, ways):
         if way != CONTROL and rounds:
             print(f"{' '.join(way):17} {shown(saved(these, control, rounds, 'to_best'))} {shown(saved(these, control, rounds, 'cost'))}  "
                   f"{shown(points(these, control, rounds, 'validation'))} {shown(points(these, control, rounds, 'test'))}")
-    if name in PAPER:
-        grouped, other = PAPER[name]
+    if name in PUBLISHED:
+        grouped, other = PUBLISHED[name]
         share = lambda k: f"{100 - 100 * grouped[k] / other[k]:+6.1f}"
         differ = lambda k: f"{100 * (grouped[k] - other[k]):+6.1f}"
         print(f"{'the paper, time':17} {share(0):14} {share(1):14}  {differ(2):14} {differ(3)}".rstrip())

@@ -285,8 +285,8 @@ static void the_ini_files_of_the_repository_load(void **state)
   experiment_destroy(x);
 }
 
-/* What is searched, with which groups, in how many trials and rounds, by which TPE: what the paper's
- * experiment is, in its size or in small. */
+/* What is searched, with which groups, in how many trials and rounds, by which TPE: the paper's
+ * experiment, in its size or in small. */
 static void assert_the_papers(const char *const lines[][2], const int shares[3], int startup)
 {
   int count[SPACE_MAX];
