@@ -83,6 +83,10 @@ def shown(value):
     return f"{value[0]:+6.1f} ± {value[1]:5.1f}" if value else f"{'-':>14}"
 
 
+def number(value):
+    return f"{value:.3g}" if value < 1000 else f"{value:.0f}"
+
+
 def print_rounds(name, ways):
     rounds = sorted({r for these in ways.values() for r in these})
     print(f"\n{name}: each round\n{'way':17} {'round':>5} {'TFLOP to best':>13} {'TFLOP':>7} {'s to best':>9} {'s':>8} {'validation':>10} {'test':>7}")
@@ -90,7 +94,7 @@ def print_rounds(name, ways):
         for r in (r for r in rounds if r in these):
             x = these[r]
             test = "-" if x["test"] is None else f"{x['test']:.4f}"
-            print(f"{' '.join(way):17} {r:5d} {x['to_best']:13.3f} {x['cost']:7.3f} {x['time_to_best']:9.1f} {x['time']:8.1f} "
+            print(f"{' '.join(way):17} {r:5d} {number(x['to_best']):>13} {number(x['cost']):>7} {x['time_to_best']:9.1f} {x['time']:8.1f} "
                   f"{x['validation']:10.4f} {test:>7}")
 
 
