@@ -1,6 +1,7 @@
 #!/bin/sh
 # Tests of tools/paper.sh, what `make paper` runs: which data sets it runs, what it says of those
 # whose data are missing, and its tables.  With the smallest networks; run from the project's root.
+# Not under a sanitizer: what is tested is shell and Python.
 # Prints a line "ok NAME" or "not ok NAME" for each test, and ends with "N passed, N failed".
 #   GSOS   the program (default ./gsos)
 # shellcheck disable=SC2016 # the small programs for sh -c expand their own arguments
