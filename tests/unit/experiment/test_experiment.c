@@ -285,6 +285,76 @@ static void the_ini_files_of_the_repository_load(void **state)
   experiment_destroy(x);
 }
 
+/* What is searched, with which groups, in how many trials and rounds, by which TPE: the paper's
+ * experiment, in its size or in small. */
+static void assert_the_papers(const char *const lines[][2], const int shares[3], int startup)
+{
+  int count[SPACE_MAX];
+  char text[PARAM_TEXT_MAX];
+  assert_int_equal(x->space.n, HP_COUNT);
+  for (int i = 0; i < HP_COUNT; i++) {
+    assert_string_equal(x->space.params[i].name, lines[i][0]);
+    param_format(&x->space.params[i], text, sizeof text);
+    assert_string_equal(text, lines[i][1]);
+    assert_int_equal(x->groups.of[i], i < 3 ? 0 : i < 6 ? 1 : 2);
+  }
+  assert_int_equal(x->groups.n, 3);
+  groups_split(&x->groups, x->trials, count);
+  for (int g = 0; g < 3; g++) assert_int_equal(count[g], shares[g]);
+  assert_true(x->n_strategies == 2 && x->rounds == 5 && x->parallel == 1 && x->cycles == 1);
+  assert_string_equal(x->strategies[0], "grouped");
+  assert_string_equal(x->strategies[1], "simultaneous");
+  assert_string_equal(x->sampler, "tpe");
+  assert_true(!x->baseline && !x->revisit && x->order == ORDER_SEQUENTIAL);
+  assert_true(x->sampler_settings.tpe_quantile == 0.25 && x->sampler_settings.tpe_startup == startup);
+  assert_string_equal(x->pruner, "none");
+}
+
+static void the_papers_experiment_is_that_of_its_tables(void **state)
+{
+  (void)state;
+  const char *table_1[HP_COUNT][2] = {{"num_conv_layers", "int 2 .. 4 default 3"},
+                                      {"lr", "float 1e-05 .. 1 log default 0.01"},
+                                      {"dropout_rate", "float 0 .. 0.9 default 0"},
+                                      {"optimizer", "categorical adam, sgd default adam"},
+                                      {"epoch", "int 10 .. 100 default 10"},
+                                      {"stride", "ordinal 1, 2 default 1"},
+                                      {"padding", "categorical valid, same default same"},
+                                      {"kernel", "ordinal 3, 5 default 3"},
+                                      {"num_fc_units", "int 64 .. 256 default 64"},
+                                      {"batch_size", "ordinal 32, 64, 128, 256 default 32"}};
+  static const struct {
+    const char *name, *data;
+    int image_size;
+  } table_2[] = {{"ahe", "data/ahe", 224},         {"intel", "data/intel", 150},
+                 {"rps", "data/rps", 300},         {"dogs-cats", "data/dogs-cats", 256},
+                 {"flowers", "data/flowers", 224}, {"k49", "data/kuzushiji-49", 0}}; /* its files say 28 */
+  char path[200], text[200];
+  for (size_t i = 0; i < sizeof table_2 / sizeof *table_2; i++) {
+    snprintf(path, sizeof path, "configs/paper/%s.ini", table_2[i].name);
+    load_settings(path, 0, NULL);
+    assert_the_papers(table_1, (const int[]){40, 30, 30}, 15);
+    assert_int_equal(x->studies, STUDIES_ONE_BY_ONE);
+    assert_string_equal(x->name, table_2[i].name);
+    snprintf(text, sizeof text, "configs/paper/../../%s", table_2[i].data);
+    assert_string_equal(x->dataset.path, text);
+    assert_int_equal(x->dataset.image_size, table_2[i].image_size);
+    snprintf(text, sizeof text, "results/paper/%s", table_2[i].name);
+    assert_string_equal(x->output, text);
+    experiment_destroy(x);
+  }
+  static const char *const small[] = {"ahe", "flowers", "mnist", "rps"};
+  table_1[HP_EPOCH][1] = "int 1 .. 6 default 1";
+  for (size_t i = 0; i < sizeof small / sizeof *small; i++) {
+    snprintf(path, sizeof path, "configs/paper-small/%s.ini", small[i]);
+    load_settings(path, 0, NULL);
+    assert_the_papers(table_1, (const int[]){16, 12, 12}, 6);
+    snprintf(text, sizeof text, "results/paper-small/%s", small[i]);
+    assert_string_equal(x->output, text);
+    experiment_destroy(x);
+  }
+}
+
 /* ------------------------------------------------------------- values ---- */
 
 static void assert_fixed(const char *name, const char *line)
@@ -1327,6 +1397,7 @@ int main(void)
       cmocka_unit_test(the_reference_has_every_key_once_with_its_default_and_mark),
       cmocka_unit_test(the_reference_is_the_same_as_an_empty_file),
       cmocka_unit_test(the_ini_files_of_the_repository_load),
+      cmocka_unit_test(the_papers_experiment_is_that_of_its_tables),
       cmocka_unit_test(a_single_value_fixes_a_hyperparameter),
       cmocka_unit_test(more_trials_than_anybody_can_make_are_refused),
       cmocka_unit_test(a_message_that_comes_later_names_the_line),
