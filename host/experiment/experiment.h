@@ -183,6 +183,13 @@ bool experiment_search_get(const char *text, const char *key, char *value, size_
  * without memory. */
 char *experiment_best_ini(const struct experiment *x, const double *values, int round, int trial);
 
+/* Writes an ini that reads back as x: every key with its value, those that are not given as
+ * comments.  Paths, and `output`, are absolute.  Groups stand in lines wherever they came from but
+ * auto; the data set of a line of [datasets] stands in [dataset].  Malloc'ed text; NULL without
+ * memory. */
+char *experiment_run_ini(const struct experiment *x);
+#define EXPERIMENT_RUN_INI "run.ini" /* its name in an output folder */
+
 /* "16GiB", "500 MB", "1048576": a size in bytes, 1 or more.  ERROR_CONFIG says what would be
  * right. */
 int size_parse(const char *text, int64_t *bytes, struct error *e);

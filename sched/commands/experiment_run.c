@@ -20,6 +20,7 @@
 #include "sched/run/runner.h"
 #include "sched/run/signals.h"
 #include "host/store/study_attributes.h"
+#include "host/base/file_replace.h"
 #include "host/base/folder.h"
 #include "host/base/text_escape.h"
 #include "host/base/text_wrap.h"
@@ -328,11 +329,23 @@ static int reserve(struct run *run, const struct objective_at_once *at, struct e
   return objective_reserve(o, at, largest, e);
 }
 
+/* What `gsos run OUTPUT` goes on from: as the last start had it, so that what was raised stays. */
+static int write_run_ini(const struct run *run, struct error *e)
+{
+  char path[1100], *text = experiment_run_ini(run->x);
+  if (!text) return error_set(e, ERROR_MACHINE, "no memory for " EXPERIMENT_RUN_INI);
+  snprintf(path, sizeof path, "%s/" EXPERIMENT_RUN_INI, run->x->output);
+  int code = file_replace_text(path, text, e);
+  free(text);
+  return code;
+}
+
 static int search(struct run *run, struct error *e)
 {
   struct runner *r = &run->runner;
   struct progress progress;
   int code = open_studies(run, e);
+  if (!code) code = write_run_ini(run, e);
   if (code) return code;
   r->x = run->x;
   r->objective = run->objective;

@@ -1219,6 +1219,48 @@ static void best_ini_reads_back_with_the_values_as_defaults(void **state)
   experiment_destroy(x);
 }
 
+/* Every key has its value in it, so that a second one of what was read back is the same text. */
+static void run_ini_reads_back_as_the_same_experiment(void **state)
+{
+  (void)state;
+  static const char *const inis[] = {
+      "",
+      "[experiment]\nname = \"a # b\"\nseed = 77\ntrials = 12\ncycles = 2\noutput = \"o;ut '' \"\ntarget = 0.9\n"
+      "time_limit = 1h30m\n[dataset]\npath = data dir\nvalidation_images = v\nvalidation_labels = w\n"
+      "image_size = 32\n[space]\nepoch = int 1 .. 6 default 1\nlr = 0.1\n[enqueue]\none = lr 0.1, optimizer sgd\n"
+      "all_default = epoch 1\n[scheduler]\ntrial_memory = 3MB\nslots = 3\n[train]\nround = 2\ntrial = 7\n",
+      "[groups]\nfrom = weights\n[importance]\ngroups = 2\nratio = 0.30000000000000004 1\n",
+      "[experiment]\nstrategies = greedy, grouped\nrevisit = no\n[groups]\nfrom = auto\n",
+      "[experiment]\nobjective = command\ndirection = minimize\n[command]\nrun = \"prog 'a b' #\"\n[space]\n"
+      "x = ordinal 1, 2.50 default 1\ny = float 1e-5 .. 1 log default 0.1\nz = categorical a, \xc3\xa4 default a\n",
+      "[experiment]\nobjective = function\n[function]\nname = mixed\n[gp]\ncost = time\ncost_weight = 0.1\n"};
+  for (size_t i = 0; i < sizeof inis / sizeof *inis; i++) {
+    load_text(inis[i]);
+    char *text = experiment_run_ini(x), *search = experiment_search_text(x);
+    for (int k = 0; k < key_count; k++) { /* the first line of its name: each stands there, if as a comment */
+      char line[100];
+      const struct experiment_key *key = &key_table[k].about;
+      if (key_table[k].type == KEY_LINE || !strcmp(key->section, "groups")) continue;
+      snprintf(line, sizeof line, "\n%s =", key->key);
+      char *given = strstr(text, line);
+      snprintf(line, sizeof line, "\n#%s =\n", key->key);
+      if (!given && !strstr(text, line)) fail_msg("[%s] %s is missing:\n%s", key->section, key->key, text);
+    }
+    write_text(text);
+    memset(&e, 0, sizeof e);
+    if (experiment_load(x2, ini_path, NULL, 0, &e)) fail_msg("%s\n%s", e.message, text);
+    char *again = experiment_run_ini(x2), *search_again = experiment_search_text(x2);
+    assert_string_equal(again, text);
+    assert_string_equal(search_again, search);
+    free(again);
+    free(search_again);
+    free(search);
+    free(text);
+    experiment_destroy(x);
+    experiment_destroy(x2);
+  }
+}
+
 /* A run of best.ini begins at the best configuration: where no baseline does that, [enqueue]. */
 static void best_ini_begins_at_the_best_without_a_baseline_too(void **state)
 {
@@ -1353,6 +1395,7 @@ int main(void)
       cmocka_unit_test(the_order_of_names_is_part_of_the_search),
       cmocka_unit_test(a_key_that_a_text_lacks_stands_at_its_default),
       cmocka_unit_test(best_ini_reads_back_with_the_values_as_defaults),
+      cmocka_unit_test(run_ini_reads_back_as_the_same_experiment),
       cmocka_unit_test(best_ini_begins_at_the_best_without_a_baseline_too),
       cmocka_unit_test(spoiled_files_never_crash),
   };
