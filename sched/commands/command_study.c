@@ -83,6 +83,7 @@ static const char *const fixed[] = {"experiment.strategies=simultaneous",
                                     "experiment.sampler=random",
                                     "experiment.rounds=1",
                                     "experiment.target=",
+                                    "experiment.start_from=", /* what has been seen would not be drawn */
                                     "experiment.revisit=no",
                                     "experiment.baseline=no", /* it is no sample of the space */
                                     "pruner.kind=none"};
