@@ -8,8 +8,8 @@
 #include "sched/commands/command.h"
 #include "sched/commands/experiment_run.h"
 
-static const char help[] = "Usage: gsos run FILE.ini|DIR [--set SECTION.KEY=VALUE]... [--output DIR] [--quiet]\n"
-                           "                             [--log json]\n"
+static const char help[] = "Usage: gsos run FILE.ini | DIR [--set SECTION.KEY=VALUE]... [--output DIR]\n"
+                           "                               [--quiet] [--log json]\n"
                            "Search the hyperparameters that FILE.ini describes, with each of its strategies,\n"
                            "and print what they found and what it took.  A run that was stopped, however,\n"
                            "goes on where it stood when the same command is given again; a finished one\n"

@@ -61,7 +61,9 @@ z = float 0 .. 1 default 0.25'
 ini new 'trials = 12' 'start_from = out-old' '[scheduler]' 'parallel = 1'
 fit="(SELECT trial_id FROM trial_params WHERE param_name = 'x' AND param_value <= 0.6 INTERSECT SELECT trial_id FROM trial_params WHERE
   param_name = 'y' AND param_value <= 5 INTERSECT SELECT trial_id FROM trial_params WHERE param_name = 'q' AND param_value = 2)"
+# shellcheck disable=SC2034 # used in conditions
 n=$(sqlite3 "$work/out-old/study.db" "SELECT count(*) FROM trials WHERE state = 'COMPLETE' AND trial_id IN $fit")
+# shellcheck disable=SC2034 # used in a condition
 bad=$(sqlite3 "$work/out-old/study.db" "SELECT count(*) FROM trials WHERE state = 'FAIL'")
 call "$gsos" check "$work/new.ini"
 check what_fits_the_new_space_is_taken_and_the_rest_counted all 'exits 0' '[ "$n" -gt 3 ]' '[ "$bad" -gt 0 ]' 'narrow' \
