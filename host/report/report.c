@@ -288,6 +288,30 @@ void report_print_left_out(FILE *out, const struct report *r)
   }
 }
 
+bool report_start_text(const struct report_study *s, int line, char text[START_LINE])
+{
+  const struct study_record *r = &s->record;
+  char best[100];
+  if (line > r->n_start || r->n_start == 0) return false;
+  if (line < r->n_start) {
+    text_format(text, START_LINE, "%s", r->start[line]);
+    return true;
+  }
+  snprintf(best, sizeof best, "; the %d best configurations were tried first", r->start_best);
+  if (r->start_best == 1) snprintf(best, sizeof best, "; the best configuration was tried first");
+  text_format(text, START_LINE, "%s%s; no figure here counts them",
+              r->start_seen ? "proposals saw these trials" : "no proposal saw the values of these trials",
+              r->start_best ? best : "");
+  return true;
+}
+
+void report_print_start(FILE *out, const struct report_study *s)
+{
+  char text[START_LINE], shown[4 * START_LINE];
+  for (int i = 0; report_start_text(s, i, text); i++)
+    text_wrapf(out, "  ", "%s%s", i < s->record.n_start ? "started from " : "", text_escape(shown, sizeof shown, text));
+}
+
 void report_print_changes(FILE *out, const struct report_study *s)
 {
   char name[600], change[1300];

@@ -522,7 +522,7 @@ static void section_origin(struct html *h)
 {
   const struct report_page *p = h->p;
   const struct page_study *s = p->best >= 0 ? &p->studies[p->best] : p->studies;
-  char text[400];
+  char text[400], start[START_LINE];
   fputs("<section id=\"origin\"><h2>How it was made</h2>\n<dl class=\"facts\">\n", h->out);
   if (p->ours) {
     text_format(text, sizeof text, "gsos %s, history version %d", s->s->record.version, s->s->record.history);
@@ -534,6 +534,8 @@ static void section_origin(struct html *h)
     fact(h->out, "rounds", text);
   }
   fact(h->out, "page by", "gsos " GSOS_VERSION);
+  for (int i = 0; p->n && report_start_text(s->s, i, start); i++)
+    fact(h->out, i < s->s->record.n_start ? "started from" : "which means", start);
   print_changes(h);
   if (p->left_out) {
     text_format(text, sizeof text, "%d studies of the other direction", p->left_out);

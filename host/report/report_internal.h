@@ -49,6 +49,12 @@ bool report_is_timed(const struct report_study *s);
 /* That the order was asynchronous, and "grouped went on after a change ..." of each accepted
  * change, a paragraph each. */
 void report_print_changes(FILE *out, const struct report_study *s);
+/* "60 trials of 2 studies in PATH": what the study starts from, a line each with what was made of
+ * it; START_LINE bytes.  false: there is no such line. */
+enum { START_LINE = 500 };
+bool report_start_text(const struct report_study *s, int line, char text[START_LINE]);
+/* A paragraph each. */
+void report_print_start(FILE *out, const struct report_study *s);
 /* Of a line of CSV: ",NUMBER" as it reads back, "," of NaN. */
 void report_csv_number(FILE *out, double number);
 /* Studies of another program, a line each. */

@@ -589,6 +589,19 @@ static void note_dependencies(FILE *out, const struct tables *t)
   }
 }
 
+/* What studies start from, once: those of an experiment start from the same. */
+static void note_start(FILE *out, const struct tables *t)
+{
+  const struct report_study *last = NULL;
+  for (int i = 0; i < t->r->n; i++) {
+    const struct report_study *s = &t->r->studies[i];
+    if (s->record.n_start == 0 || (last && !memcmp(last->record.start, s->record.start, sizeof s->record.start)))
+      continue;
+    report_print_start(out, s);
+    last = s;
+  }
+}
+
 static void note_clock(FILE *out, const struct tables *t)
 {
   if (t->clock != CLOCK_DEVICE) {
@@ -642,6 +655,7 @@ static void print_notes(FILE *out, const struct tables *t)
   note_failures(out, t);
   note_pruned(out, t);
   if (t->left_out) text_wrapf(out, "  ", "left out: %d studies of further strategies", t->left_out);
+  note_start(out, t);
   note_dependencies(out, t);
 }
 

@@ -53,6 +53,7 @@ static void print_heading(FILE *out, const struct report_study *s)
     snprintf(text + used, sizeof text - (size_t)used, "; unfinished, %d of %d trials have ended", report_ended(s),
              s->record.trials);
   text_wrapf(out, "", "%s: %d trial%s, %s", text_escape(name, sizeof name, s->name), s->n, s->n == 1 ? "" : "s", text);
+  report_print_start(out, s);
   report_print_changes(out, s);
 }
 

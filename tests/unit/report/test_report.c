@@ -130,6 +130,10 @@ static void a_record_comes_back_as_it_was_written(void **state)
   w.n_changes = 2;
   snprintf(w.changes[0], sizeof w.changes[0], "oneDNN 3.1 became 3.2");
   snprintf(w.changes[1], sizeof w.changes[1], "AVX2 became \"AVX-512\"");
+  w.n_start = 1;
+  snprintf(w.start[0], sizeof w.start[0], "60 trials of 2 studies in \"old\"");
+  w.start_best = 3;
+  w.start_seen = true;
   assert_ok(study_record_write(s, study, &w, &err));
   assert_ok(study_record_read(s, study, &r, &err));
   assert_string_equal(r.search, w.search);
@@ -511,6 +515,32 @@ static void shares_of_a_device_are_compared_with_nothing(void **state)
   r = load();
   print_with(report_print_tables, &r);
   assert_says("  device time: ");
+  report_free(&r);
+}
+
+/* Those of an experiment start from the same. */
+static void what_studies_start_from_is_told_once(void **state)
+{
+  (void)state;
+  struct store *s = open_store();
+  struct study_record w;
+  for (int round = 0; round < 2; round++) {
+    int study = finished_study(s, "grouped", round, 1, 10, 0.6, 0, 0, &w);
+    w.n_start = 2;
+    snprintf(w.start[0], sizeof w.start[0], "60 trials of 2 studies in old");
+    snprintf(w.start[1], sizeof w.start[1], "1 trial of 1 study in older\033");
+    w.start_best = 1;
+    assert_ok(study_record_write(s, study, &w, &err));
+  }
+  store_close(s);
+  struct report r = load();
+  print_with(report_print_tables, &r);
+  assert_tidy(printed, 80);
+  assert_says("  started from 60 trials of 2 studies in old\n"
+              "  started from 1 trial of 1 study in older\\x1b\n"
+              "  no proposal saw the values of these trials; the best configuration was tried\n"
+              "  first; no figure here counts them\n");
+  assert_null(strstr(strstr(printed, "started from 60") + 1, "started from 60"));
   report_free(&r);
 }
 
@@ -1353,6 +1383,7 @@ int main(int argc, char **argv)
       TEST(tables_say_what_the_papers_do),
       TEST(shares_of_a_device_are_compared_with_nothing),
       TEST(the_gain_over_the_defaults_stands_beside_its_noise),
+      TEST(what_studies_start_from_is_told_once),
       TEST(rounds_are_averaged_with_their_deviation),
       TEST(rounds_are_paired_whatever_order_they_stand_in),
       TEST(a_figure_that_a_round_lacks_has_no_mean),
