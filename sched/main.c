@@ -25,7 +25,7 @@ static const struct command commands[] = {
     {"run", "FILE.ini", "search; goes on where it stopped", command_run},
     {"check", "FILE.ini", "show what is searched, and what it takes", command_check},
     {"train", "FILE.ini", "train one configuration, epoch by epoch", command_train},
-    {"show", "DIR | study.db", "trials, tables, best configuration of a run", command_show},
+    {"show", "DIR | study.db...", "trials, tables, best configuration of runs", command_show},
     {"report", "DIR | study.db", "a page for a browser: figures and tables", command_report},
     {"importance", "DIR | study.db...", "how much each hyperparameter mattered", command_importance},
     {"study", "FILE.ini", "random trials on data sets, and importance", command_study},

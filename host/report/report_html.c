@@ -293,10 +293,12 @@ static void key_baseline(const struct html *h)
   begin_key(h->out, "defaults", false);
   html_text(h->out, text);
   fputs("<small>", h->out);
+  double noise = report_gain_error(s->s);
   if (p->accuracy)
     html_textf(h->out, "the search: %+.2f points", 100 * (best - s->baseline));
   else
     html_textf(h->out, "the search: %+.4g", best - s->baseline);
+  if (!isnan(noise)) html_textf(h->out, "; noise of %d images: about %.2f", s->s->record.value_n, 100 * noise);
   fputs("</small></dd></div>\n", h->out);
 }
 
@@ -478,7 +480,7 @@ static void section_hyperparameters(struct html *h)
     fputs("</p>\n", h->out);
   } else {
     fputs("<p>", h->out);
-    html_textf(h->out, "Not measured: %s.", p->not_measured[0] ? p->not_measured : "all values are the same");
+    html_textf(h->out, "Not measured: %s.", p->importance.why[0] ? p->importance.why : "all values are the same");
     fputs("</p>\n", h->out);
     print_plots(h, PLOT_IMPORTANCE);
   }

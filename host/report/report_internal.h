@@ -38,6 +38,9 @@ struct report_pairs {
  * which both have it and it is finite. */
 struct report_pairs report_pairs(const struct report *r, const char *strategy, const char *control, report_measure f);
 int report_ended(const struct report_study *s);
+/* Sorts trials [n] that are complete and have values, of studies of one direction, the best first
+ * (contract 5).  False without memory. */
+bool report_sort_best(const struct report_study *s, const struct stored_trial **trials, int n);
 /* "the kind" of a failure: its reason up to the colon, printable. */
 void report_failure_kind(const char *reason, char *kind, size_t size);
 /* The first failure of each kind in full, and what to do about it, a paragraph each. */
@@ -49,6 +52,9 @@ bool report_is_timed(const struct report_study *s);
 /* That the order was asynchronous, and "grouped went on after a change ..." of each accepted
  * change, a paragraph each. */
 void report_print_changes(FILE *out, const struct report_study *s);
+/* The best so far by trial, as a line of bars (text_sparkline.h); nothing where it never
+ * changed. */
+void report_print_progress(FILE *out, const struct report_study *s);
 /* Of a line of CSV: ",NUMBER" as it reads back, "," of NaN. */
 void report_csv_number(FILE *out, double number);
 /* Studies of another program, a line each. */
