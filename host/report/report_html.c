@@ -413,6 +413,19 @@ static void section_best(struct html *h)
   fputs("</tbody></table></div></section>\n", h->out);
 }
 
+static void section_learnt(struct html *h)
+{
+  const struct report_learnt *l = &h->p->learnt;
+  if (l->n == 0) return;
+  fputs("<section id=\"learnt\"><h2>What was learnt</h2>\n<ul>\n", h->out);
+  for (int i = 0; i < l->n; i++) {
+    fputs("<li>", h->out);
+    write_escaped(h->out, l->sentences[i]); /* they are printable */
+    fputs("</li>\n", h->out);
+  }
+  fputs("</ul></section>\n", h->out);
+}
+
 static void section_comparison(struct html *h)
 {
   const struct report_page *p = h->p;
@@ -593,6 +606,7 @@ void report_html_print(FILE *out, const struct report_page *p, const struct plot
   print_nav(&h);
   fputs("<main>\n", out);
   section_best(&h);
+  section_learnt(&h);
   section_comparison(&h);
   section_of_trials(&h);
   section_of_plots(&h, "cost", "What it cost", PLOT_COST);

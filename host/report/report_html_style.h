@@ -20,7 +20,7 @@ static const char report_html_style[] =
     "h2{font-size:1.25rem;line-height:1.3;margin:3rem 0 .75rem;padding-top:1rem;border-top:1px solid var(--grid);"
     "font-weight:650}\n"
     "h3,figcaption b{font-size:1rem;margin:1.5rem 0 .5rem;font-weight:600}\n"
-    "p{margin:.5rem 0;max-width:44rem}\n"
+    "p,ul{margin:.5rem 0;max-width:44rem}ul{padding-left:1.2rem}\n"
     ".lead{font-size:1.1rem;color:var(--soft)}\n"
     ".note,figcaption,caption{color:var(--soft);font-size:.9rem}\n"
     "nav{margin:1.25rem 0 0;font-size:.9rem}nav a{margin-right:1rem;display:inline-block}\n"

@@ -166,6 +166,7 @@ int report_page_load(struct report_page *p, const struct report *r, struct store
   choose_studies(p);
   int code = read_curves(p, s, stop, e);
   if (!code) code = measure(p, stop, e);
+  if (!code) code = report_learnt_make(&p->learnt, r, s, stop, e);
   return code ? code : read_files(p, folder, e);
 }
 

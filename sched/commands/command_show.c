@@ -13,6 +13,7 @@
 #include "host/base/text_wrap.h"
 #include "host/report/report.h"
 #include "host/report/report_importance_run.h"
+#include "host/report/report_learnt.h"
 #include "host/report/report_view.h"
 #include "host/store/store.h"
 #include "sched/commands/command.h"
@@ -22,8 +23,8 @@
 static const char help[] = "Usage: gsos show DIR|FILE.db... [OPTION]...\n"
                            "Print the trials of each study in runs' output folders, or in study databases\n"
                            "(DIR/study.db), how the best came about, the tables of time and accuracy, which\n"
-                           "hyperparameters mattered and the best configuration.  A run may go on\n"
-                           "meanwhile: nothing is written.\n"
+                           "hyperparameters mattered, what was learnt and the best configuration.  A run may\n"
+                           "go on meanwhile: nothing is written.\n"
                            "Of a folder that holds the outputs of several runs, as results does, it prints\n"
                            "a line for each run, or, with an option, what that asks for of each.\n"
                            "\n"
@@ -206,9 +207,10 @@ static int print_trials(const struct options *o, const struct report_study *s, s
 }
 
 /* Stops where standard output fails, since a reader that is gone need not be told the rest. */
-static int print_run(const struct options *o, const struct report *r, struct error *e)
+static int print_run(const struct options *o, const struct report *r, struct store *store, struct error *e)
 {
   struct run_importance importance = {0};
+  struct report_learnt learnt;
   int code = 0;
   if (r->n == 0 && r->n_left_out == 0) {
     puts("There is no study in it yet.");
@@ -224,6 +226,8 @@ static int print_run(const struct options *o, const struct report *r, struct err
   code = run_importance_measure(&importance, r, &signals_stop, e);
   if (!code) run_importance_print(stdout, &importance);
   run_importance_free(&importance);
+  if (!code) code = report_learnt_make(&learnt, r, store, &signals_stop, e);
+  if (!code) report_learnt_print(stdout, &learnt);
   if (!code) report_print_best(stdout, r);
   return code;
 }
@@ -265,7 +269,7 @@ static int print_runs(const struct options *o, const struct runs *r, struct erro
     if (o->view.trial >= 0)
       code = print_trial_of_run(o, &r->reports[i], r->stores[i], e);
     else
-      code = print_run(o, &r->reports[i], e);
+      code = print_run(o, &r->reports[i], r->stores[i], e);
   }
   return code;
 }
@@ -330,7 +334,7 @@ static int has_trial(const struct runs *r, int number, struct error *e)
 
 static int print_all(const struct options *o, struct runs *r, struct error *e)
 {
-  int code = load_all(r, o->view.trial >= 0, e);
+  int code = load_all(r, o->view.trial >= 0 || (!o->csv && !o->json), e);
   if (!code && o->study) code = keep_study(r, o->study, e);
   if (!code && o->view.sort && r->n) code = report_view_check(r->reports, r->n, o->view.sort, e);
   if (!code && o->view.trial >= 0) code = has_trial(r, o->view.trial, e);
