@@ -91,7 +91,7 @@ _gsos() {
         *)
           case $command in
             run | check | study | train) _gsos_files "$current" .ini ;;
-            show | report | importance) _gsos_files "$current" .db ;;
+            show | report | compare | importance) _gsos_files "$current" .db ;;
             predict)
               if ((n <= 3)); then
                 _gsos_files "$current" .safetensors

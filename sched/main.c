@@ -27,6 +27,7 @@ static const struct command commands[] = {
     {"train", "FILE.ini", "train one configuration, epoch by epoch", command_train},
     {"show", "DIR | study.db...", "trials, tables, best configuration of runs", command_show},
     {"report", "DIR | study.db", "a page for a browser: figures and tables", command_report},
+    {"compare", "DIR | study.db...", "runs side by side, and their mean", command_compare},
     {"importance", "DIR | study.db...", "how much each hyperparameter mattered", command_importance},
     {"study", "FILE.ini", "random trials on data sets, and importance", command_study},
     {"devices", "", "where trials can run on this machine", command_devices},

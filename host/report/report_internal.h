@@ -37,6 +37,12 @@ struct report_pairs {
 /* The figure's differences, round by round, over those that both strategies have finished and in
  * which both have it and it is finite. */
 struct report_pairs report_pairs(const struct report *r, const char *strategy, const char *control, report_measure f);
+/* Are its times shares of a device's, which are compared with nothing (contract 8)? */
+bool report_is_device_time(const struct study_record *r);
+/* h:mm:ss; seconds where the longest of a table's times is short. */
+void report_time_text(double seconds, double longest, char text[REPORT_TEXT]);
+/* Whole numbers with a comma after each thousand; means of small ones with a decimal. */
+void report_count_text(double count, char text[REPORT_TEXT]);
 int report_ended(const struct report_study *s);
 /* Sorts trials [n] that are complete and have values, of studies of one direction, the best first
  * (contract 5).  False without memory. */

@@ -19,7 +19,8 @@ struct learnt_trial {
   const struct stored_trial *trial;
 };
 
-/* Is the trial complete, with a value, and was the hyperparameter searched in it?  param -1: any. */
+/* Is the trial complete, with a value, and was the hyperparameter searched in it?  param -1:
+ * any. */
 bool learnt_counts(const struct report_study *s, const struct stored_trial *t, int param);
 /* All that count, by study and number; returns how many.  trials [as many as there are trials] */
 int learnt_trials(const struct learnt_from *f, int param, struct learnt_trial *trials);
@@ -30,8 +31,8 @@ void learnt_say(struct report_learnt *l, const struct learnt_from *f, const char
 int learnt_differences(struct report_learnt *l, const struct learnt_from *f, struct learnt_trial *trials,
                        const volatile int *stop, struct error *e);
 
-/* P(X >= k): of n draws with probability p, 0 < p < 1; of `drawn` without replacement from `all`, of
- * which `marked` are marked. */
+/* P(X >= k): of n draws with probability p, 0 < p < 1; of `drawn` without replacement from `all`,
+ * of which `marked` are marked. */
 double learnt_binomial_above(int n, int k, double p);
 double learnt_hypergeometric_above(int all, int marked, int drawn, int k);
 

@@ -1,5 +1,5 @@
-/* What is said to have been learnt: each rule with trials of which it must be said, and with such of
- * which it must not. */
+/* What is said to have been learnt: each rule with trials of which it must be said, and with such
+ * of which it must not. */
 #include "tests/unit/report/report_fixture.h"
 
 #include "host/report/report_learnt.h"
