@@ -186,8 +186,8 @@ static bool make_values(struct report_compare *c, const struct report *reports, 
 
 /* ---- differences ----------------------------------------------------------------------------- */
 
-/* What a strategy differs by from the control in a run: points, a plain difference of values, or the
- * share that it saves; NaN: not known, or not to be compared. */
+/* What a strategy differs by from the control in a run: points, a plain difference of values, or
+ * the share that it saves; NaN: not known, or not to be compared. */
 static double difference(const struct report *r, const char *strategy, const char *control, const struct column *c)
 {
   int rounds;
@@ -323,8 +323,7 @@ void report_compare_free(struct report_compare *c)
   *c = (struct report_compare){0};
 }
 
-/* Has some row a figure in that column? */
-static bool says_anything(const struct compare_table *t, int column)
+bool report_compare_says(const struct compare_table *t, int column)
 {
   for (int i = 0; i < t->n_rows; i++)
     if (strcmp(t->cells[i][column], "-") != 0) return true;
@@ -353,11 +352,11 @@ void report_compare_print(FILE *out, const struct report_compare *c)
     struct text_table *table = text_table_create();
     text_wrap(out, "", t->title);
     for (int k = 0; k < t->n_columns; k++)
-      if (k == 0 || says_anything(t, k)) text_table_column(table, t->headings[k], k > 0);
+      if (k == 0 || report_compare_says(t, k)) text_table_column(table, t->headings[k], k > 0);
     for (int row = 0; row < t->n_rows; row++) {
       name_cell(table, t->cells[row][0]);
       for (int k = 1; k < t->n_columns; k++)
-        if (says_anything(t, k)) text_table_cell(table, t->cells[row][k]);
+        if (report_compare_says(t, k)) text_table_cell(table, t->cells[row][k]);
     }
     text_table_print(out, table, text_width(out));
     text_table_destroy(table);

@@ -26,13 +26,16 @@ struct report_compare {
   char notes[COMPARE_NOTES][COMPARE_NOTE];
 };
 
-/* Of finished studies that gsos made, means over rounds; `names` [n] are the runs'.  A figure that a
- * round lacks has no mean, shares of a device's time are compared with nothing (contract 8), and
+/* Of finished studies that gsos made, means over rounds; `names` [n] are the runs'.  A figure that
+ * a round lacks has no mean, shares of a device's time are compared with nothing (contract 8), and
  * values that are no accuracies have no mean over runs.  ERROR_FAILED where no run has a finished
  * study, ERROR_MACHINE.  report_compare_free afterwards, also after an error. */
 int report_compare_make(struct report_compare *c, const struct report *reports, const char *const *names, int n,
                         struct error *e);
 void report_compare_free(struct report_compare *c);
+
+/* Has some row a figure in that column?  Those without are not shown. */
+bool report_compare_says(const struct compare_table *t, int column);
 
 void report_compare_print(FILE *out, const struct report_compare *c); /* lines of at most text_width columns */
 void report_compare_html(FILE *out, const struct report_compare *c);  /* a page, as report_html.h has it */

@@ -8,14 +8,16 @@ static void print_table(FILE *out, const struct compare_table *t, int number)
 {
   fprintf(out, "<section id=\"table-%d\"><h2>", number);
   html_text(out, t->title);
-  fputs("</h2>\n<div class=\"scroll\"><table><thead><tr>", out);
-  for (int k = 0; k < t->n_columns; k++) html_heading(out, k > 0, t->headings[k]);
+  fputs("</h2>\n<div class=\"scroll\"><table class=\"figures\"><thead><tr>", out);
+  for (int k = 0; k < t->n_columns; k++)
+    if (k == 0 || report_compare_says(t, k)) html_heading(out, k > 0, t->headings[k]);
   fputs("</tr></thead>\n<tbody>", out);
   for (int row = 0; row < t->n_rows; row++) {
     fputs("<tr><th>", out);
     html_text(out, t->cells[row][0]);
     fputs("</th>", out);
-    for (int k = 1; k < t->n_columns; k++) html_cell(out, true, t->cells[row][k]);
+    for (int k = 1; k < t->n_columns; k++)
+      if (report_compare_says(t, k)) html_cell(out, true, t->cells[row][k]);
     fputs("</tr>\n", out);
   }
   fputs("</tbody></table></div></section>\n", out);

@@ -580,12 +580,13 @@ static void print_nav(struct html *h)
   static const struct {
     const char *id, *title;
     int place; /* of the plots without which there is none; -1: always there */
-  } links[] = {
-      {"comparison", "Comparison", -1},      {"trials", "Search", PLOT_TRIALS}, {"cost", "Cost", PLOT_COST},
-      {"importance", "Importance", -1},      {"slices", "Slices", PLOT_SLICES}, {"curves", "Curves", PLOT_CURVES},
-      {"devices", "Devices", PLOT_TIMELINE}, {"all", "All trials", -1},         {"origin", "How it was made", -1}};
+  } links[] = {{"learnt", "What was learnt", -1}, {"comparison", "Comparison", -1},
+               {"trials", "Search", PLOT_TRIALS}, {"cost", "Cost", PLOT_COST},
+               {"importance", "Importance", -1},  {"slices", "Slices", PLOT_SLICES},
+               {"curves", "Curves", PLOT_CURVES}, {"devices", "Devices", PLOT_TIMELINE},
+               {"all", "All trials", -1},         {"origin", "How it was made", -1}};
   fputs("<nav>", h->out);
-  for (size_t i = 0; i < sizeof links / sizeof *links; i++)
+  for (size_t i = h->p->learnt.n == 0; i < sizeof links / sizeof *links; i++)
     if (h->p->space && (links[i].place < 0 || has_plots(h, (enum plot_place)links[i].place)))
       fprintf(h->out, "<a href=\"#%s\">%s</a>", links[i].id, links[i].title);
   fputs("</nav>\n", h->out);

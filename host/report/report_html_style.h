@@ -64,6 +64,8 @@ static const char report_html_style[] =
     "@media print{body{max-width:none;padding:0;font-size:10pt}nav{display:none}h2{break-after:avoid}"
     "figure,.key div{break-inside:avoid}.tall{max-height:none;overflow:visible;border:0}.scroll{overflow:visible}"
     "figure.wide svg{min-width:0}thead{display:table-header-group}thead th{position:static}"
+    "table.figures{font-size:7.5pt}table.figures th,table.figures td{padding:.15rem "
+    ".4rem;white-space:normal;overflow-wrap:normal}"
     "table.sort{font-size:6.5pt}table.sort th,table.sort td{padding:.1rem "
     ".3rem;white-space:normal}pre{white-space:pre-wrap}}\n";
 

@@ -21,7 +21,7 @@ static const char help[] = "Usage: gsos compare DIR|FILE.db... [OPTION]...\n"
                            "\n"
                            "Examples:\n"
                            "  gsos compare results/digits results/photos\n"
-                           "  gsos compare results/* --output compare.html\n"
+                           "  gsos compare results/digits study.db --output compare.html\n"
                            "\n"
                            "Exit status: 0 done, 1 where there is no database, it cannot be read, or no\n"
                            "study is finished, 2 wrong usage, 130 interrupted, 143 terminated.\n";
