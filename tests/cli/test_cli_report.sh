@@ -117,6 +117,14 @@ check a_program_of_its_own_space_is_reported page "$work/command/report.html" --
   "<title><script>alert(1)<b> & 'co'"
 check the_defaults_stand_beside_the_search page "$work/command/report.html" --text "defaults 0.8909" "the search: +0"
 
+cp "$work/command/study.db" "$work/noise.db"
+for attribute in "value_name=\"validation accuracy\"" value_n=1000; do
+  sql "$work/noise.db" "INSERT OR REPLACE INTO study_user_attributes (study_id, key, value_json) VALUES (1, ?, ?)" \
+    "gsos:${attribute%%=*}" "${attribute#*=}"
+done
+run "$work/noise.db" --output "$work/noise/report.html"
+check the_gain_stands_beside_its_noise page "$work/noise/report.html" --text "points; noise of 1000 images: about 1."
+
 # What another program may have stored.
 cp "$work/command/study.db" "$work/odd.db"
 odd="a'b\"<img src=x onerror=alert(1)>&lt;$(printf '\342\200\256\033[31m')"
