@@ -126,12 +126,18 @@ static bool any_has(const struct tables *t, report_measure f)
 
 /* By what results depend on, which begins with the trainer's name (objective_cnn.h), and by what
  * that was before an accepted change. */
+bool report_is_device_time(const struct study_record *r)
+{
+  if (strcmp(r->objective, "cnn") != 0) return false;
+  bool device = !strncmp(r->depends_on, "cuda, ", 6);
+  for (int i = 0; i < r->n_changes; i++) device = device || strstr(r->changes[i], "cuda, ");
+  return device;
+}
+
 static enum clock clock_of(const struct study_record *r)
 {
   if (strcmp(r->objective, "cnn") != 0) return CLOCK_TRIAL;
-  bool device = !strncmp(r->depends_on, "cuda, ", 6);
-  for (int i = 0; i < r->n_changes; i++) device = device || strstr(r->changes[i], "cuda, ");
-  return device ? CLOCK_DEVICE : CLOCK_CPU;
+  return report_is_device_time(r) ? CLOCK_DEVICE : CLOCK_CPU;
 }
 
 static void collect(struct tables *t, const struct report *r)
@@ -195,8 +201,7 @@ static void add_column(struct figures *f, const char *heading, report_measure me
   f->columns[f->n++] = (struct figure_column){heading, measure, unit};
 }
 
-/* h:mm:ss; seconds where all times of the table are short. */
-static void time_text(double seconds, double longest, char text[REPORT_TEXT])
+void report_time_text(double seconds, double longest, char text[REPORT_TEXT])
 {
   if (longest < 1)
     snprintf(text, REPORT_TEXT, "%.3g s", seconds);
@@ -210,8 +215,7 @@ static void time_text(double seconds, double longest, char text[REPORT_TEXT])
   }
 }
 
-/* Whole numbers with a comma after each thousand; means of small ones with a decimal. */
-static void count_text(double count, char text[REPORT_TEXT])
+void report_count_text(double count, char text[REPORT_TEXT])
 {
   char digits[REPORT_TEXT];
   if (count < 1000 && count != floor(count)) {
@@ -236,11 +240,11 @@ static void figure_cell(struct text_table *table, const struct tables *t, const 
 {
   char text[REPORT_TEXT];
   if (unit == UNIT_TIME || unit == UNIT_SHARE)
-    time_text(number, f->longest_s, text);
+    report_time_text(number, f->longest_s, text);
   else if (unit == UNIT_WORK && number < 1000)
     snprintf(text, sizeof text, "%.3g", number);
   else if (unit == UNIT_COUNT || unit == UNIT_WORK)
-    count_text(number, text);
+    report_count_text(number, text);
   else
     report_value_text(t->first, number, text);
   text_table_cell(table, text);
