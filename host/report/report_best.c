@@ -22,6 +22,17 @@ static void best_line(FILE *out, const char *name, int width, const char *value)
   fprintf(out, "  %s\n", value);
 }
 
+/* "trained 3 times more", on validation and test, beside what the one network reached. */
+static void print_repeats_of(FILE *out, const struct report_study *s, int width)
+{
+  char text[2][REPORT_REPEATS_TEXT], line[2 * REPORT_REPEATS_TEXT + 60];
+  int n;
+  if (!report_repeats_text(s, false, text[0], &n)) return;
+  bool tested = report_repeats_text(s, true, text[1], &n);
+  snprintf(line, sizeof line, "validation %s%s%s", text[0], tested ? ", test " : "", tested ? text[1] : "");
+  best_line(out, "trained again", width, line);
+}
+
 static void print_best_of(FILE *out, const struct report_study *s)
 {
   const struct stored_trial *t = &s->trials[s->best];
@@ -51,6 +62,7 @@ static void print_best_of(FILE *out, const struct report_study *s)
       snprintf(text, sizeof text, "%s (%d of %d)", accuracy, s->record.test.correct, s->record.test.n);
       best_line(out, "test accuracy", width, text);
     }
+    print_repeats_of(out, s, width);
   }
   fputc('\n', out);
   for (int i = 0; i < s->space.n; i++) {

@@ -319,6 +319,23 @@ static void key_test(const struct html *h)
   fputs("</small></dd></div>\n", h->out);
 }
 
+static void key_repeats(const struct html *h)
+{
+  const struct report_study *s = h->p->studies[h->p->best].s;
+  char text[2][REPORT_REPEATS_TEXT];
+  int n;
+  bool validated = report_repeats_text(s, false, text[0], &n), tested = report_repeats_text(s, true, text[1], &n);
+  if (!validated) return;
+  begin_key(h->out, "trained again", false);
+  html_text(h->out, text[tested]);
+  fputs("<small>", h->out);
+  html_textf(h->out,
+             tested ? "on the test set, %d times with other random numbers; validation %s"
+                    : "%d times with other random numbers",
+             n, text[0]);
+  fputs("</small></dd></div>\n", h->out);
+}
+
 static void key_cost(const struct html *h)
 {
   const struct report_page *p = h->p;
@@ -355,6 +372,7 @@ static void print_head(const struct html *h)
     key_best(h);
     key_baseline(h);
     key_test(h);
+    key_repeats(h);
   }
   key_cost(h);
   fputs("</dl>\n", h->out);

@@ -12,6 +12,8 @@ bool report_accuracy(const struct report_study *s);
 /* A value or a loss for people: four decimals for accuracies, six digits for others, "-" where
  * there is none. */
 void report_value_text(const struct report_study *s, double value, char text[REPORT_TEXT]);
+/* Whole numbers with a comma after each thousand; means of small ones with a decimal. */
+void report_count_text(double count, char text[REPORT_TEXT]);
 /* The heading of values: "validation accuracy", "value"; printable. */
 void report_value_name(const struct report_study *s, char *name, size_t size);
 /* "complete"; "interrupted" where it is stored as running and its run is gone. */

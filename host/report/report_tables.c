@@ -210,27 +210,6 @@ static void time_text(double seconds, double longest, char text[REPORT_TEXT])
   }
 }
 
-/* Whole numbers with a comma after each thousand; means of small ones with a decimal. */
-static void count_text(double count, char text[REPORT_TEXT])
-{
-  char digits[REPORT_TEXT];
-  if (count < 1000 && count != floor(count)) {
-    snprintf(text, REPORT_TEXT, "%.1f", count);
-    return;
-  }
-  if (count >= 1e12) {
-    snprintf(text, REPORT_TEXT, "%.3e", count);
-    return;
-  }
-  int n = snprintf(digits, sizeof digits, "%.0f", count);
-  char *to = text;
-  for (int i = 0; i < n; i++) {
-    if (i && (n - i) % 3 == 0) *to++ = ',';
-    *to++ = digits[i];
-  }
-  *to = 0;
-}
-
 static void figure_cell(struct text_table *table, const struct tables *t, const struct figures *f, enum unit unit,
                         double number)
 {
@@ -240,7 +219,7 @@ static void figure_cell(struct text_table *table, const struct tables *t, const 
   else if (unit == UNIT_WORK && number < 1000)
     snprintf(text, sizeof text, "%.3g", number);
   else if (unit == UNIT_COUNT || unit == UNIT_WORK)
-    count_text(number, text);
+    report_count_text(number, text);
   else
     report_value_text(t->first, number, text);
   text_table_cell(table, text);

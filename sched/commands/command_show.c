@@ -74,6 +74,7 @@ static void print(const struct options *o, const struct report *r)
     if (command_flush()) return;
   }
   report_print_tables(stdout, r);
+  report_print_repeats(stdout, r);
   report_print_baseline(stdout, r);
   report_print_best(stdout, r);
 }

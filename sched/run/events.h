@@ -24,6 +24,7 @@ enum event_kind {
   EVENT_DEVICE_LOST, /* a place is given up; its trials leave it */
   EVENT_WARNING,     /* something about a trial that its user has to know (reason) */
   EVENT_NOTICE,      /* ... about the run: a program that answers nothing */
+  EVENT_REPEAT_END,  /* the study's winner, `trial`, was trained once more: repeat, state, value, loss, test */
 };
 
 struct event {
@@ -38,6 +39,9 @@ struct event {
   int epoch, epochs;
   enum stored_state state;
   double value, loss;
+  int repeat; /* from 0 */
+  bool tested;
+  double test;         /* accuracy on the test set, where it was tested */
   double seconds;      /* EVENT_EPOCH: the trial's own since its last one (contract 8); EVENT_TRIAL_END: of the trial */
   double began_s;      /* when the trial began, as time_s */
   double from_s, to_s; /* EVENT_EPOCH: when the epoch began and ended, as time_s */

@@ -14,6 +14,7 @@ static const char *const kind_names[] = {
     [EVENT_EPOCH] = "epoch",           [EVENT_TRIAL_END] = "trial_end",
     [EVENT_TRIAL_LEFT] = "trial_left", [EVENT_DEVICE_LOST] = "device_lost",
     [EVENT_WARNING] = "warning",       [EVENT_NOTICE] = "notice",
+    [EVENT_REPEAT_END] = "repeat_end",
 };
 
 /* UTC, milliseconds. */
@@ -58,6 +59,18 @@ static void add_trial(struct json_object *line, const struct event *v)
   }
 }
 
+static void add_repeat(struct json_object *line, const struct event *v)
+{
+  json_add_number(line, "trial", v->trial);
+  json_add_number(line, "repeat", v->repeat);
+  json_add_string(line, "state", event_state_name(v->state));
+  if (v->state != STORED_FAIL) json_add_number(line, "value", v->value);
+  if (v->state != STORED_FAIL) json_add_number(line, "loss", v->loss);
+  if (v->tested) json_add_number(line, "test", v->test);
+  json_add_number(line, "seconds", v->seconds);
+  json_add_number(line, "images", (double)v->images);
+}
+
 void event_log_write(void *context, const struct event *v)
 {
   struct event_log *log = context;
@@ -73,6 +86,8 @@ void event_log_write(void *context, const struct event *v)
   } else if (v->kind == EVENT_DEVICE_LOST) {
     json_add_number(line, "device", v->device);
     json_add_number(line, "place", v->place);
+  } else if (v->kind == EVENT_REPEAT_END) {
+    add_repeat(line, v);
   } else if (v->kind != EVENT_NOTICE) {
     add_trial(line, v);
   }

@@ -243,6 +243,7 @@ void timeline_write(void *context, const struct event *v)
   case EVENT_STUDY_END:
   case EVENT_DEVICE_LOST:
   case EVENT_WARNING:
+  case EVENT_REPEAT_END:
   case EVENT_NOTICE:
     break;
   }
