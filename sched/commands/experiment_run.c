@@ -194,6 +194,7 @@ static int write_record(struct run *run, struct run_study *s, const char *search
   if (run->change[0] && r->n_changes < RECORD_CHANGES_MAX)
     text_format(r->changes[r->n_changes++], sizeof r->changes[0], "%s", run->change);
   int code = study_record_write(run->store, s->store_id, r, e);
+  if (!code) code = store_study_metric_name(run->store, s->store_id, r->value_name, e);
   free(r);
   return code;
 }
@@ -290,6 +291,34 @@ static int repeat_winners(struct run *run, struct error *e)
   return code;
 }
 
+/* The best of all studies that have one, for the log. */
+static int tell_best(struct run *run, struct error *e)
+{
+  const struct run_study *best = NULL;
+  struct study_record record;
+  for (int i = 0; i < run->runner.n_studies; i++) {
+    const struct run_study *s = &run->runner.studies[i];
+    if (s->study.best >= 0 && (!best || study_is_best(&best->study, &s->study.trials[s->study.best]))) best = s;
+  }
+  if (!best) return 0;
+  int code = study_record_read(run->store, best->store_id, &record, e);
+  if (code) return code;
+  const struct stored_trial *t = &best->study.trials[best->study.best];
+  events_emit(&run->events, (struct event){.kind = EVENT_BEST,
+                                           .study = best->name,
+                                           .strategy = best->study.strategy->name,
+                                           .round = best->study.round,
+                                           .trial = t->number,
+                                           .value = t->value,
+                                           .loss = t->loss,
+                                           .tested = record.test.available && record.test.trial == t->number,
+                                           .test = record.test.value,
+                                           .space = &run->x->space,
+                                           .values = t->values});
+  study_record_free(&record);
+  return 0;
+}
+
 /* Lets each best network see the test set, once, trains it again, and tells the database which
  * studies have ended. */
 static int end_studies(struct run *run, struct error *e)
@@ -375,6 +404,7 @@ static int search(struct run *run, struct error *e)
   listen(run);
   code = runner_run(r, progress_tick, &progress, e);
   if (!code) code = end_studies(run, e);
+  if (!code) code = tell_best(run, e);
   rmdir(r->states); /* where no trial is kept */
   timeline_close(&run->timeline);
   events_destroy(&run->events);

@@ -167,6 +167,16 @@ events = [json.loads(line) for line in open(sys.argv[1], encoding='utf-8')]
 kinds = [e['event'] for e in events]
 db = sqlite3.connect(sys.argv[2])
 count = lambda what: db.execute('SELECT count(*) FROM ' + what).fetchone()[0]
+begin = events[0]
+assert begin['name'] == 'small' and begin['output'].endswith('/log') and begin['devices'] == 'cpu' and 'oneDNN' in begin['depends_on']
+assert begin['value_name'] == 'validation accuracy'
+studies = {name for name, in db.execute('SELECT study_name FROM studies')}
+assert all(e['study'] in studies for e in events if 'study' in e)
+assert all(len(e['params']) == 10 for e in events if e['event'] == 'trial_begin')
+best = events[-1]
+assert best['event'] == 'best' and best['value'] == max(e['value'] for e in events if e['event'] == 'trial_end' and 'value' in e)
+assert best['params'] in [e['params'] for e in events if e['event'] == 'trial_begin' and (e['study'], e['trial']) == (best['study'], best['trial'])]
+assert 0 <= best['test'] <= 1
 assert kinds[0] == 'run_begin' and kinds.count('run_end') == 1
 end = events[kinds.index('run_end')]
 assert end['done'] == end['trials'] == 16
@@ -174,6 +184,12 @@ assert kinds.count('repeat_end') == 2 and all(0 <= e['test'] <= 1 for e in event
 assert kinds.count('trial_begin') == kinds.count('trial_end') == count('trials')
 assert kinds.count('epoch') == count('trial_intermediate_values') and kinds.count('study_end') == 2
 assert all(a['run_s'] <= b['run_s'] for a, b in zip(events, events[1:]))
+END"
+run run "$work/small.ini" --output "$work/log" --log json --set experiment.seed=4
+check an_error_is_an_event all 'exits 2' '[ "$(wc -l <"$work/err")" -eq 1 ]' "python3 - '$work/err' <<'END'
+import json, sys
+error = json.load(open(sys.argv[1], encoding='utf-8'))
+assert error['event'] == 'error' and error['status'] == 2 and 'experiment.seed (was 3, is 4)' in error['reason']
 END"
 run run "$work/small.ini" --output "$work/other" --log xml
 check another_log_is_wrong_usage all 'exits 2' 'complained "json"' '[ ! -e "$work/other" ]'
