@@ -14,6 +14,7 @@
 #include "host/base/name_list.h"
 #include "host/importance/groups_from_weights.h"
 #include "host/importance/importance.h"
+#include "host/network/class_metrics.h"
 #include "host/network/plan.h"
 #include "host/samplers/sampler.h"
 #include "host/space/space.h"
@@ -68,7 +69,8 @@ struct experiment {
   int baseline;                        /* 1: trial 0 of every study is the defaults; yes */
   char sampler[32];                    /* gp */
   char objective[32];                  /* cnn */
-  bool maximize;                       /* direction; cnn: maximize; function, table: their own; command: as given */
+  enum metric metric;                  /* cnn: what the value of a trial is; accuracy */
+  bool maximize;                       /* direction; cnn: maximize, but a loss; function, table: their own; command: as given */
   char direction[16];                  /* maximize | minimize | "" = the objective's own */
   int repeats;                         /* machine; of each study's winner; REPEATS_AUTO: where an epoch is short */
   char output[1024];                   /* machine; default results/NAME */

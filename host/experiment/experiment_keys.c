@@ -40,6 +40,7 @@ static const char *const design_names[] = {GP_DESIGNS(NAME_TEXT) NULL};
 static const char *const order_names[] = {TRIAL_ORDERS(NAME_TEXT) NULL};
 static const char *const studies_names[] = {STUDIES_RUNS(NAME_TEXT) NULL};
 static const char *const rule_names[] = {GROUPS_RULES(NAME_TEXT) NULL};
+static const char *const metric_names[] = {METRICS(NAME_TEXT) NULL};
 static const char *const yes_names[] = {"no", "yes", NULL};
 
 /* clang-format off */
@@ -77,6 +78,8 @@ const struct key_spec key_table[] = {
          "yes: trial 0 of every study is the defaults of the space, which the report compares the search with"),
   CHOICE("experiment", "sampler", "search", "gp", KEY_WORD, sampler_names, sampler, "what proposes configurations"),
   CHOICE("experiment", "objective", "search", "cnn", KEY_WORD, objective_names, objective, "what a trial is"),
+  CHOICE("experiment", "metric", "search", "accuracy", KEY_ENUM, metric_names, metric,
+         "cnn: what is searched for, of the validation images: accuracy, balanced_accuracy, macro_f1 or loss"),
   CHOICE("experiment", "direction", "search", "", KEY_WORD, direction_names, direction,
          "maximize or minimize; without it, the objective's own (command has none)"),
   {{"experiment", "repeats", "machine", "auto",

@@ -206,7 +206,7 @@ bool report_test_value(const struct report_study *s, double *value)
 
 bool report_accuracy(const struct report_study *s)
 {
-  return strstr(s->record.value_name, "accuracy") != NULL;
+  return strstr(s->record.value_name, "accuracy") || strstr(s->record.value_name, "F1");
 }
 
 void report_value_text(const struct report_study *s, double value, char text[REPORT_TEXT])
@@ -242,6 +242,16 @@ void report_count_text(double count, char text[REPORT_TEXT])
 void report_value_name(const struct report_study *s, char *name, size_t size)
 {
   text_escape(name, size, s->record.value_name[0] ? s->record.value_name : "value");
+}
+
+void report_test_name(const struct report_study *s, char *name, size_t size)
+{
+  static const char validation[] = "validation ";
+  const char *value = s->record.value_name;
+  bool known = !strncmp(value, validation, sizeof validation - 1);
+  char text[80];
+  text_format(text, sizeof text, "test %s", known ? value + sizeof validation - 1 : "accuracy");
+  text_escape(name, size, text);
 }
 
 const char *report_state_name(const struct report_study *s, enum stored_state state)

@@ -57,10 +57,13 @@ static void print_best_of(FILE *out, const struct report_study *s)
     report_value_text(s, t->loss, text);
     if (t->loss != 0) best_line(out, "loss", width, text);
     if (report_test_value(s, &test)) {
-      char accuracy[REPORT_TEXT];
-      report_value_text(s, test, accuracy);
-      snprintf(text, sizeof text, "%s (%d of %d)", accuracy, s->record.test.correct, s->record.test.n);
-      best_line(out, "test accuracy", width, text);
+      char reached[REPORT_TEXT], test_name[60];
+      bool share = !strcmp(s->record.value_name, "validation accuracy");
+      report_value_text(s, test, reached);
+      report_test_name(s, test_name, sizeof test_name);
+      snprintf(text, sizeof text, share ? "%s (%d of %d)" : "%s (%d of %d right)", reached, s->record.test.correct,
+               s->record.test.n);
+      best_line(out, test_name, width, text);
     }
     print_repeats_of(out, s, width);
   }

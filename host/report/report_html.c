@@ -304,15 +304,17 @@ static void key_test(const struct html *h)
 {
   const struct report_study *s = h->p->studies[h->p->best].s;
   const struct study_test *t = &s->record.test;
+  bool accuracy = !strcmp(s->record.value_name, "validation accuracy");
   double test, low, high;
-  char text[REPORT_TEXT];
+  char text[REPORT_TEXT], name[80];
   if (!report_test_value(s, &test)) return;
   report_value_text(s, test, text);
-  begin_key(h->out, "test accuracy", false);
+  report_test_name(s, name, sizeof name);
+  begin_key(h->out, name, false);
   html_text(h->out, text);
   fputs("<small>", h->out);
-  html_textf(h->out, "%d of %d", t->correct, t->n);
-  if (t->n > 0 && t->correct >= 0 && t->correct <= t->n) {
+  html_textf(h->out, accuracy ? "%d of %d" : "%d of %d right", t->correct, t->n);
+  if (accuracy && t->n > 0 && t->correct >= 0 && t->correct <= t->n) {
     share_interval(t->correct, t->n, &low, &high);
     html_textf(h->out, "; 95 %%: %.3f to %.3f", low, high);
   }

@@ -7,7 +7,7 @@
 
 enum { REPORT_TEXT = 64 }; /* bytes that hold any number's text below */
 
-/* Is the study's value an accuracy, a share of 1? */
+/* Is the study's value an accuracy, or another share of 1, as F1? */
 bool report_accuracy(const struct report_study *s);
 /* A value or a loss for people: four decimals for accuracies, six digits for others, "-" where
  * there is none. */
@@ -16,6 +16,8 @@ void report_value_text(const struct report_study *s, double value, char text[REP
 void report_count_text(double count, char text[REPORT_TEXT]);
 /* The heading of values: "validation accuracy", "value"; printable. */
 void report_value_name(const struct report_study *s, char *name, size_t size);
+/* The heading of the same on the test set: "test accuracy". */
+void report_test_name(const struct report_study *s, char *name, size_t size);
 /* "complete"; "interrupted" where it is stored as running and its run is gone. */
 const char *report_state_name(const struct report_study *s, enum stored_state state);
 /* The group's name or, where the study does not say it, its number; "" without a group.  Not
@@ -28,7 +30,7 @@ void report_param_text(const struct param *p, double value, bool exact, char *te
  * every hyperparameter.
  *   values  [SPACE_MAX] out */
 bool report_defaults(const struct report_study *s, double *values);
-/* The test accuracy of the study's best network; false where there is none. */
+/* What the study's best network reached on the test set; false where there is none. */
 bool report_test_value(const struct report_study *s, double *value);
 /* A figure of a study; false: it has none. */
 typedef bool (*report_measure)(const struct report_study *s, double *value);

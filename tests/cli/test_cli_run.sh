@@ -126,6 +126,16 @@ check more_of_them_are_added_to_those_that_are_there all '[ "$(wc -l <"$work/fiv
 early --output "$work/none" --set experiment.repeats=0
 check without_repeats_there_are_none all 'exits 0' '! said "trained again"' '[ -z "$(raw_repeats "$work/none")" ]'
 
+for metric in balanced_accuracy macro_f1 loss; do early --output "$work/$metric" --set experiment.metric=$metric --set experiment.baseline=no; done
+run show "$work/loss" --csv
+check a_loss_is_minimised all 'exits 0' '[ "$(query "$work/loss/study.db" "SELECT DISTINCT direction FROM study_directions")" = MINIMIZE ]' \
+  'awk -F, "NR == 1 { for (i = 1; i <= NF; i++) c[\$i] = i } NR > 1 { if (low == \"\" || \$c[\"value\"] < low) low = \$c[\"value\"]; if (\$c[\"best\"] == 1) best = \$c[\"value\"]; if (\$c[\"value\"] != \$c[\"loss\"]) exit 1 } END { exit !(low != \"\" && low == best) }" "$work/out"'
+run show "$work/macro_f1"
+check a_metric_is_searched_and_told all 'exits 0' 'said "^  validation macro F1  *0\.[0-9]*$"' 'said "^  test macro F1  *0\.[0-9]* ([0-9]* of 80 right)$"' 'narrow "$work/macro_f1/report.txt"' \
+  'grep -q "validation balanced" "$work/balanced_accuracy/report.txt"' 'grep -q "^metric = macro_f1" "$work/macro_f1/best.ini"' 'narrow "$work/balanced_accuracy/report.txt"'
+early --output "$work/macro_f1" --set experiment.metric=accuracy
+check another_metric_is_another_search all 'exits 2' 'complained "experiment.metric (was macro_f1, is accuracy)"'
+
 # 30 long ones, killed in the middle; then stopped in the middle; what ended is there each time.
 long() { set -- --quiet --set experiment.repeats=30 --set experiment.trials=3 --set space.epoch=40 --set space.lr=0.0003 \
   --set experiment.strategies=grouped --output "$@"; exec "$gsos" run "$work/small.ini" "$@"; }
