@@ -170,7 +170,7 @@ struct device_trial {
   int32_t *best;                            /* [batch] of validation images: the class of the largest logit */
   int32_t *tally; /* [2][classes] of the validation images so far: those of a class that were taken for it; all that
                      were taken for it */
-  int32_t *rows;                            /* [batch] of images and labels: this batch's */
+  int32_t *rows;  /* [batch] of images and labels: this batch's */
   struct device_state *state;
 };
 

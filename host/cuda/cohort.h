@@ -52,8 +52,8 @@ struct cohort_event {
 int cohort_advance(struct cohort *c, struct cohort_event *events, int max, int *n, const volatile int *stop,
                    struct error *e);
 
-/* Of a member whose epoch has just ended, before the next cohort_advance: how many validation images
- * of a class were taken for it, and how many were taken for it at all.
+/* Of a member whose epoch has just ended, before the next cohort_advance: how many validation
+ * images of a class were taken for it, and how many were taken for it at all.
  *   tally   [2][classes] out */
 int cohort_tally(struct cohort *c, int id, int32_t *tally, struct error *e);
 

@@ -70,7 +70,7 @@ struct experiment {
   char sampler[32];                    /* gp */
   char objective[32];                  /* cnn */
   enum metric metric;                  /* cnn: what the value of a trial is; accuracy */
-  bool maximize;                       /* direction; cnn: maximize, but a loss; function, table: their own; command: as given */
+  bool maximize;                       /* direction; cnn: the metric's; function, table: their own; command: as given */
   char direction[16];                  /* maximize | minimize | "" = the objective's own */
   int repeats;                         /* machine; of each study's winner; REPEATS_AUTO: where an epoch is short */
   char output[1024];                   /* machine; default results/NAME */

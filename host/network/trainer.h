@@ -66,8 +66,8 @@ int network_train_epoch(struct network *n, double *loss, const volatile int *sto
 int network_evaluate(struct network *n, const struct dataset *d, const struct dataset_split *s, struct evaluation *out,
                      const volatile int *stop, struct error *e);
 
-/* The same, and what the images were taken for: tally [2][classes] out, as in class_metrics.h; NULL:
- * not. */
+/* The same, and what the images were taken for: tally [2][classes] out, as in class_metrics.h;
+ * NULL: not. */
 int network_evaluate_classes(struct network *n, const struct dataset *d, const struct dataset_split *s,
                              struct evaluation *out, int32_t *tally, const volatile int *stop, struct error *e);
 

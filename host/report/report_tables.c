@@ -17,7 +17,7 @@
 #include "host/base/text_table.h"
 #include "host/base/text_wrap.h"
 
-enum { STRATEGIES_SHOWN = 16, LABEL = 40, KINDS_SHOWN = 6 };
+enum { STRATEGIES_SHOWN = 16, LABEL = 32, KINDS_SHOWN = 6 };
 
 struct strategy {
   const char *name;

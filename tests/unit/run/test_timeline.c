@@ -211,9 +211,8 @@ static void the_log_is_a_json_object_a_line(void **state)
   char *text = NULL;
   size_t size;
   struct event_log log = {.out = open_memstream(&text, &size)};
-  static const char *const names[] = {"run_begin", "run_end",    "study_end",   "trial_begin", "epoch",
-                                      "trial_end", "trial_left", "device_lost", "warning",     "notice",
-                                      "best",      "repeat_end"};
+  static const char *const names[] = {"run_begin",  "run_end",     "study_end", "trial_begin", "epoch", "trial_end",
+                                      "trial_left", "device_lost", "warning",   "notice",      "best",  "repeat_end"};
   int n = 0;
   (void)state;
   for (int k = EVENT_RUN_BEGIN; k <= EVENT_REPEAT_END; k++) {
