@@ -481,10 +481,11 @@ static size_t tally_bytes(const struct device_trial *t)
   return 2 * (size_t)t->classes * sizeof *t->tally;
 }
 
-/* Has some of the validation images been looked at?  Before that the tally is none. */
+/* Is there a tally?  It is set to zeros when the training images are through, and holds until they
+ * are again. */
 static bool in_evaluation(const struct device_state *s)
 {
-  return s->phase == DEVICE_EVALUATE && s->begin > 0;
+  return s->phase == DEVICE_EVALUATE;
 }
 
 int cohort_tally(struct cohort *c, int id, int32_t *tally, struct error *e)
