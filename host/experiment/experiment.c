@@ -246,9 +246,13 @@ static int check_together(struct experiment *x, const struct ini *ini, struct er
   if (strcmp(x->objective, "cnn") != 0) return 0;
   const struct ini_entry *direction = entry_of(ini, "experiment", "direction"),
                          *target = entry_of(ini, "experiment", "target");
-  if (!strcmp(x->direction, "minimize") && direction)
-    return ini_error(e, ini, direction, "objective = cnn maximizes its validation accuracy; delete the line");
-  if (x->has_target && target && !(x->target > 0 && x->target <= 1))
+  bool loss = x->metric == METRIC_LOSS;
+  if (direction && x->direction[0] && !strcmp(x->direction, "minimize") != loss)
+    return ini_error(e, ini, direction, "objective = cnn %s its validation %s; delete the line",
+                     loss ? "minimizes" : "maximizes", metric_title(x->metric));
+  if (x->has_target && target && loss && !(x->target > 0))
+    return ini_error(e, ini, target, "a validation loss is above 0");
+  if (x->has_target && target && !loss && !(x->target > 0 && x->target <= 1))
     return ini_error(e, ini, target, "validation accuracy is a share: above 0 and up to 1, as 0.97 for 97 %%");
   return 0;
 }

@@ -15,6 +15,7 @@
 #include "host/experiment/start.h"
 #include "host/importance/groups_from_weights.h"
 #include "host/importance/importance.h"
+#include "host/network/class_metrics.h"
 #include "host/network/plan.h"
 #include "host/samplers/sampler.h"
 #include "host/space/space.h"
@@ -26,6 +27,13 @@ enum {
   DATASETS_MAX = 64,
   STUDIES_ALL_MAX = 10000,  /* strategies × rounds: a folder and twenty attributes each */
   TRIALS_ALL_MAX = 1000000, /* of all studies; a kilobyte each in memory, and each a network that is to be trained */
+  REPEATS_AUTO = -1,        /* [experiment] repeats, of which there are at most RUN_REPEATS_MAX */
+  RUN_REPEATS_MAX = 100,
+  REPEATS_MAX = 1000, /* of gsos train */
+  /* Repeat k of a configuration has the random numbers of trial REPEATS_FIRST + k of the round.  No
+   * search has a trial of these numbers, so that none of the repeats has the luck that a winner was
+   * chosen for, and each can be had again by [train] trial. */
+  REPEATS_FIRST = TRIALS_ALL_MAX,
 };
 #define TRIAL_ORDERS(ROW) ROW(ORDER_SEQUENTIAL, "sequential") ROW(ORDER_ASYNCHRONOUS, "asynchronous")
 #define STUDIES_RUNS(ROW) ROW(STUDIES_TOGETHER, "together") ROW(STUDIES_ONE_BY_ONE, "one_by_one")
@@ -62,8 +70,10 @@ struct experiment {
   int baseline;                        /* 1: trial 0 of every study is the defaults; yes */
   char sampler[32];                    /* gp */
   char objective[32];                  /* cnn */
-  bool maximize;                       /* direction; cnn: maximize; function, table: their own; command: as given */
+  enum metric metric;                  /* cnn: what the value of a trial is; accuracy */
+  bool maximize;                       /* direction; cnn: the metric's; function, table: their own; command: as given */
   char direction[16];                  /* maximize | minimize | "" = the objective's own */
+  int repeats;                         /* machine; of each study's winner; REPEATS_AUTO: where an epoch is short */
   char output[1024];                   /* machine; default results/NAME */
   double time_limit_s;                 /* machine; 0: none */
   bool has_target;

@@ -41,6 +41,7 @@ static const char *const design_names[] = {GP_DESIGNS(NAME_TEXT) NULL};
 static const char *const order_names[] = {TRIAL_ORDERS(NAME_TEXT) NULL};
 static const char *const studies_names[] = {STUDIES_RUNS(NAME_TEXT) NULL};
 static const char *const rule_names[] = {GROUPS_RULES(NAME_TEXT) NULL};
+static const char *const metric_names[] = {METRICS(NAME_TEXT) NULL};
 static const char *const yes_names[] = {"no", "yes", NULL};
 
 /* clang-format off */
@@ -78,8 +79,14 @@ const struct key_spec key_table[] = {
          "yes: trial 0 of every study is the defaults of the space, which the report compares the search with"),
   CHOICE("experiment", "sampler", "search", "gp", KEY_WORD, sampler_names, sampler, "what proposes configurations"),
   CHOICE("experiment", "objective", "search", "cnn", KEY_WORD, objective_names, objective, "what a trial is"),
+  CHOICE("experiment", "metric", "search", "accuracy", KEY_ENUM, metric_names, metric,
+         "cnn: what is searched for, of the validation images: accuracy, balanced_accuracy, macro_f1 or loss"),
   CHOICE("experiment", "direction", "search", "", KEY_WORD, direction_names, direction,
          "maximize or minimize; without it, the objective's own (command has none)"),
+  {{"experiment", "repeats", "machine", "auto",
+    "cnn: trainings of each study's best configuration with other random numbers, at the end; auto: 3 where an epoch "
+    "is short"},
+   KEY_SLOTS, AT(repeats), 0, RUN_REPEATS_MAX, 0, NULL},
   TEXT("experiment", "output", "machine", KEY_TEXT, output,
        "folder of the results, from the current directory; without it, results/NAME"),
   {{"experiment", "time_limit", "machine", "0",
@@ -559,15 +566,15 @@ int key_parse(struct experiment *x, const struct key_spec *k, const char *text, 
     if (!rc) *(int *)field = (int)whole;
     return rc;
   case KEY_SLOTS:
-    if (!strcmp(text, "auto") || !strcmp(text, "0")) {
-      *(int *)field = 0;
+    if (!strcmp(text, "auto") || (k->low == 1 && !strcmp(text, "0"))) {
+      *(int *)field = (int)k->low - 1;
       return 0;
     }
     if (!parse_whole(k, text, &whole, e)) {
       *(int *)field = (int)whole;
       return 0;
     }
-    return error_set(e, ERROR_CONFIG, "neither auto nor a whole number from 1 to %.0f", k->high);
+    return error_set(e, ERROR_CONFIG, "neither auto nor a whole number from %.0f to %.0f", k->low, k->high);
   case KEY_INT64:
     rc = parse_whole(k, text, &whole, e);
     if (!rc) *(int64_t *)field = whole;
@@ -642,7 +649,7 @@ void key_format(const struct experiment *x, const struct key_spec *k, char *text
     if (k->about.default_text[0] || *(const int *)field) snprintf(text, size, "%d", *(const int *)field);
     break;
   case KEY_SLOTS:
-    if (*(const int *)field)
+    if (*(const int *)field >= (int)k->low)
       snprintf(text, size, "%d", *(const int *)field);
     else
       snprintf(text, size, "auto");

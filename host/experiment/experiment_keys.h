@@ -14,7 +14,7 @@ enum key_type {
   KEY_DEVICES,    /* char []: where trials run (device_list.h) */
   KEY_ENUM,       /* an enum (or bool-like int): index into `choices` */
   KEY_INT,        /* int, low ... high; with `choices` only those */
-  KEY_SLOTS,      /* int, low ... high, or auto: 0 (also the number 0) */
+  KEY_SLOTS,      /* int, low ... high, or auto: low - 1 (where low is 1 also the number 0) */
   KEY_INT64,      /* int64_t, low ... high */
   KEY_SEED,       /* uint64_t */
   KEY_NUMBER,     /* double, low ... high, less the ends that are `open` */

@@ -249,7 +249,7 @@ bool report_test_value(const struct report_study *s, double *value)
 
 bool report_accuracy(const struct report_study *s)
 {
-  return strstr(s->record.value_name, "accuracy") != NULL;
+  return strstr(s->record.value_name, "accuracy") || strstr(s->record.value_name, "F1");
 }
 
 void report_value_text(const struct report_study *s, double value, char text[REPORT_TEXT])
@@ -262,9 +262,39 @@ void report_value_text(const struct report_study *s, double value, char text[REP
     snprintf(text, REPORT_TEXT, "%.6g", value);
 }
 
+void report_count_text(double count, char text[REPORT_TEXT])
+{
+  char digits[REPORT_TEXT];
+  if (count < 1000 && count != floor(count)) {
+    snprintf(text, REPORT_TEXT, "%.1f", count);
+    return;
+  }
+  if (count >= 1e12) {
+    snprintf(text, REPORT_TEXT, "%.3e", count);
+    return;
+  }
+  int n = snprintf(digits, sizeof digits, "%.0f", count);
+  char *to = text;
+  for (int i = 0; i < n; i++) {
+    if (i && (n - i) % 3 == 0) *to++ = ',';
+    *to++ = digits[i];
+  }
+  *to = 0;
+}
+
 void report_value_name(const struct report_study *s, char *name, size_t size)
 {
   text_escape(name, size, s->record.value_name[0] ? s->record.value_name : "value");
+}
+
+void report_test_name(const struct report_study *s, char *name, size_t size)
+{
+  static const char validation[] = "validation ";
+  const char *value = s->record.value_name;
+  bool known = !strncmp(value, validation, sizeof validation - 1);
+  char text[80];
+  text_format(text, sizeof text, "test %s", known ? value + sizeof validation - 1 : "accuracy");
+  text_escape(name, size, text);
 }
 
 const char *report_state_name(const struct report_study *s, enum stored_state state)

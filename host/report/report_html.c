@@ -306,18 +306,37 @@ static void key_test(const struct html *h)
 {
   const struct report_study *s = h->p->studies[h->p->best].s;
   const struct study_test *t = &s->record.test;
+  bool accuracy = !strcmp(s->record.value_name, "validation accuracy");
   double test, low, high;
-  char text[REPORT_TEXT];
+  char text[REPORT_TEXT], name[80];
   if (!report_test_value(s, &test)) return;
   report_value_text(s, test, text);
-  begin_key(h->out, "test accuracy", false);
+  report_test_name(s, name, sizeof name);
+  begin_key(h->out, name, false);
   html_text(h->out, text);
   fputs("<small>", h->out);
-  html_textf(h->out, "%d of %d", t->correct, t->n);
-  if (t->n > 0 && t->correct >= 0 && t->correct <= t->n) {
+  html_textf(h->out, accuracy ? "%d of %d" : "%d of %d right", t->correct, t->n);
+  if (accuracy && t->n > 0 && t->correct >= 0 && t->correct <= t->n) {
     share_interval(t->correct, t->n, &low, &high);
     html_textf(h->out, "; 95 %%: %.3f to %.3f", low, high);
   }
+  fputs("</small></dd></div>\n", h->out);
+}
+
+static void key_repeats(const struct html *h)
+{
+  const struct report_study *s = h->p->studies[h->p->best].s;
+  char text[2][REPORT_REPEATS_TEXT];
+  int n;
+  bool validated = report_repeats_text(s, false, text[0], &n), tested = report_repeats_text(s, true, text[1], &n);
+  if (!validated) return;
+  begin_key(h->out, "trained again", false);
+  html_text(h->out, text[tested]);
+  fputs("<small>", h->out);
+  html_textf(h->out,
+             tested ? "on the test set, %d times with other random numbers; validation %s"
+                    : "%d times with other random numbers",
+             n, text[0]);
   fputs("</small></dd></div>\n", h->out);
 }
 
@@ -357,6 +376,7 @@ static void print_head(const struct html *h)
     key_best(h);
     key_baseline(h);
     key_test(h);
+    key_repeats(h);
   }
   key_cost(h);
   fputs("</dl>\n", h->out);

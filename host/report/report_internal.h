@@ -7,13 +7,17 @@
 
 enum { REPORT_TEXT = 64 }; /* bytes that hold any number's text below */
 
-/* Is the study's value an accuracy, a share of 1? */
+/* Is the study's value an accuracy, or another share of 1, as F1? */
 bool report_accuracy(const struct report_study *s);
 /* A value or a loss for people: four decimals for accuracies, six digits for others, "-" where
  * there is none. */
 void report_value_text(const struct report_study *s, double value, char text[REPORT_TEXT]);
+/* Whole numbers with a comma after each thousand; means of small ones with a decimal. */
+void report_count_text(double count, char text[REPORT_TEXT]);
 /* The heading of values: "validation accuracy", "value"; printable. */
 void report_value_name(const struct report_study *s, char *name, size_t size);
+/* The heading of the same on the test set: "test accuracy". */
+void report_test_name(const struct report_study *s, char *name, size_t size);
 /* "complete"; "interrupted" where it is stored as running and its run is gone. */
 const char *report_state_name(const struct report_study *s, enum stored_state state);
 /* The group's name or, where the study does not say it, its number; "" without a group.  Not
@@ -26,7 +30,7 @@ void report_param_text(const struct param *p, double value, bool exact, char *te
  * every hyperparameter.
  *   values  [SPACE_MAX] out */
 bool report_defaults(const struct report_study *s, double *values);
-/* The test accuracy of the study's best network; false where there is none. */
+/* What the study's best network reached on the test set; false where there is none. */
 bool report_test_value(const struct report_study *s, double *value);
 /* A figure of a study; false: it has none. */
 typedef bool (*report_measure)(const struct report_study *s, double *value);
@@ -41,8 +45,6 @@ struct report_pairs report_pairs(const struct report *r, const char *strategy, c
 bool report_is_device_time(const struct study_record *r);
 /* h:mm:ss; seconds where the longest of a table's times is short. */
 void report_time_text(double seconds, double longest, char text[REPORT_TEXT]);
-/* Whole numbers with a comma after each thousand; means of small ones with a decimal. */
-void report_count_text(double count, char text[REPORT_TEXT]);
 int report_ended(const struct report_study *s);
 /* Sorts trials [n] that are complete and have values, of studies of one direction, the best first
  * (contract 5).  False without memory. */

@@ -89,6 +89,7 @@ static void choose_studies(struct report_page *p)
   p->accuracy = report_accuracy(first);
   text_format(p->value_name, sizeof p->value_name, "%s",
               first->record.value_name[0] ? first->record.value_name : "value");
+  report_test_name(first, p->test_name, sizeof p->test_name);
   label_studies(p);
   int best = report_best(r);
   p->best = -1;

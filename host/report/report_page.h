@@ -51,6 +51,7 @@ struct report_page {
   bool maximize; /* the first study's direction */
   bool accuracy;
   char value_name[60];
+  char test_name[60]; /* "test accuracy" */
   bool has_curves;
   const struct space *space; /* of the best study, or the first with trials; NULL: there is none */
   struct run_importance importance;

@@ -17,7 +17,7 @@
 #include "host/base/text_table.h"
 #include "host/base/text_wrap.h"
 
-enum { STRATEGIES_SHOWN = 16, LABEL = 30, KINDS_SHOWN = 6 };
+enum { STRATEGIES_SHOWN = 16, LABEL = 32, KINDS_SHOWN = 6 };
 
 struct strategy {
   const char *name;
@@ -31,7 +31,7 @@ struct tables {
   const struct report *r;
   const struct report_study *first; /* of the studies that gsos made: all have its objective */
   struct strategy strategies[STRATEGIES_SHOWN];
-  char value_name[LABEL]; /* of `first` */
+  char value_name[LABEL], test_name[LABEL]; /* of `first` */
   int n, left_out, control;
   bool several; /* some row is a mean of more than one round, or not of all */
   bool unfinished, changed, asynchronous, timed, images;
@@ -148,6 +148,7 @@ static void collect(struct tables *t, const struct report *r)
     const struct report_study *s = &r->studies[i];
     if (!s->record.ours) continue;
     if (!t->first) report_value_name(s, t->value_name, sizeof t->value_name);
+    if (!t->first) report_test_name(s, t->test_name, sizeof t->test_name);
     if (!t->first) t->first = s;
     int k = 0;
     while (k < t->n && strcmp(t->strategies[k].name, s->record.strategy) != 0) k++;
@@ -213,26 +214,6 @@ void report_time_text(double seconds, double longest, char text[REPORT_TEXT])
   } else {
     snprintf(text, REPORT_TEXT, "%.3g h", seconds / 3600);
   }
-}
-
-void report_count_text(double count, char text[REPORT_TEXT])
-{
-  char digits[REPORT_TEXT];
-  if (count < 1000 && count != floor(count)) {
-    snprintf(text, REPORT_TEXT, "%.1f", count);
-    return;
-  }
-  if (count >= 1e12) {
-    snprintf(text, REPORT_TEXT, "%.3e", count);
-    return;
-  }
-  int n = snprintf(digits, sizeof digits, "%.0f", count);
-  char *to = text;
-  for (int i = 0; i < n; i++) {
-    if (i && (n - i) % 3 == 0) *to++ = ',';
-    *to++ = digits[i];
-  }
-  *to = 0;
 }
 
 static void figure_cell(struct text_table *table, const struct tables *t, const struct figures *f, enum unit unit,
@@ -372,14 +353,14 @@ static struct figures value_figures(const struct tables *t)
 {
   struct figures f = {0};
   add_column(&f, t->value_name, best_value, UNIT_VALUE);
-  if (any_has(t, report_test_value)) add_column(&f, "test accuracy", report_test_value, UNIT_VALUE);
+  if (any_has(t, report_test_value)) add_column(&f, t->test_name, report_test_value, UNIT_VALUE);
   return f;
 }
 
 static void print_values(FILE *out, const struct tables *t, const struct figures *f)
 {
   char title[LABEL + 60];
-  if (report_accuracy(t->first) && t->first->maximize)
+  if (!strcmp(t->first->record.value_name, "validation accuracy") && t->first->maximize)
     snprintf(title, sizeof title, "Table 4: accuracy");
   else
     snprintf(title, sizeof title, "Table 4: %s (%s is better)", t->value_name, t->first->maximize ? "higher" : "lower");

@@ -58,6 +58,7 @@ int command_usage_error(struct command_line *l, const char *format, ...) __attri
 
 struct command_ini {
   const char *path;
+  bool json;             /* what ends the command is told as an event (json_log.h), and not as a line for people */
   const char **settings; /* [n_settings] "section.key=value", which go before the file's */
   int n_settings;
 };

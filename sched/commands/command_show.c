@@ -222,6 +222,7 @@ static int print_run(const struct options *o, const struct report *r, struct sto
   }
   if (code) return code;
   report_print_tables(stdout, r);
+  report_print_repeats(stdout, r);
   report_print_baseline(stdout, r);
   code = run_importance_measure(&importance, r, &signals_stop, e);
   if (!code) run_importance_print(stdout, &importance);

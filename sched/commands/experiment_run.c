@@ -14,6 +14,7 @@
 #include "sched/commands/space_probe.h"
 #include "sched/run/resources.h"
 #include "sched/commands/progress.h"
+#include "sched/commands/progress_repeats.h"
 #include "sched/commands/fresh.h"
 #include "sched/commands/resume.h"
 #include "sched/commands/start_of_runs.h"
@@ -26,6 +27,7 @@
 #include "host/base/text_escape.h"
 #include "host/base/text_wrap.h"
 #include "sched/run/timeline.h"
+#include "sched/run/winner_repeats.h"
 #include "host/base/version.h"
 
 /* What a run has open. */
@@ -246,6 +248,7 @@ static int write_record(struct run *run, struct run_study *s, const char *search
   if (run->change[0] && r->n_changes < RECORD_CHANGES_MAX)
     text_format(r->changes[r->n_changes++], sizeof r->changes[0], "%s", run->change);
   int code = study_record_write(run->store, s->store_id, r, e);
+  if (!code) code = store_study_metric_name(run->store, s->store_id, r->value_name, e);
   free(r);
   return code;
 }
@@ -327,16 +330,63 @@ static void print_head(const struct run *run)
   if (before > 0) text_wrapf(stderr, "  ", "going on after %d trials of an earlier run", before);
 }
 
-/* Tells the database which studies have ended, and lets each best network see the test set,
- * once. */
+static bool has_ended(struct run_study *s)
+{
+  return study_next(&s->study) == STUDY_ENDED && s->study.done >= s->study.n;
+}
+
+/* Trains the winners again. */
+static int repeat_winners(struct run *run, struct error *e)
+{
+  struct progress_repeats progress;
+  char note[300];
+  if (run->x->repeats == 0) return 0;
+  progress_repeats_start(&progress, !run->options->progress);
+  int code = winner_repeats_run(&run->runner, progress_repeats_tick, &progress, note, sizeof note, e);
+  if (note[0] && run->options->progress) text_wrap(stderr, "  ", note);
+  return code;
+}
+
+/* The best of all studies that have one, for the log. */
+static int tell_best(struct run *run, struct error *e)
+{
+  const struct run_study *best = NULL;
+  struct study_record record;
+  for (int i = 0; i < run->runner.n_studies; i++) {
+    const struct run_study *s = &run->runner.studies[i];
+    if (s->study.best >= 0 && (!best || study_is_best(&best->study, &s->study.trials[s->study.best]))) best = s;
+  }
+  if (!best) return 0;
+  int code = study_record_read(run->store, best->store_id, &record, e);
+  if (code) return code;
+  const struct stored_trial *t = &best->study.trials[best->study.best];
+  events_emit(&run->events, (struct event){.kind = EVENT_BEST,
+                                           .study = best->name,
+                                           .strategy = best->study.strategy->name,
+                                           .round = best->study.round,
+                                           .trial = t->number,
+                                           .value = t->value,
+                                           .loss = t->loss,
+                                           .tested = record.test.available && record.test.trial == t->number,
+                                           .test = record.test.value,
+                                           .space = &run->x->space,
+                                           .values = t->values});
+  study_record_free(&record);
+  return 0;
+}
+
+/* Lets each best network see the test set, once, trains it again, and tells the database which
+ * studies have ended. */
 static int end_studies(struct run *run, struct error *e)
 {
+  struct runner *r = &run->runner;
   int code = 0;
-  for (int i = 0; i < run->runner.n_studies && !code; i++) {
-    struct run_study *s = &run->runner.studies[i];
-    if (study_next(&s->study) != STUDY_ENDED || s->study.done < s->study.n) continue;
-    code = results_test(run->objective, run->store, s, &signals_stop, e);
-    if (!code) code = study_record_write_finished(run->store, s->store_id, true, s->study.target_reached, e);
+  for (int i = 0; i < r->n_studies && !code; i++)
+    if (has_ended(&r->studies[i])) code = results_test(run->objective, run->store, &r->studies[i], &signals_stop, e);
+  if (!code) code = repeat_winners(run, e);
+  for (int i = 0; i < r->n_studies && !code; i++) {
+    struct run_study *s = &r->studies[i];
+    if (has_ended(s)) code = study_record_write_finished(run->store, s->store_id, true, s->study.target_reached, e);
   }
   return code;
 }
@@ -355,6 +405,8 @@ static void print_stopped(const struct run *run)
   if (r->n_kept > 0)
     snprintf(kept, sizeof kept, ", and with %d trial%s that ran where %s stood", r->n_kept, r->n_kept == 1 ? "" : "s",
              r->n_kept == 1 ? "it" : "they");
+  else if (done == all)
+    snprintf(kept, sizeof kept, " with what is left of the repeats");
   text_wrapf(stderr, "", "%s: %d of %d trials have ended and are kept; the same command goes on from there%s", why,
              done, all, kept);
 }
@@ -419,10 +471,11 @@ static int search(struct run *run, struct error *e)
   progress.silent = run->options->log;
   listen(run);
   code = runner_run(r, progress_tick, &progress, e);
+  if (!code) code = end_studies(run, e);
+  if (!code) code = tell_best(run, e);
   rmdir(r->states); /* where no trial is kept */
   timeline_close(&run->timeline);
   events_destroy(&run->events);
-  if (!code) code = end_studies(run, e);
   if (run->options->progress) {
     char text[300];
     objective_summary(run->objective, text, sizeof text);
@@ -439,6 +492,7 @@ int experiment_run(const struct run_options *o, struct experiment *x, FILE *tabl
   if (!run) return error_set(e, ERROR_MACHINE, "no memory");
   run->options = o;
   run->x = x;
+  if (o->sample) x->repeats = 0; /* of a study of importance: its trials are a sample, the best is nobody's winner */
   int code = open_all(run, e);
   if (!code && !run->finished) code = search(run, e);
   if (!code) *complete = true;

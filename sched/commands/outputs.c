@@ -24,6 +24,7 @@ void results_clean_networks(const struct run_study *s)
     char path[sizeof s->networks + 300];
     int trial, end = 0;
     sscanf(entry->d_name, "trial-%d.safetensors%n", &trial, &end);
+    if (end == 0) sscanf(entry->d_name, "repeat-%d.safetensors%n", &trial, &end);
     bool ours = end > 0 && (!entry->d_name[end] || !strcmp(entry->d_name + end, ".tmp"));
     if (!ours || !strcmp(entry->d_name, best)) continue;
     snprintf(path, sizeof path, "%s/%s", s->networks, entry->d_name);
@@ -47,6 +48,7 @@ void results_clean_states(const struct runner *r, const struct run_study *s)
     bool half = !strcmp(rest, ".tmp"), whole = !*rest;
     if (end == 0 || (!half && !whole)) continue; /* somebody else's, or set aside */
     bool wanted = whole && trial >= 0 && trial < s->study.n && s->study.trials[trial].state == STORED_RUNNING;
+    wanted = wanted || (whole && trial >= REPEATS_FIRST); /* of a repeat: winner_repeats.c removes it */
     if (wanted) continue;
     snprintf(path, sizeof path, "%s/%s", r->states, entry->d_name);
     unlink(path);
@@ -171,6 +173,7 @@ struct told {
 static void print_report(FILE *out, const struct told *t)
 {
   report_print_tables(out, t->report);
+  report_print_repeats(out, t->report);
   report_print_baseline(out, t->report);
   report_learnt_print(out, t->learnt);
   report_print_best(out, t->report);

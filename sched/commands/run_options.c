@@ -31,7 +31,7 @@ int run_options_parse(struct run_options *o, const char *name, const char *help,
       break;
     case 'l':
       if (strcmp(optarg, "json") != 0) return command_usage_error(&line, "--log takes json");
-      o->log = true;
+      o->log = o->ini.json = true;
       break;
     case 't':
       o->take_over = true;

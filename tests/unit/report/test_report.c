@@ -5,6 +5,7 @@
  * STUDY.DB */
 #include "tests/unit/report/report_fixture.h"
 
+#include <float.h>
 #include <limits.h>
 
 #include "host/base/text_table.h"
@@ -62,6 +63,46 @@ static void a_record_comes_back_as_it_was_written(void **state)
   assert_ok(study_record_write_finished(s, study, true, true, &err));
   assert_ok(study_record_read(s, study, &r, &err));
   assert_true(!r.test.available && r.test.value == 0 && r.finished && r.target_reached);
+  study_record_free(&r);
+  store_close(s);
+}
+
+static void repeats_come_back_as_they_were_written(void **state)
+{
+  (void)state;
+  struct store *s = open_store();
+  struct study_record w, r;
+  int study = make_record_study(s, "grouped", 3, 100, &w);
+  struct study_repeat all[RECORD_REPEATS_MAX] = {{.ended = true,
+                                                  .value = 0.97,
+                                                  .loss = 0.125,
+                                                  .tested = true,
+                                                  .test = 0.96,
+                                                  .test_loss = 0.5,
+                                                  .flops = 1e12,
+                                                  .images = 640},
+                                                 {.ended = true, .failed = true, .seconds = 0.25, .images = 32},
+                                                 {.ended = false}};
+  struct study_repeats repeats = {.trial = 7, .first = 1000000, .n = 3, .all = all};
+  assert_ok(study_record_write(s, study, &w, &err));
+  assert_ok(study_record_write_repeats(s, study, &repeats, &err));
+  assert_ok(study_record_read(s, study, &r, &err));
+  assert_true(r.repeats.trial == 7 && r.repeats.first == 1000000 && r.repeats.n == 3);
+  assert_true(r.repeats.all[0].ended && !r.repeats.all[0].failed && r.repeats.all[0].tested);
+  assert_true(r.repeats.all[0].value == 0.97 && r.repeats.all[0].loss == 0.125 && r.repeats.all[0].test == 0.96);
+  assert_true(r.repeats.all[0].test_loss == 0.5 && r.repeats.all[0].flops == 1e12 && r.repeats.all[0].images == 640);
+  assert_true(r.repeats.all[1].ended && r.repeats.all[1].failed && r.repeats.all[1].seconds == 0.25);
+  assert_true(!r.repeats.all[2].ended);
+  assert_int_equal(study_repeats_ended(&r.repeats), 2);
+  study_record_free(&r);
+  assert_ok(study_record_write(s, study, &w, &err)); /* a run that goes on keeps them */
+  const struct study_repeat longest = {true,     false,    -DBL_MAX, -DBL_MIN, true,
+                                       -DBL_MAX, -DBL_MIN, DBL_MIN,  -DBL_MAX, 999999999999};
+  for (int k = 0; k < RECORD_REPEATS_MAX; k++) repeats.all[k] = longest;
+  repeats.n = RECORD_REPEATS_MAX; /* the longest that there are can be read */
+  assert_ok(study_record_write_repeats(s, study, &repeats, &err));
+  assert_ok(study_record_read(s, study, &r, &err));
+  assert_int_equal(study_repeats_ended(&r.repeats), RECORD_REPEATS_MAX);
   study_record_free(&r);
   store_close(s);
 }
@@ -132,7 +173,7 @@ static void hostile_attributes_read_as_missing(void **state)
   static const char *const keys[] = {"gsos:version",        "gsos:experiment", "gsos:round",  "gsos:trials",
                                      "gsos:objective",      "gsos:value_name", "gsos:search", "gsos:depends_on",
                                      "gsos:groups",         "gsos:finished",   "gsos:wall_s", "gsos:changes",
-                                     "gsos:target_reached", "gsos:ran_alone",  "gsos:test"};
+                                     "gsos:target_reached", "gsos:ran_alone",  "gsos:test",   "gsos:repeats"};
   char *values[] = {strdup("nonsense"),
                     strdup(""),
                     strdup("{\"a\": 1"),
@@ -146,6 +187,9 @@ static void hostile_attributes_read_as_missing(void **state)
                     strdup("{\"trial\": 1, \"value\": \"x\", \"n\": 1, \"correct\": 1}"),
                     strdup("{\"trial\": 1, \"value\": 1e999, \"n\": 1, \"correct\": 1}"),
                     strdup("{\"trial\": 1, \"value\": 1, \"n\": -1, \"correct\": 1}"),
+                    strdup("{\"trial\": 1, \"first\": 2, \"trainings\": 3}"),
+                    strdup("{\"trial\": -1, \"first\": 2, \"trainings\": [{\"value\": 1}]}"),
+                    repeated("{\"trial\": 1, \"first\": 2, \"trainings\": [", "{},", 101, "{}]}"),
                     strdup("[1, null, {}]"),
                     strdup("[\"a\", 2]; "),
                     repeated("[", "[", 5000, ""),
@@ -1195,6 +1239,45 @@ static void anything_stored_gives_tables_that_fit(void **state)
   }
 }
 
+/* ---- repeats --------------------------------------------------------------------------------- */
+
+static void repeats_are_a_mean_and_a_deviation_and_their_own_cost(void **state)
+{
+  (void)state;
+  struct store *s = open_store();
+  struct study_record w;
+  int study = make_record_study(s, "grouped", 2, 2, &w);
+  struct study_repeat all[] = {
+      {.ended = true, .value = 0.97, .tested = true, .test = 0.95, .flops = 1e12, .images = 1000},
+      {.ended = true, .value = 0.99, .tested = true, .test = 0.97, .flops = 1e12, .images = 1000},
+      {.ended = true, .failed = true, .flops = 5e11, .images = 500},
+      {.ended = false}};
+  struct study_repeats repeats = {.trial = 1, .first = 1000000, .n = 4, .all = all};
+  assert_ok(study_record_write(s, study, &w, &err));
+  assert_ok(study_record_write_repeats(s, study, &repeats, &err));
+  add_trial(s, study, trial_of(0, 0.9, 0.3, 1));
+  add_trial(s, study, trial_of(1, 0.995, 0.1, 1));
+  struct report r = load();
+  print_with(report_print_repeats, &r);
+  assert_row("grouped 2 1 2 0.9800 ± 0.0141 0.9600 ± 0.0141");
+  assert_non_null(strstr(printed, "they took 2,500 images and 2.5 TFLOP, which no other table counts"));
+  assert_non_null(strstr(printed, "1 of them diverged"));
+  assert_non_null(strstr(printed, "1 of them are still to be made"));
+  print_with(report_print_best, &r);
+  assert_row("trained again validation 0.9800 ± 0.0141, test 0.9600 ± 0.0141");
+  report_free(&r);
+
+  repeats.trial = 0; /* those of a trial that has been beaten say nothing of the best */
+  assert_ok(study_record_write_repeats(s, study, &repeats, &err));
+  r = load();
+  print_with(report_print_repeats, &r);
+  assert_string_equal(printed, "");
+  print_with(report_print_best, &r);
+  assert_null(strstr(printed, "trained again"));
+  report_free(&r);
+  store_close(s);
+}
+
 /* ---- all ------------------------------------------------------------------------------------- */
 
 /* A database that a test of the command line can show. */
@@ -1278,6 +1361,8 @@ int main(int argc, char **argv)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
   const struct CMUnitTest tests[] = {
       TEST(a_record_comes_back_as_it_was_written),
+      TEST(repeats_come_back_as_they_were_written),
+      TEST(repeats_are_a_mean_and_a_deviation_and_their_own_cost),
       TEST(the_strategy_is_written_last),
       TEST(texts_that_are_no_utf8_are_written_as_json),
       TEST(hostile_attributes_read_as_missing),
