@@ -105,8 +105,11 @@ run "$work/mine.ini" --output "$work/paused-beside" --set pruner.kind=hyperband 
 check trials_that_pause_make_the_same_history_side_by_side all 'exits 0' 'history "$work/paused-beside" | cmp -s - "$work/one"'
 run "$work/mine.ini" --output "$work/paused" --set pruner.kind=hyperband --set experiment.trials=31
 check where_trials_pause_there_cannot_be_more all 'exits 2' 'complained "with \[pruner\] kind = hyperband what went on"'
-run "$work/mine.ini" --output "$work/paused" --set pruner.kind=hyperband --retry-failed
+run "$work/mine.ini" --output "$work/paused-few" --set pruner.kind=hyperband --set experiment.rounds=1
+run "$work/mine.ini" --output "$work/paused-few" --set pruner.kind=hyperband --retry-failed
 check where_trials_pause_the_failed_do_not_run_again all 'exits 2' 'complained "retry-failed: not with \[pruner\] kind = hyperband"'
+run "$work/mine.ini" --output "$work/paused-few" --set pruner.kind=hyperband
+check more_rounds_of_trials_that_pause_are_those_that_more_would_have_been all 'exits 0' 'history "$work/paused-few" | cmp -s - "$work/one"'
 
 run "$work/mine.ini" --output "$work/more" --set experiment.rounds=2
 check some_rounds_on_a_table_end all 'exits 0' '[ "$(states "$work/more")" = "COMPLETE 60" ]'
