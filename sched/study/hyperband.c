@@ -25,8 +25,8 @@ int brackets_make(struct brackets *b, double eta, int smallest, int largest, str
 
 int brackets_of_trial(const struct brackets *b, int i)
 {
-  int has[RUNGS_MAX] = {0}, at = 0, all = 0;
-  for (int k = 0; k < b->n; k++) all += b->size[k];
+  int has[RUNGS_MAX] = {0}, at = 0, all = b->size[0];
+  for (int k = 1; k < b->n; k++) all += b->size[k];
   for (int k = 0; k < b->n; k++) has[k] = (int)((long long)(i / all) * b->size[k]);
   for (int t = i / all * all; t <= i; t++) {
     double most = -INFINITY;
@@ -50,7 +50,7 @@ static bool before(const struct leg *a, const struct leg *b)
   return a->trial < b->trial;
 }
 
-/* The best leg of a rung of a bracket that may go on and has not, if it is among the best `share`
+/* The best leg of a rung of a bracket that may go on and has not, if it is among the best one in eta
  * of the rung, or among the best `least`; -1: none. */
 static int best_waiting(const struct brackets *b, const struct leg *legs, int from, int seen, int bracket, int rung,
                         int least)
