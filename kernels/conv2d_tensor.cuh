@@ -84,7 +84,7 @@ struct patch_images {
   int count, height, width, channels, pad, across;
 };
 
-/* Whether the cursor's pixel is inside of an image, and which it is: *at, counted over the batch. */
+/* Whether the cursor's pixel is inside of an image, and which of the batch it is: *at. */
 __device__ __forceinline__ bool pixel_inside(const patch_images &m, const patch_cursor &k, int *at)
 {
   const int row = k.y - m.pad, column = k.strip * m.across + k.column - m.pad;
@@ -135,7 +135,7 @@ template <int total, int threads> struct pairs_ahead {
   static constexpr int value = (total + threads * rounds - 1) / (threads * rounds);
 };
 
-/* Rows filters `filter` ... + 31, depth channels `channel` ... + DEEP - 1 of them that there are. */
+/* Rows filters `filter` ... + 31, depth channels `channel` ... + DEEP - 1, those that there are. */
 template <int K, int DEEP, int THREADS>
 __device__ __forceinline__ void fill_weights(float *to, const float *weights, int channels, int filters, int channel,
                                              int filter)

@@ -3,8 +3,9 @@
  *
  *   m16n16k8  TF32 inputs, FP32 sums        m8n8k4  FP64        m16n8k8  mma.sync, as the first
  *
- * Of mma.sync PTX says which lane holds which element.  Of wmma a matrix lies on the lanes row by row, lane l holding elements l·n ... l·n + n-1; which lane
- * holds which is nobody's business on the GPU either.  Loading and storing is each lane's own, as
+ * Of mma.sync PTX says which lane holds which element.  Of wmma a matrix lies on the lanes row by
+ * row, lane l holding elements l·n ... l·n + n-1; which holds which is nobody's business on the GPU
+ * either.  Loading and storing is each lane's own, as
  * far as races go: like the hardware's they are no fence.  mma_sync waits for all 32 lanes.  Sums
  * go in the order of k, each rounded: c + a0·b0, + a1·b1, ...; the products of TF32 are exact in
  * FP32.  The hardware's order is its own.

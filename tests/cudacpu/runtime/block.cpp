@@ -397,7 +397,8 @@ extern "C" void cudacpu_mma_tf32(float *d, const float *a, const float *b, const
   warp_meet(current, &o);
 }
 
-extern "C" void cudacpu_mma_m16n8k8(float *d, const float *a, const float *b, const float *c, const char *file, int line)
+extern "C" void cudacpu_mma_m16n8k8(float *d, const float *a, const float *b, const float *c, const char *file,
+                                    int line)
 {
   struct warp_operation o = {CUDACPU_MMA_TF32_REGISTERS, ~0u, file, line, 0, 0, 0, 32, a, b, c, d};
   warp_meet(current, &o);

@@ -200,7 +200,7 @@ KERNEL(product_tf32)
   wmma::store_matrix_sync((float *)out, fc, 16, wmma::mem_row_major);
 }
 
-/* a [16][8], b [8][8] by columns, c [16][8]: the same by mma.sync, whose elements each lane fetches. */
+/* a [16][8], b [8][8] by columns, c [16][8]: the same by mma.sync, each lane with its elements. */
 KERNEL(product_tf32_registers)
 {
   INDICES;

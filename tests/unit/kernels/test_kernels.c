@@ -7,7 +7,9 @@
  * so outputs may differ from the loop's by 5e-7·√K of their norm (where terms cancel, of the
  * terms'); the loop rounds to TF32 what the tensor cores do.  Without that rounding, 2⁻¹¹ at most
  * of each operand, TF32 may be 1e-3 off.  Where all values are small whole numbers every sum is
- * exact, and so must the result be.
+ * exact, and so must the result be.  Maps are kept in TF32 where products are in it: what a
+ * convolution reads of one is so rounded, and of what it writes the rounding itself is checked.
+ * Where a kernel's text says in which order it adds, the same order gives the same bits here.
  *
  * Not under ThreadSanitizer: the host has one thread here, and a sweep over shapes runs under one
  * sanitizer. */
@@ -150,7 +152,7 @@ static float *fill(const struct net *n, struct rng *r, float *device, int places
   return x;
 }
 
-/* As `fill`, of what ReLU leaves: nothing is negative; `round`: in TF32, as maps are where products are. */
+/* As `fill`, of what ReLU leaves: nothing is negative; `round`: in TF32, as maps are kept. */
 static float *fill_activations(const struct net *n, struct rng *r, float *device, int places, int columns, int logical,
                                int round)
 {
@@ -269,7 +271,8 @@ static float tensor_convolve(const struct net *n, int layer, const float *map, i
   return sum;
 }
 
-/* A map's element in TF32 is what `want`, off by `slack` at most, is rounded to; rounding keeps the order. */
+/* A map's element in TF32 is what `want`, off by `slack` at most, is rounded to; rounding keeps the
+ * order. */
 static void check_rounded(const struct net *n, float out, double want, double slack)
 {
   if (!(tf32((float)(want - slack)) <= out && out <= tf32((float)(want + slack))))
@@ -772,7 +775,11 @@ static void threads_of_four_and_of_eight_filters_give_the_same_bits(void **state
     float *map[2];
     for (int few = 0; few < 2; few++) {
       if (few) n.t.batch = 1;
-      int windows = n.t.batch * area_of(c), block = few ? most / 2 : most;
+      const struct device_patch *p = &c->forward;
+      int across = (c->pool_width + p->columns - 1) / p->columns * p->columns;
+      int windows = n.t.batch * c->pool_height * across, usual = (windows + p->windows - 1) / p->windows * columns;
+      int block = few && p->windows > most / 2 ? most / 2 : p->windows;
+      assert_int_equal(few, usual < 32);
       assert_int_equal(tiles(&n.t, 1), (windows + block - 1) / block * columns);
       layer_run_alone(&n, PRECISION_FP32, FIRST_LAYER_FIRST, 1);
       map[few] = get_floats(c->map, map_floats(&n.t, 1));
