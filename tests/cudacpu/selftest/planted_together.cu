@@ -132,6 +132,8 @@ KERNEL(operand_read_at_once)
 {
   INDICES;
   __shared__ float x[64];
+  x[t] = 0;
+  __syncthreads();
   x[t] = in[t];                                                                     /* FAULT operand_read_at_once */
   if (blockIdx.x == 0 && t < 32) product_of_registers(out + t, to_tf32(x[t ^ 33])); /* FAULT operand_read_at_once */
 }
