@@ -170,7 +170,10 @@ static int measure_next(struct report_importance *r, const struct chosen *chosen
   struct sample sample = {0};
   int room = 0;
   *m = (struct measured_study){.name = name, .space = &chosen[0].study->space, .studies = n};
-  if (n == 1) m->path = chosen[0].path;
+  if (n == 1) {
+    m->path = chosen[0].path;
+    m->study = chosen[0].study;
+  }
   for (int i = 0; i < n; i++) room += chosen[i].study->n;
   int code = sample_open(&sample, room, e);
   for (int i = 0; i < n && !code; i++) {

@@ -32,6 +32,7 @@ struct importance_request {
 /* A study, or several of one space together. */
 struct measured_study {
   const char *name, *path;     /* path NULL: several studies */
+  const struct report_study *study; /* NULL: several */
   const struct space *space;   /* of the first of them */
   int studies;                 /* that these are: 1, or of how many the trials were put together */
   int trials, used;            /* all of them, and those that were measured */

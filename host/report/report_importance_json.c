@@ -111,6 +111,13 @@ static void add_groups(struct writer *w, cJSON *to, const struct measured_study 
   }
 }
 
+/* What --accept-change went past: its trials are of more than one machine, library or data set. */
+static void add_changes(struct writer *w, cJSON *to, const struct report_study *s)
+{
+  cJSON *changes = kept(w, cJSON_AddArrayToObject(to, "changes"));
+  for (int i = 0; s && i < s->record.n_changes; i++) add_text_item(w, changes, s->record.changes[i]);
+}
+
 static void add_study(struct writer *w, cJSON *studies, const struct report_importance *r,
                       const struct measured_study *m)
 {
@@ -120,6 +127,7 @@ static void add_study(struct writer *w, cJSON *studies, const struct report_impo
   add_number(w, o, "studies", m->studies);
   add_number(w, o, "trials", m->trials);
   add_number(w, o, "used", m->used);
+  add_changes(w, o, m->study);
   cJSON *methods = kept(w, cJSON_AddArrayToObject(o, "methods"));
   for (int k = 0; m->measured && k < r->n_methods; k++) {
     cJSON *method = add_item(w, methods);

@@ -15,6 +15,7 @@
 #include "host/base/text_wrap.h"
 #include "host/experiment/space_sections.h"
 #include "host/report/report_importance_internal.h"
+#include "host/report/report_internal.h"
 
 enum { BAR = 20, BAR_BESIDE = 6, WEIGHT_BESIDE = 11, PAIRS_SHOWN = 3 };
 
@@ -342,6 +343,7 @@ static void print_study(FILE *out, const struct report_importance *r, const stru
   if (!m->measured) {
     text_wrap(out, "  ", why_not_measured(m));
     note_left_out(out, m);
+    if (m->study) report_print_changes(out, m->study);
     return;
   }
   fputc('\n', out);
@@ -355,6 +357,7 @@ static void print_study(FILE *out, const struct report_importance *r, const stru
   note_held(out, m);
   note_fixed(out, m);
   note_left_out(out, m);
+  if (m->study) report_print_changes(out, m->study);
   fputc('\n', out);
   if (m->has_groups)
     report_importance_print_groups(out, r->methods[0]->name, m->space, &m->groups);

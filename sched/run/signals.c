@@ -12,20 +12,32 @@
  * The handler has a stack of its own.  Some of oneDNN's matrix products use the stack pointer for a
  * buffer on the heap while they run (`mov rsp, ws` in its jit_avx_gemm_f32.cpp); a signal's frame
  * that the kernel puts there overwrites whatever lies below that buffer.  Such a stack belongs to
- * one thread, the one that calls signals_install: the main one, which the kernel prefers for
- * signals to the process.  Other threads that train have signals blocked. */
+ * one thread, the one that calls signals_install: the main one.  Other threads that train have
+ * signals blocked, but a library's (OpenBLAS's) have not, and of a process that was stopped the
+ * thread that wakes first gets what came meanwhile: they pass it on to the main one, which so is
+ * the only one that sets the number. */
 #include "sched/run/signals.h"
 
+#include <pthread.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <unistd.h>
 
 enum { STOP_S = 9 }; /* contract 6: within 10 s */
 
 volatile int signals_stop;
+static pthread_t receiver;
+
+/* In a thread that is not the one for signals: that one gets it instead. */
+static bool passed_on(int number)
+{
+  return !pthread_equal(pthread_self(), receiver) && pthread_kill(receiver, number) == 0;
+}
 
 static void on_signal(int number)
 {
+  if (passed_on(number)) return;
   unsigned left = number == SIGINT ? 0 : alarm(STOP_S);
   if (left > 0) alarm(left); /* the first one counts */
   if (signals_stop && number == SIGINT) {
@@ -43,6 +55,7 @@ static void on_alarm(int number)
   static const char text[] =
       "gsos: something does not end, so the run ends here; all trials that had ended are kept, and the "
       "same command goes on from there\n";
+  if (passed_on(number)) return;
   if (!signals_stop) {
     on_signal(number);
     return;
@@ -63,6 +76,7 @@ void signals_install(void)
   static char stack[65536] __attribute__((aligned(64))); /* AVX-512 and AMX state alone take 11 KB of it */
   stack_t own = {.ss_sp = stack, .ss_size = sizeof stack};
   struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART | SA_ONSTACK};
+  receiver = pthread_self();
   sigaltstack(&own, NULL);
   sigemptyset(&action.sa_mask);
   sigaction(SIGINT, &action, NULL);

@@ -2,6 +2,7 @@
 # Do Optuna and scikit-rebate agree with how important gsos finds hyperparameters?  Virtual
 # environments under build/ get them from the Python package index once; where there is no network
 # or no python3-venv the tests are skipped, and say so.
+# Not under a sanitizer: minutes for numbers that are the same there; the methods' own tests run.
 #   OPTUNA   what pip installs (default optuna>=4.9)
 #   REBATE   what pip installs (default skrebate)
 #   PYTHON   the interpreter (default python3)

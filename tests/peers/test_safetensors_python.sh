@@ -7,26 +7,21 @@
 set -u
 
 gsos=${GSOS:-./gsos}
-venv=${VENV_SAFETENSORS:-build/venv-safetensors}
 work=$(mktemp -d "${TMPDIR:-/tmp}/gsos-safetensors.XXXXXX") || exit 1
 trap 'rm -rf "$work"' EXIT
 trap 'exit 1' INT TERM
 passed=0 failed=0
 
-skip() {
+# shellcheck source=tests/peers/python_environment.sh
+. tests/peers/python_environment.sh
+
+no_environment() {
   echo "skip safetensors_python: $1"
   echo "0 passed, 0 failed"
   exit 0
 }
 
-if ! "$venv/bin/python" -c 'import safetensors.numpy, numpy' 2>/dev/null; then
-  command -v python3 >/dev/null || skip "there is no python3"
-  rm -rf "$venv"
-  mkdir -p "$(dirname "$venv")"
-  python3 -m venv "$venv" >"$work/log" 2>&1 || skip "python3 -m venv does not work (Debian: apt install python3-venv)"
-  "$venv/bin/pip" install --quiet --disable-pip-version-check --timeout 15 --retries 1 safetensors numpy >"$work/log" 2>&1 ||
-    skip "safetensors is not available from PyPI (no network?)"
-fi
+python_environment safetensors "safetensors.numpy, numpy" "safetensors numpy"
 
 # check NAME HEIGHT WIDTH CHANNELS CLASSES [INI LINE]... -- [METADATA]...: trains, predicts,
 # compares.

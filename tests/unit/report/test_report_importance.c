@@ -509,6 +509,21 @@ static void how_trials_were_proposed_is_told(void **state)
   assert_silent_of("held in");
 }
 
+static void what_was_gone_past_is_told(void **state)
+{
+  (void)state;
+  make_study(0, "simultaneous", TRIALS, 1);
+  studies[0].record.n_changes = 1;
+  snprintf(studies[0].record.changes[0], sizeof studies[0].record.changes[0], "cpu, AVX2 became cuda, H100");
+  measure_with(1);
+  print_unwrapped();
+  assert_says("changed: quick/simultaneous/0 went on with --accept-change: cpu, AVX2 became cuda, H100");
+  char *text = report_importance_json(&result);
+  assert_non_null(text);
+  assert_non_null(strstr(text, "\"changes\":[\"cpu, AVX2 became cuda, H100\"]"));
+  free(text);
+}
+
 static void groups_are_lines_of_an_ini_file(void **state)
 {
   (void)state;
@@ -661,6 +676,7 @@ int main(void)
       TEST(groups_are_lines_of_an_ini_file),
       TEST(a_name_that_no_ini_file_can_have_has_no_section),
       TEST(weights_that_are_all_alike_make_no_groups),
+      TEST(what_was_gone_past_is_told),
       TEST(json_says_all_of_it_exactly),
   };
   return cmocka_run_group_tests_name("report_importance", tests, NULL, NULL);

@@ -77,6 +77,46 @@ static void a_signal_in_the_middle_of_a_matrix_product_spoils_nothing(void **sta
   assert_int_equal(status, 0);
 }
 
+/* ------------------------------------------------------------------------------- another thread */
+
+/* A library's thread: it has no signals blocked.  Waits until one has been handled in it. */
+static void *wait_for_one(void *context)
+{
+  sigset_t all_but;
+  (void)context;
+  sigfillset(&all_but);
+  sigdelset(&all_but, SIGTERM);
+  sigsuspend(&all_but);
+  return NULL;
+}
+
+/* Ends with 0 where a signal to another thread sets nothing before the main one may have it. */
+static void hit_another_thread(void)
+{
+  sigset_t term, old;
+  pthread_t thread;
+  signals_install();
+  sigemptyset(&term);
+  sigaddset(&term, SIGTERM);
+  if (pthread_sigmask(SIG_BLOCK, &term, &old) || pthread_create(&thread, NULL, wait_for_one, NULL)) _exit(3);
+  if (pthread_kill(thread, SIGTERM)) _exit(3);
+  pthread_join(thread, NULL);
+  if (signals_stop) _exit(4);
+  pthread_sigmask(SIG_SETMASK, &old, NULL);
+  _exit(signals_exit_code() != 143 ? 5 : 0);
+}
+
+static void a_signal_that_another_thread_gets_is_the_main_ones(void **state)
+{
+  (void)state;
+  int status;
+  pid_t child = fork();
+  assert_true(child >= 0);
+  if (!child) hit_another_thread();
+  assert_int_equal(waitpid(child, &status, 0), child);
+  assert_int_equal(status, 0);
+}
+
 /* -------------------------------------------------------------------------------- what is asked */
 
 /* The wait status of a child that installs, sends itself these signals, and ends with the exit code
@@ -144,6 +184,7 @@ int main(void)
       cmocka_unit_test(what_was_ignored_at_the_start_stays_ignored),
       cmocka_unit_test(a_closed_pipe_is_an_error_of_write),
       cmocka_unit_test(a_signal_in_the_middle_of_a_matrix_product_spoils_nothing),
+      cmocka_unit_test(a_signal_that_another_thread_gets_is_the_main_ones),
   };
   signal(SIGHUP, SIG_DFL); /* we may have been started with nohup, or in the background */
   signal(SIGQUIT, SIG_DFL);
