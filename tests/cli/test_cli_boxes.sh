@@ -2,7 +2,8 @@
 # Several ranks from the outside: `mpirun -np N gsos run FILE.ini` with 2, 4 and 8 ranks on this
 # machine, and on two hosts that are network namespaces with addresses of their own: the history is
 # that of one box; what comes of a rank that dies, of rank 0 that dies, of a stop, of a rank with
-# another processor, another data set, or none.
+# another processor, another data set, or none.  With the CUDA trainer on devices that the harness
+# plays (tests/cudacpu), where BUILD/gsos-cudacpu (or $GSOS_CUDACPU) is built.
 #
 # Where there is no Open MPI, or gsos was built without, what it says is tested and the rest skipped.
 # Needs ./gsos (or $GSOS), python3 and sqlite3; for hosts and for another rank's own view of the data also
@@ -248,5 +249,21 @@ else
   skip two_hosts_find_what_one_does 'no network namespaces can be had here'
 fi
 hosts_end
+
+# ------------------------------------------------------------------------- devices of the harness
+
+cuda=${GSOS_CUDACPU:-$(dirname "$gsos")/gsos-cudacpu}
+if [ -x "$cuda" ]; then
+  small_for_cuda 3
+  set -- "$cuda" run "$work/small.ini" --set scheduler.devices=cuda --set experiment.trials=4
+  call "$@" --output "$work/cuda-whole" --quiet
+  history "$work/cuda-whole" >"$work/history"
+  out="$work/cuda-ranks"
+  call mpirun -np 2 "$@" --output "$out"
+  check devices_of_ranks_find_what_those_of_one_box_do all 'exits 0' 'same_history "$out"' \
+    'cmp "$work/cuda-whole/best.safetensors" "$out/best.safetensors"' 'grep -q "rank 1 cuda:" "$out/timeline.json"'
+else
+  skip devices_of_ranks_find_what_those_of_one_box_do "$cuda is not built"
+fi
 
 cases_end

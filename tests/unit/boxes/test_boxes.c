@@ -152,10 +152,11 @@ static struct place *open_place(struct objective *o, int device)
   return p;
 }
 
-/* A trial at the defaults, `number` of the round. */
-static struct trial_spec trial(const struct experiment *x, double *values, int number)
+/* A trial at the defaults, `number` of the round; of so many epochs, where it is not 0. */
+static struct trial_spec trial(const struct experiment *x, double *values, int number, int epochs)
 {
   space_defaults(&x->space, values);
+  if (epochs > 0) values[space_index(&x->space, "epoch")] = epochs;
   return (struct trial_spec){
       .id = 0, .key = 1000 + (uint64_t)number, .values = values, .strategy = "simultaneous", .number = number};
 }
@@ -178,7 +179,7 @@ static double advance(struct objective *o, struct place *p, int most, int *epoch
 static double whole(struct objective *o, const struct experiment *x, int device, int number, int *epochs)
 {
   double values[SPACE_MAX];
-  struct trial_spec spec = trial(x, values, number);
+  struct trial_spec spec = trial(x, values, number, 0);
   struct place *p = open_place(o, device);
   struct error e = {0};
   assert_true(objective_admit(o, p, values));
@@ -236,7 +237,7 @@ static void a_trial_moves_from_rank_to_rank(void **state)
   load(&x, "function.name=curve", "scheduler.slots=3");
   struct objective *o = create(b, &x);
   double value = whole(o, &x, 0, 5, &all_epochs);
-  struct trial_spec spec = trial(&x, values, 5);
+  struct trial_spec spec = trial(&x, values, 5, 0);
   void *block = NULL;
   size_t bytes = 0;
   int left = all_epochs;
@@ -278,8 +279,7 @@ static void a_call_of_another_rank_is_stopped(void **state)
   int code = 0, n, ended = 0, left;
   load(&x, "function.name=curve", "scheduler.slots=2");
   struct objective *o = create(b, &x);
-  struct trial_spec spec = trial(&x, values, 1);
-  values[space_index(&x.space, "epoch")] = 30;
+  struct trial_spec spec = trial(&x, values, 1, 30);
   struct place *p = open_place(o, 1);
   assert_int_equal(o->add(p, &spec, &e), 0);
   for (struct trial_event event = {.kind = TRIAL_EPOCH}; !code && event.kind == TRIAL_EPOCH; ended += !code)
@@ -309,7 +309,7 @@ static void what_cannot_be_added_is_told_with_the_next_events(void **state)
   int n;
   load(&x, "function.name=ackley", "scheduler.slots=2");
   struct objective *o = create(b, &x);
-  struct trial_spec spec = trial(&x, values, 1);
+  struct trial_spec spec = trial(&x, values, 1, 0);
   struct place *p = open_place(o, 1);
   assert_int_equal(o->add(p, &spec, &e), 0);
   spec.id = 1; /* the place has room for one */
