@@ -13,6 +13,8 @@
  *   offer.c            what a rank brings along, and whether it may take part
  *   messages.c         what they say to each other; pump.c moves it, host/link/ carries it
  *
+ * A function that struct objective gets has to be passed on in objective_boxes*.c, and served.
+ *
  * A rank that dies ends the job, which is MPI's way; the same command goes on where it stood
  * (contract 3): all that has to last is with rank 0. */
 #ifndef GSOS_BOXES_H
