@@ -2,6 +2,7 @@
 # Names that stand in tables of the program: what an ini file takes is what `gsos --help` lists and
 # what the man page and the reference explain.  Needs ./gsos (or $GSOS).  Run from the project's
 # root.
+# Not under ThreadSanitizer: names are read and printed by one thread.
 # Prints a line "ok NAME" or "not ok NAME" for each test, and ends with "N passed, N failed".
 # shellcheck disable=SC2016 # conditions are evaluated later
 set -u

@@ -4,6 +4,7 @@
 # written.  Needs ./gsos (or $GSOS) with its tests built, and python3 (its own library alone);
 # gnuplot in tests that are skipped without it.  Run from the project's root.  Prints a line "ok
 # NAME" or "not ok NAME" for each test, and ends with "N passed, N failed".
+# Not under ThreadSanitizer: one thread writes a report; those of a run are in test_cli_run.sh.
 # shellcheck disable=SC2016 # conditions are evaluated later
 set -u
 # shellcheck source=tests/cli/lib.sh

@@ -2,6 +2,7 @@
 # Completion in a shell, and `gsos --list`, which it asks: what bash would offer for the beginning
 # of a command line, without a terminal; of zsh's the syntax alone.  Needs ./gsos (or $GSOS), bash
 # and, for zsh's, zsh.  Run from the project's root.
+# Not under ThreadSanitizer: words of a command line, which no thread makes.
 # Prints a line "ok NAME" or "not ok NAME" for each test, and ends with "N passed, N failed".
 # shellcheck disable=SC2016 # conditions are evaluated later
 set -u

@@ -3,6 +3,7 @@
 # one forward pass in numpy that must agree with `gsos predict`.  Needs ./gsos (or $GSOS).  The
 # library comes from PyPI into a virtual environment under build/; where it is not available, the
 # test is skipped and says so.
+# Not under ThreadSanitizer: a file that one thread writes.
 # Prints a line "ok NAME" or "not ok NAME" for each test, and ends with "N passed, N failed".
 set -u
 
