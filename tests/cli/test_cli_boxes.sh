@@ -150,6 +150,17 @@ begin_and kill_rank 1 TERM
 check a_rank_that_is_asked_to_stop_stops_the_run all '[ "$code" -ne 0 ]' 'complained "stopped: [0-9]* of 40 trials"'
 check and_it_goes_on goes_on 2
 
+# One that stands still keeps its trial, and the others go on with theirs.
+out="$work/slow"
+begin 3
+wait_until "$pid" '[ "$(ended "$out")" -ge 1 ]'
+slow=$(rank_pid 1)
+kill -STOP "$slow"
+wait_until "$pid" '[ "$(ended "$out")" -ge 10 ]'
+kill -CONT "$slow"
+end
+check a_slow_rank_holds_up_its_trial_alone all 'exits 0' 'same_history "$out"'
+
 for rank in 1 0; do
   out="$work/killed-$rank"
   begin_and kill_rank $rank KILL
