@@ -71,6 +71,14 @@ CUDA_LIB := $(firstword $(wildcard $(patsubst %/bin/nvcc,%,$(realpath $(NVCC)))/
 LIBS     += -L$(CUDA_LIB) -lcudart_static -lstdc++ -ldl -lrt
 endif
 
+# Open MPI, where its headers are: for several boxes.  The library is opened by who needs it
+# (host/link/link_mpi.c), so nothing is linked.  MPI= builds without.
+ifndef MPI
+MPI      := $(shell pkg-config --cflags-only-I ompi-c 2>/dev/null || mpicc --showme:compile 2>/dev/null)
+endif
+MPI_HEADERS := $(patsubst -I%,-isystem %,$(filter -I%,$(MPI)))
+$(BUILD)/host/link/link_mpi.o: private override CPPFLAGS += $(if $(MPI_HEADERS),-DGSOS_MPI $(MPI_HEADERS))
+
 PARTS   := $(HOST) $(SCHED) $(KERNELS)
 OBJECTS := $(PARTS) $(MAIN) $(HELPER) $(TEST_OBJECTS) $(CPU_LOOPS_REFERENCE) $(GP_LOOPS_REFERENCE)
 
@@ -122,7 +130,7 @@ $(TEST_OBJECTS) $(HELPER): | $(BUILD)/have-test
 remember = @mkdir -p $(BUILD); printf '%s\n' $(1) | cmp -s - $@ || printf '%s\n' $(1) >$@
 .PHONY: always
 $(BUILD)/flags: always
-	$(call remember,'$(CC) $(CPPFLAGS) $(CFLAGS) $(NVCC) $(NVCCFLAGS) $(CXX) $(CXXFLAGS_ALL) $(CUDACPU_TSAN)')
+	$(call remember,'$(CC) $(CPPFLAGS) $(CFLAGS) $(NVCC) $(NVCCFLAGS) $(CXX) $(CXXFLAGS_ALL) $(CUDACPU_TSAN) $(MPI_HEADERS)')
 $(BUILD)/link: always
 	$(call remember,'$(CC) $(LDFLAGS) $(LIBS) $(LDLIBS) $(sort $(PARTS) $(HELPER))')
 
@@ -136,8 +144,8 @@ $(BUILD)/have-%: tools/setup.sh $(BUILD)/flags
 
 # ------------------------------------------------------------------------------------ run and check
 
-.PHONY: quickstart paper paper-small tests test soak bench bench-search bench-sched bench-asha bench-strategies roofline \
-        kernel-report lint asan tsan ci
+.PHONY: quickstart paper paper-small tests test soak bench bench-search bench-sched bench-boxes bench-asha bench-strategies \
+        roofline kernel-report lint asan tsan ci
 quickstart: gsos## builds, and runs configs/quickstart.ini
 	./gsos run configs/quickstart.ini
 
@@ -167,6 +175,10 @@ bench-search: $(BUILD)/tests/bench_search## how well samplers search, beside Opt
 # With --lengths FILE for the trials.csv of a run of one's own (tests/bench/bench_sched.c).
 bench-sched: $(BUILD)/tests/bench_sched## how well the scheduler fills 1 to 8 devices: recorded trials, no training
 	$< $(V)
+
+# RANKS=N, TRIALS=N: others (tests/bench/bench_boxes.py).
+bench-boxes: gsos## how many trials a second pass through rank 0 of 64, and what one costs on the wire; needs mpirun
+	python3 tests/bench/bench_boxes.py
 
 bench-asha: gsos## what pruning saves and loses; a quarter of an hour on two cores at 50 rounds
 	./gsos run configs/bench/asha.ini
@@ -216,7 +228,8 @@ put   = $(if $(1),install -m 644 $(1) '$(2)/')
 .PHONY: install uninstall clean help
 install: gsos## installs under PREFIX (/usr/local), with DESTDIR before it
 	install -d '$(bin)' '$(man1)' '$(bash_completions)' '$(zsh_completions)'
-	install -d '$(data)/configs/bench' '$(data)/configs/command' '$(data)/configs/data' '$(data)/configs/paper' '$(data)/configs/paper-small'
+	install -d '$(data)/configs/bench' '$(data)/configs/command' '$(data)/configs/data' '$(data)/configs/paper' \
+	  '$(data)/configs/paper-small' '$(data)/configs/slurm'
 	install -m 755 gsos '$(bin)/gsos'
 	$(call put,$(wildcard man/*.1),$(man1))
 	$(call put,$(wildcard configs/*.ini),$(data)/configs)
@@ -225,6 +238,7 @@ install: gsos## installs under PREFIX (/usr/local), with DESTDIR before it
 	$(call put,$(wildcard configs/data/*),$(data)/configs/data)
 	$(call put,$(wildcard configs/paper/*),$(data)/configs/paper)
 	$(call put,$(wildcard configs/paper-small/*),$(data)/configs/paper-small)
+	$(call put,$(wildcard configs/slurm/*),$(data)/configs/slurm)
 	$(call put,LICENSE,$(data))
 	install -m 644 completions/gsos.bash '$(bash_completions)/gsos'
 	install -m 644 completions/_gsos '$(zsh_completions)/_gsos'

@@ -2,9 +2,11 @@
  *
  * main reads the command's name and hands the rest to it.  A command is one file, command_NAME.c,
  * and one line below. */
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "sched/boxes/boxes.h"
 #include "sched/commands/command.h"
 #include "host/base/cpu_isa.h"
 #include "host/base/spelling.h"
@@ -19,20 +21,21 @@
 struct command {
   const char *name, *arguments, *summary;
   int (*run)(int argc, char **argv); /* argv[0]: the command's name; returns the exit status */
+  bool boxes;                        /* runs trials on all ranks, where mpirun has started several */
 };
 
 static const struct command commands[] = {
-    {"run", "FILE.ini", "search; goes on where it stopped", command_run},
-    {"check", "FILE.ini", "show what is searched, and what it takes", command_check},
-    {"train", "FILE.ini", "train one configuration, epoch by epoch", command_train},
-    {"show", "DIR | study.db...", "trials, tables, best configuration of runs", command_show},
-    {"report", "DIR | study.db", "a page for a browser: figures and tables", command_report},
-    {"compare", "DIR | study.db...", "runs side by side, and their mean", command_compare},
-    {"importance", "DIR | study.db...", "how much each hyperparameter mattered", command_importance},
-    {"study", "FILE.ini", "random trials on data sets, and importance", command_study},
-    {"devices", "", "where trials can run on this machine", command_devices},
-    {"cache", "", "list, limit or clear what decoded data take", command_cache},
-    {"predict", "FILE.safetensors IMAGE...", "classes of images, and of folders of them", command_predict},
+    {"run", "FILE.ini", "search; goes on where it stopped", command_run, true},
+    {"check", "FILE.ini", "show what is searched, and what it takes", command_check, false},
+    {"train", "FILE.ini", "train one configuration, epoch by epoch", command_train, false},
+    {"show", "DIR | study.db...", "trials, tables, best configuration of runs", command_show, false},
+    {"report", "DIR | study.db", "a page for a browser: figures and tables", command_report, false},
+    {"compare", "DIR | study.db...", "runs side by side, and their mean", command_compare, false},
+    {"importance", "DIR | study.db...", "how much each hyperparameter mattered", command_importance, false},
+    {"study", "FILE.ini", "random trials on data sets, and importance", command_study, true},
+    {"devices", "", "where trials can run on this machine", command_devices, false},
+    {"cache", "", "list, limit or clear what decoded data take", command_cache, false},
+    {"predict", "FILE.safetensors IMAGE...", "classes of images, and of folders of them", command_predict, false},
 };
 enum { COMMANDS = sizeof commands / sizeof *commands };
 
@@ -101,7 +104,7 @@ static int unknown(const char *word, const char *const *names)
 static int run_command(const struct command *c, int argc, char **argv)
 {
   struct error e = {0};
-  if (!cpu_isa_check(&e)) return c->run(argc, argv);
+  if (!cpu_isa_check(&e)) return c->boxes ? boxes_command(c->run, argc, argv) : c->run(argc, argv);
   fprintf(stderr, "gsos: %s\n", e.message);
   return 2;
 }

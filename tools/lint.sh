@@ -182,6 +182,7 @@ check_man() {
 # commands list them; reports are written by commands.  The key of a trial is made of philox.h.
 rooms='
 host/base        kernels
+host/link        host/base
 host/space       host/base kernels
 host/data        host/base kernels
 host/network     host/data host/space host/base kernels
@@ -196,8 +197,9 @@ host/objectives  host/experiment host/table host/importance host/samplers host/c
 host/report      host/store host/experiment host/importance host/samplers host/network host/data host/space host/base kernels
 sched/study      host/objectives host/importance host/experiment host/samplers/sampler.h host/store host/base kernels/philox.h
 sched/run        sched/study host/objectives host/experiment host/store host/base kernels/philox.h
-sched/commands   sched/run sched/study host/report host/objectives host/importance host/experiment host/samplers/sampler.h host/store host/base kernels/philox.h
-sched            sched/commands sched/run sched/study host/importance host/experiment host/samplers/sampler.h host/base
+sched/boxes      sched/run host/link host/objectives host/experiment host/base
+sched/commands   sched/boxes sched/run sched/study host/report host/objectives host/importance host/experiment host/samplers/sampler.h host/store host/base kernels/philox.h
+sched            sched/commands sched/boxes sched/run sched/study host/importance host/experiment host/samplers/sampler.h host/base
 '
 check_includes() {
   # shellcheck disable=SC2046
@@ -224,7 +226,7 @@ check_includes() {
       if (!may(room(FILENAME), part[2]))
         print FILENAME ":" FNR ": " room(FILENAME) " must not know " room(part[2]) " (" part[2] ")"
     }
-    /^[ \t]*#[ \t]*include[ \t]*<(sqlite3|oneapi|iniparser|cjson|jpeglib|png|zlib|cuda|nvtx)/ {
+    /^[ \t]*#[ \t]*include[ \t]*<(sqlite3|oneapi|iniparser|cjson|jpeglib|png|zlib|cuda|nvtx|mpi)/ {
       if (room(FILENAME) ~ /^sched/) print FILENAME ":" FNR ": sched/ uses libraries through host/ only: " $0
     }' - $(files '*.c' '*.h' '*.cu' '*.cuh' '*.cpp') >"$work/found" 2>&1 || failed awk $?
   verdict includes "tests, tools -> sched -> host -> kernels, and the order of rooms"

@@ -32,7 +32,8 @@ TEXT
 }
 
 # for what | Debian, Ubuntu | how to see it | Fedora | Arch | Homebrew | why
-# What is `optional` belongs to the tests: without it they skip a part, and say so.  What is `gpu`
+# What is `optional` belongs to the tests: without it they skip a part, and say so; whoever has
+# several boxes wants Open MPI as well.  What is `gpu`
 # they need; to whoever runs gsos it is optional where there is nvcc, since `make bundle` packs tests.
 # What is `figures` is optional to everybody: without it gsos prints its tables, and says so.
 table='
@@ -55,6 +56,8 @@ test|g++|command g++|gcc-c++|gcc|gcc|compiles the CUDA sources for the tests tha
 test|python3|command python3|python3|python|python|small programs of the tests
 test|sqlite3|command sqlite3|sqlite|sqlite|sqlite|looks into study databases from outside
 optional|python3-venv|command python3|python3|python|python|lets Optuna, safetensors and scikit-learn from PyPI check what gsos does
+optional|libopenmpi-dev|command mpicc|openmpi-devel|openmpi|open-mpi|several boxes: headers, so that mpirun can start ranks of gsos run
+optional|openmpi-bin|command mpirun|openmpi|openmpi|open-mpi|several boxes: mpirun, and the library that ranks talk through
 develop|clang|command clang|clang|clang|llvm|a second compiler
 develop|libclang-rt-dev|header sanitizer/asan_interface.h|compiler-rt|compiler-rt|llvm|libFuzzer and sanitizers for clang: make fuzz
 develop|clang-format|command clang-format|clang-tools-extra|clang|clang-format|checks the layout of the source

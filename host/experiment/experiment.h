@@ -37,8 +37,10 @@ enum {
 };
 #define TRIAL_ORDERS(ROW) ROW(ORDER_SEQUENTIAL, "sequential") ROW(ORDER_ASYNCHRONOUS, "asynchronous")
 #define STUDIES_RUNS(ROW) ROW(STUDIES_TOGETHER, "together") ROW(STUDIES_ONE_BY_ONE, "one_by_one")
+#define UNLIKE_RANKS(ROW) ROW(UNLIKE_REFUSE, "refuse") ROW(UNLIKE_LEAVE_OUT, "leave_out")
 enum trial_order { TRIAL_ORDERS(NAME_VALUE) };
 enum studies_run { STUDIES_RUNS(NAME_VALUE) };
+enum unlike_ranks { UNLIKE_RANKS(NAME_VALUE) };
 
 /* How trials are ended early ([pruner]; sched/study/pruner.h). */
 struct pruner_settings {
@@ -124,6 +126,7 @@ struct experiment {
   enum studies_run studies; /* machine; together */
   int64_t trial_memory;     /* search; bytes; 16 GiB */
   double timeout_s;         /* machine; 0: off */
+  int unlike_ranks;         /* machine; enum unlike_ranks: what becomes of one whose results would be others */
   int stop_if_all_fail;     /* machine; 1: where the first trials of a study all fail alike, the run stops */
   /* [pruner] */
   char pruner[32];            /* none, or one of PRUNERS (names.h) */

@@ -42,6 +42,7 @@ static const char *const order_names[] = {TRIAL_ORDERS(NAME_TEXT) NULL};
 static const char *const studies_names[] = {STUDIES_RUNS(NAME_TEXT) NULL};
 static const char *const rule_names[] = {GROUPS_RULES(NAME_TEXT) NULL};
 static const char *const metric_names[] = {METRICS(NAME_TEXT) NULL};
+static const char *const unlike_names[] = {UNLIKE_RANKS(NAME_TEXT) NULL};
 static const char *const yes_names[] = {"no", "yes", NULL};
 
 /* clang-format off */
@@ -224,6 +225,8 @@ const struct key_spec key_table[] = {
    KEY_SIZE, AT(trial_memory), 1, 0, 0, NULL},
   {{"scheduler", "timeout", "machine", "0", "a trial that takes longer fails: 90, 90s, 15m, 2h; 0: never"},
    KEY_DURATION, AT(timeout_s), 0, 0, 0, NULL},
+  CHOICE("scheduler", "unlike_ranks", "machine", "refuse", KEY_ENUM, unlike_names, unlike_ranks,
+         "of several ranks (mpirun) those whose results would not be rank 0's: refuse or leave_out"),
   CHOICE("scheduler", "stop_if_all_fail", "machine", "yes", KEY_ENUM, yes_names, stop_if_all_fail,
          "yes: the run stops where the first trials of a study, max(4, startup) of them, all fail for the same kind "
          "of reason"),

@@ -104,6 +104,8 @@ struct objective {
    * trials (0: 1), with room for `capacity_max` where the user asks for more (0: 1); the i-th is on
    * device i % n_devices. */
   int places, capacity, capacity_max, n_devices;
+  const int *device_of_place; /* [places] where it is another, as where hosts differ (sched/boxes); NULL */
+  int64_t memory_bytes;       /* of hosts, for all trials that run at once; 0: what this machine has */
   void *state;
 
   int (*cost)(struct objective *o, const double *values, struct objective_cost *cost, struct error *e);

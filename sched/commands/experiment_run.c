@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "sched/boxes/boxes.h"
 #include "sched/commands/command.h"
 #include "sched/run/json_log.h"
 #include "sched/commands/space_probe.h"
@@ -50,7 +51,9 @@ struct run {
 
 static int open_objective(struct run *run, struct error *e)
 {
-  int code = objective_create(&run->objective, run->x, command_progress, (void *)&run->options->progress, e);
+  struct boxes *boxes = run->finished ? NULL : boxes_here(); /* nothing is left for other ranks */
+  int code =
+      boxes_objective_create(&run->objective, boxes, run->x, command_progress, (void *)&run->options->progress, e);
   if (!code) code = study_check(run->x, run->objective, e);
   if (code) return code;
   run->objective->description(run->objective, run->depends_on, sizeof run->depends_on);
@@ -436,7 +439,7 @@ static int reserve(struct run *run, const struct objective_at_once *at, struct e
   struct objective *o = run->objective;
   double largest[SPACE_MAX];
   bool found;
-  if (o->n_devices == 0) return 0; /* it is of the devices alone */
+  if (!o->reserve) return 0; /* it is of the devices alone */
   if (largest_find(o, run->x, false, &signals_stop, largest, &found, e)) return e->code;
   if (!found) space_defaults(&run->x->space, largest);
   return objective_reserve(o, at, largest, e);

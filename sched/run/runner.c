@@ -202,7 +202,7 @@ static int start_threads(struct runner *r, pthread_t *keeper, bool *has_keeper, 
   pthread_mutex_unlock(&r->lock);
   for (int i = 0; i < r->places && *has_keeper; i++) {
     r->workers[i].runner = r;
-    r->workers[i].device = i % r->n_devices;
+    r->workers[i].device = r->objective->device_of_place ? r->objective->device_of_place[i] : i % r->n_devices;
     if (pthread_create(&r->workers[i].thread, NULL, worker_thread, &r->workers[i]) == 0) continue;
     pthread_mutex_lock(&r->lock);
     r->alive -= r->places - i;
@@ -254,7 +254,8 @@ static int prepare(struct runner *r, struct error *e)
     if (!r->workers[i].members) return error_set(e, ERROR_MACHINE, "no memory for %d workers", r->places);
   }
   if (queue_create(&r->queue, r->n_studies, r->x->studies == STUDIES_ONE_BY_ONE, r->at_once,
-                   machine_memory_available() / 10 * 9, e))
+                   r->objective->memory_bytes > 0 ? r->objective->memory_bytes : machine_memory_available() / 10 * 9,
+                   e))
     return e->code;
   for (int i = 0; i < r->n_studies; i++) {
     struct run_study *s = &r->studies[i];

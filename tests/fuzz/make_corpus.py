@@ -223,6 +223,24 @@ def text_corpora():
     cells("attributes", (4, 0, 0, b'{"a": [1]}'), (4, 1, 0, b"[[[["), (4, 2, 0, b'"x"'), (16, 0, 0, b"\xff"))
 
 
+def wire_corpus():
+    """Frames between ranks (host/link/wire.h): a byte of how they are cut up, then the stream."""
+    def text(t):
+        return struct.pack("<I", len(t)) + t.encode()
+
+    def frame(kind, body=b"", slot=1, call=7):
+        return b"gsbx" + struct.pack("<HHIIQ", 1, kind, slot, call, len(body)) + body
+
+    values = struct.pack("<Iddd", 3, 0.5, 16, 1)
+    trial = struct.pack("<IQ", 2, 99) + text("grouped") + struct.pack("<II", 0, 3) + values
+    event = struct.pack("<IHIIddddQ", 2, 2, 1, 3, 0.5, 0.7, 0.6, 0.01, 1000) + text("diverged: the loss")
+    offer = text("beta") + text("0.1") + struct.pack("<I", 3) + text("cpu") + struct.pack("<III", 1, 8, 1) + \
+        text("cpu") + struct.pack("<QQ", 1 << 33, 12345)
+    write("wire", "trials", b"\x05" + frame(9, trial) + frame(10, trial + struct.pack("<Q", 4) + b"kept") + frame(11, b"\x01\0\0\0"))
+    write("wire", "events", b"\xff" + frame(1, struct.pack("<I", 1) + event) + frame(1, struct.pack("<i", -3) + text("no memory")))
+    write("wire", "offer", b"\x01" + frame(1, offer, 0))
+
+
 def ini_words():
     """Sections, keys and the words of values, from the reference."""
     words = set()
@@ -244,3 +262,4 @@ cifar_corpus()
 png_corpus()
 safetensors_corpus()
 text_corpora()
+wire_corpus()
