@@ -12,6 +12,7 @@
 #include "host/data/dataset.h"
 #include "host/base/error.h"
 #include "host/base/name_list.h"
+#include "host/experiment/start.h"
 #include "host/importance/groups_from_weights.h"
 #include "host/importance/importance.h"
 #include "host/network/class_metrics.h"
@@ -41,10 +42,12 @@ enum studies_run { STUDIES_RUNS(NAME_VALUE) };
 
 /* How trials are ended early ([pruner]; sched/study/pruner.h). */
 struct pruner_settings {
-  double eta;  /* asha: one trial in eta goes on at a rung */
-  int first;   /* asha: epoch of the first rung */
-  int startup; /* median: other trials that must have reached an epoch before one is ended there */
-  int warmup;  /* epochs within which no trial is ended */
+  double eta;   /* asha, hyperband: one trial in eta goes on at a rung */
+  int first;    /* asha: epoch of the first rung */
+  int smallest; /* hyperband: epochs that a trial has at least */
+  int largest;  /* hyperband: epochs of the last rung; 0: as many as a trial may have */
+  int startup;  /* median: other trials that must have reached an epoch before one is ended there */
+  int warmup;   /* asha, median: epochs within which no trial is ended */
 };
 
 /* A configuration to try first ([enqueue]): given values; the others stay at the defaults. */
@@ -76,7 +79,12 @@ struct experiment {
   char output[1024];                   /* machine; default results/NAME */
   double time_limit_s;                 /* machine; 0: none */
   bool has_target;
-  double target; /* stop a study when a trial reaches it */
+  double target;            /* stop a study when a trial reaches it */
+  char start_from[4096];    /* databases of earlier studies, absolute, ", " between them; "": none */
+  char start_studies[1024]; /* names of the studies in them that count, with commas between; "": all */
+  int start_best;           /* 3: so many of their best configurations are tried first */
+  int start_seen;           /* 1: proposals see their trials */
+  struct start *start;      /* what comes of them; NULL: nothing yet (start_of_runs) */
   /* [datasets]: what a line says is in the experiment that experiment_load_dataset makes */
   int n_datasets;
   char datasets[DATASETS_MAX][64]; /* names, in the order of the file */
@@ -155,8 +163,8 @@ int experiment_locate(const struct experiment *x, struct error *e);
 bool experiment_groups_auto(const struct experiment *x);
 /* The run whose database tells the groups, as a folder or a file; NULL: none, or they are there. */
 const char *experiment_groups_run(const struct experiment *x);
-/* Trials of a study that nobody proposes: the defaults, where `baseline` says so, then the
- * configurations of [enqueue].  No hyperparameter is free in them. */
+/* Trials of a study that nobody proposes: the defaults, where `baseline` says so, then the best of
+ * what it starts from, then the configurations of [enqueue].  No hyperparameter is free in them. */
 int experiment_given(const struct experiment *x);
 /* Given trial i: its whole configuration, [x->space.n]. */
 void experiment_given_values(const struct experiment *x, int i, double *values);
@@ -192,6 +200,13 @@ bool experiment_search_get(const char *text, const char *key, char *value, size_
  * are ENQUEUE_MAX.  Paths are absolute, so that it runs from anywhere.  Malloc'ed text; NULL
  * without memory. */
 char *experiment_best_ini(const struct experiment *x, const double *values, int round, int trial);
+
+/* Writes an ini that reads back as x: every key with its value, those that are not given as
+ * comments.  Paths, and `output`, are absolute.  Groups stand in lines wherever they came from but
+ * auto; the data set of a line of [datasets] stands in [dataset].  Malloc'ed text; NULL without
+ * memory. */
+char *experiment_run_ini(const struct experiment *x);
+#define EXPERIMENT_RUN_INI "run.ini" /* its name in an output folder */
 
 /* "16GiB", "500 MB", "1048576": a size in bytes, 1 or more.  ERROR_CONFIG says what would be
  * right. */

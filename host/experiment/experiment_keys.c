@@ -18,6 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <unistd.h>
 
 #include "host/cuda/device_list.h"
 #include "host/experiment/names.h"
@@ -93,6 +94,14 @@ const struct key_spec key_table[] = {
    KEY_DURATION, AT(time_limit_s), 0, 0, 0, NULL},
   {{"experiment", "target", "search", "", "ends a study when a trial reaches this value (accuracy: 0.97)"},
    KEY_TARGET, AT(target), -INFINITY, INFINITY, 0, NULL},
+  TEXT("experiment", "start_from", "search", KEY_PATHS, start_from,
+       "earlier runs' folders, or study databases (Optuna's too), with commas between: their trials are seen"),
+  TEXT("experiment", "start_studies", "search", KEY_TEXT, start_studies,
+       "start_from: names of the studies that count, with commas between; without it, all"),
+  INT("experiment", "start_best", "search", "3", 0, START_BEST_MAX, start_best,
+      "start_from: so many of the best configurations are tried first"),
+  CHOICE("experiment", "start_seen", "search", "yes", KEY_ENUM, yes_names, start_seen,
+         "start_from: yes: proposals see the trials; no: of other data or another metric, the best are tried alone"),
 
   CHOICE("dataset", "format", "machine", "auto", KEY_ENUM, format_names, dataset.format,
          "auto: told from what is there"),
@@ -224,11 +233,16 @@ const struct key_spec key_table[] = {
   CHOICE("pruner", "strategies", "search", "all", KEY_WORD, pruned_names, pruned_strategies,
          "whose trials: of all strategies, or of one"),
   NUMBER("pruner", "eta", "3", 1.01, 1000, OPEN_NONE, pruner_settings.eta,
-         "asha: one trial in eta goes on at a rung; rungs are eta times apart"),
+         "asha, hyperband: one trial in eta goes on at a rung; rungs are eta times apart"),
   INT("pruner", "first", "search", "1", 1, 1000000, pruner_settings.first, "asha: the epoch of the first rung"),
+  INT("pruner", "smallest", "search", "1", 1, 1000000, pruner_settings.smallest,
+      "hyperband: epochs that a trial of the first bracket begins with, at least"),
+  INT("pruner", "largest", "search", "0", 0, 1000000, pruner_settings.largest,
+      "hyperband: epochs that the rungs are counted from; 0: the most that a trial may have"),
   INT("pruner", "startup", "search", "5", 1, 1000000, pruner_settings.startup,
       "median: others that must have reached an epoch before a trial is ended there"),
-  INT("pruner", "warmup", "search", "0", 0, 1000000, pruner_settings.warmup, "epochs within which no trial is ended"),
+  INT("pruner", "warmup", "search", "0", 0, 1000000, pruner_settings.warmup,
+      "asha, median: epochs within which no trial is ended"),
 
   INT("train", "round", "machine", "0", 0, 65534, train_round,
       "gsos train: the round of the trial whose random numbers the network has"),
@@ -426,6 +440,50 @@ static int parse_path(char *field, size_t size, const char *text, const char *fo
   return (size_t)n < size ? 0 : error_set(e, ERROR_CONFIG, "the path is longer than %zu characters", size - 1);
 }
 
+/* From the root, without "." and doubled slashes: the same text from wherever it was given.  ".."
+ * stays, since what stands before it may be a link. */
+static int make_absolute(char *out, size_t size, const char *path)
+{
+  char whole[PATH_MAX + 1100];
+  size_t used = 0;
+  if (path[0] == '/' || !getcwd(whole, PATH_MAX)) whole[0] = 0;
+  size_t n = strlen(whole);
+  snprintf(whole + n, sizeof whole - n, "%s%s", n ? "/" : "", path);
+  if (whole[0] != '/') return (size_t)snprintf(out, size, "%s", path) < size;
+  out[0] = 0;
+  for (char *save = NULL, *part = strtok_r(whole, "/", &save); part; part = strtok_r(NULL, "/", &save)) {
+    if (!strcmp(part, ".")) continue;
+    used += (size_t)snprintf(out + used, size - used, "/%s", part);
+    if (used >= size) return 0;
+  }
+  return 1;
+}
+
+/* Paths with commas between them. */
+static int parse_paths(char *field, size_t size, const char *text, const char *folder, struct error *e)
+{
+  char one[1100], path[1100], whole[PATH_MAX];
+  size_t used = 0;
+  for (int n = 0; *text; n++) {
+    size_t length = strcspn(text, ","), kept = length;
+    while (kept > 0 && (text[kept - 1] == ' ' || text[kept - 1] == '\t')) kept--;
+    if (kept == 0) return error_set(e, ERROR_CONFIG, "a path is missing before a comma");
+    if (n == START_FROM_MAX) return error_set(e, ERROR_CONFIG, "more than %d paths", START_FROM_MAX);
+    if (snprintf(one, sizeof one, "%.*s", (int)kept, text) >= 1024)
+      return error_set(e, ERROR_CONFIG, "a path is longer than 1023 characters");
+    if (parse_path(path, sizeof path, one, folder, e)) return e->code;
+    if (!make_absolute(whole, sizeof whole, path))
+      return error_set(e, ERROR_CONFIG, "a path is longer than %d characters", PATH_MAX - 1);
+    used += (size_t)snprintf(field + used, size - used, "%s%s", used ? ", " : "", whole);
+    if (used >= size) return error_set(e, ERROR_CONFIG, "the paths are longer than %zu characters together", size - 1);
+    bool comma = text[length] == ',';
+    text += length + comma;
+    text += strspn(text, " \t");
+    if (comma && !*text) return error_set(e, ERROR_CONFIG, "a path is missing after the last comma");
+  }
+  return 0;
+}
+
 static int parse_name(char *field, size_t size, const char *text, struct error *e)
 {
   char shown[1200];
@@ -486,6 +544,8 @@ int key_parse(struct experiment *x, const struct key_spec *k, const char *text, 
     return parse_name(field, k->size, text, e);
   case KEY_PATH:
     return parse_path(field, k->size, text, folder, e);
+  case KEY_PATHS:
+    return parse_paths(field, k->size, text, folder, e);
   case KEY_WORD:
     rc = parse_choice(text, k->choices, e);
     if (rc < 0) return rc;
@@ -581,6 +641,7 @@ void key_format(const struct experiment *x, const struct key_spec *k, char *text
   case KEY_TEXT:
   case KEY_NAME:
   case KEY_PATH:
+  case KEY_PATHS:
   case KEY_WORD:
   case KEY_DEVICES:
     snprintf(text, size, "%s", (const char *)field);

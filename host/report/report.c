@@ -12,6 +12,7 @@
 
 #include "host/experiment/experiment.h"
 #include "host/report/report_internal.h"
+#include "host/report/report_view.h"
 #include "host/base/text_escape.h"
 #include "host/base/text_wrap.h"
 
@@ -51,6 +52,34 @@ static int find_best(const struct report_study *s)
     best_observation = o;
   }
   return best;
+}
+
+/* A complete trial and what it is sorted by. */
+struct standing {
+  const struct stored_trial *trial;
+  struct observation observation;
+};
+
+static int better_first(const void *a, const void *b)
+{
+  const struct standing *x = a, *y = b;
+  if (observation_better(&x->observation, &y->observation)) return -1;
+  return observation_better(&y->observation, &x->observation);
+}
+
+bool report_sort_best(const struct report_study *s, const struct stored_trial **trials, int n)
+{
+  struct standing *all = malloc(((size_t)n + 1) * sizeof *all);
+  if (!all) return false;
+  for (int i = 0; i < n; i++) {
+    const struct stored_trial *t = trials[i];
+    double value = s->maximize ? t->value : -t->value;
+    all[i] = (struct standing){t, {.number = t->number, .value = value, .loss = t->loss}};
+  }
+  qsort(all, (size_t)n, sizeof *all, better_first);
+  for (int i = 0; i < n; i++) trials[i] = all[i].trial;
+  free(all);
+  return true;
 }
 
 static void sum_up(struct report_study *s)
@@ -172,6 +201,20 @@ void report_free(struct report *r)
   free(r->studies);
   free(r->left_out);
   memset(r, 0, sizeof *r);
+}
+
+int report_keep(struct report *r, const char *name)
+{
+  int n = 0;
+  for (int i = 0; i < r->n; i++) {
+    if (report_view_is_study(&r->studies[i], name))
+      r->studies[n++] = r->studies[i];
+    else
+      free_study(&r->studies[i]);
+  }
+  r->n = n;
+  r->n_left_out = 0;
+  return n;
 }
 
 int report_best(const struct report *r)
@@ -316,6 +359,30 @@ void report_print_left_out(FILE *out, const struct report *r)
     text_escape(why, sizeof why, r->left_out[i].why);
     text_wrapf(out, "  ", "left out: %s: %s", name, why);
   }
+}
+
+bool report_start_text(const struct report_study *s, int line, char text[START_LINE])
+{
+  const struct study_record *r = &s->record;
+  char best[100];
+  if (line > r->n_start || r->n_start == 0) return false;
+  if (line < r->n_start) {
+    text_format(text, START_LINE, "%s", r->start[line]);
+    return true;
+  }
+  snprintf(best, sizeof best, "; the %d best configurations were tried first", r->start_best);
+  if (r->start_best == 1) snprintf(best, sizeof best, "; the best configuration was tried first");
+  text_format(text, START_LINE, "%s%s; no figure here counts them",
+              r->start_seen ? "proposals saw these trials" : "no proposal saw the values of these trials",
+              r->start_best ? best : "");
+  return true;
+}
+
+void report_print_start(FILE *out, const struct report_study *s)
+{
+  char text[START_LINE], shown[4 * START_LINE];
+  for (int i = 0; report_start_text(s, i, text); i++)
+    text_wrapf(out, "  ", "%s%s", i < s->record.n_start ? "started from " : "", text_escape(shown, sizeof shown, text));
 }
 
 void report_print_changes(FILE *out, const struct report_study *s)

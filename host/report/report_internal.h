@@ -41,7 +41,14 @@ struct report_pairs {
 /* The figure's differences, round by round, over those that both strategies have finished and in
  * which both have it and it is finite. */
 struct report_pairs report_pairs(const struct report *r, const char *strategy, const char *control, report_measure f);
+/* Are its times shares of a device's, which are compared with nothing (contract 8)? */
+bool report_is_device_time(const struct study_record *r);
+/* h:mm:ss; seconds where the longest of a table's times is short. */
+void report_time_text(double seconds, double longest, char text[REPORT_TEXT]);
 int report_ended(const struct report_study *s);
+/* Sorts trials [n] that are complete and have values, of studies of one direction, the best first
+ * (contract 5).  False without memory. */
+bool report_sort_best(const struct report_study *s, const struct stored_trial **trials, int n);
 /* "the kind" of a failure: its reason up to the colon, printable. */
 void report_failure_kind(const char *reason, char *kind, size_t size);
 /* The first failure of each kind in full, and what to do about it, a paragraph each. */
@@ -53,6 +60,15 @@ bool report_is_timed(const struct report_study *s);
 /* That the order was asynchronous, and "grouped went on after a change ..." of each accepted
  * change, a paragraph each. */
 void report_print_changes(FILE *out, const struct report_study *s);
+/* "60 trials of 2 studies in PATH": what the study starts from, a line each with what was made of
+ * it; START_LINE bytes.  false: there is no such line. */
+enum { START_LINE = 500 };
+bool report_start_text(const struct report_study *s, int line, char text[START_LINE]);
+/* A paragraph each. */
+void report_print_start(FILE *out, const struct report_study *s);
+/* The best so far by trial, as a line of bars (text_sparkline.h); nothing where it never
+ * changed. */
+void report_print_progress(FILE *out, const struct report_study *s);
 /* Of a line of CSV: ",NUMBER" as it reads back, "," of NaN. */
 void report_csv_number(FILE *out, double number);
 /* Studies of another program, a line each. */

@@ -126,12 +126,18 @@ static bool any_has(const struct tables *t, report_measure f)
 
 /* By what results depend on, which begins with the trainer's name (objective_cnn.h), and by what
  * that was before an accepted change. */
+bool report_is_device_time(const struct study_record *r)
+{
+  if (strcmp(r->objective, "cnn") != 0) return false;
+  bool device = !strncmp(r->depends_on, "cuda, ", 6);
+  for (int i = 0; i < r->n_changes; i++) device = device || strstr(r->changes[i], "cuda, ");
+  return device;
+}
+
 static enum clock clock_of(const struct study_record *r)
 {
   if (strcmp(r->objective, "cnn") != 0) return CLOCK_TRIAL;
-  bool device = !strncmp(r->depends_on, "cuda, ", 6);
-  for (int i = 0; i < r->n_changes; i++) device = device || strstr(r->changes[i], "cuda, ");
-  return device ? CLOCK_DEVICE : CLOCK_CPU;
+  return report_is_device_time(r) ? CLOCK_DEVICE : CLOCK_CPU;
 }
 
 static void collect(struct tables *t, const struct report *r)
@@ -196,8 +202,7 @@ static void add_column(struct figures *f, const char *heading, report_measure me
   f->columns[f->n++] = (struct figure_column){heading, measure, unit};
 }
 
-/* h:mm:ss; seconds where all times of the table are short. */
-static void time_text(double seconds, double longest, char text[REPORT_TEXT])
+void report_time_text(double seconds, double longest, char text[REPORT_TEXT])
 {
   if (longest < 1)
     snprintf(text, REPORT_TEXT, "%.3g s", seconds);
@@ -216,7 +221,7 @@ static void figure_cell(struct text_table *table, const struct tables *t, const 
 {
   char text[REPORT_TEXT];
   if (unit == UNIT_TIME || unit == UNIT_SHARE)
-    time_text(number, f->longest_s, text);
+    report_time_text(number, f->longest_s, text);
   else if (unit == UNIT_WORK && number < 1000)
     snprintf(text, sizeof text, "%.3g", number);
   else if (unit == UNIT_COUNT || unit == UNIT_WORK)
@@ -569,6 +574,19 @@ static void note_dependencies(FILE *out, const struct tables *t)
   }
 }
 
+/* What studies start from, once: those of an experiment start from the same. */
+static void note_start(FILE *out, const struct tables *t)
+{
+  const struct report_study *last = NULL;
+  for (int i = 0; i < t->r->n; i++) {
+    const struct report_study *s = &t->r->studies[i];
+    if (s->record.n_start == 0 || (last && !memcmp(last->record.start, s->record.start, sizeof s->record.start)))
+      continue;
+    report_print_start(out, s);
+    last = s;
+  }
+}
+
 static void note_clock(FILE *out, const struct tables *t)
 {
   if (t->clock != CLOCK_DEVICE) {
@@ -622,6 +640,7 @@ static void print_notes(FILE *out, const struct tables *t)
   note_failures(out, t);
   note_pruned(out, t);
   if (t->left_out) text_wrapf(out, "  ", "left out: %d studies of further strategies", t->left_out);
+  note_start(out, t);
   note_dependencies(out, t);
 }
 

@@ -120,14 +120,15 @@ static int read_groups(struct store *s, int study, struct study_record *r, struc
   return code;
 }
 
-static int read_changes(struct store *s, int study, struct study_record *r, struct error *e)
+/* A list of texts, each at text + i * size, at most `most`; returns in *n how many. */
+static int read_texts(struct store *s, int study, const char *key, char *text, size_t size, int most, int *n,
+                      struct error *e)
 {
   cJSON *json;
-  int code = read_json(s, study, "gsos:changes", &json, e);
-  for (const cJSON *text = cJSON_IsArray(json) ? json->child : NULL; text && r->n_changes < RECORD_CHANGES_MAX;
-       text = text->next) {
-    if (!cJSON_IsString(text)) continue;
-    text_format(r->changes[r->n_changes++], sizeof r->changes[0], "%s", text->valuestring);
+  int code = read_json(s, study, key, &json, e);
+  for (const cJSON *item = cJSON_IsArray(json) ? json->child : NULL; item && *n < most; item = item->next) {
+    if (!cJSON_IsString(item)) continue;
+    text_format(text + (size_t)(*n)++ * size, size, "%s", item->valuestring);
   }
   cJSON_Delete(json);
   return code;
@@ -203,8 +204,13 @@ int study_record_read(struct store *s, int study, struct study_record *r, struct
       (code = read_seconds(s, study, "gsos:wall_s", &r->wall_s, e)) ||
       (code = read_bool(s, study, "gsos:ran_alone", &r->ran_alone, e)) || (code = read_test(s, study, &r->test, e)))
     return code;
-  if ((code = read_repeats(s, study, &r->repeats, e))) return code;
-  return read_changes(s, study, r, e);
+  if ((code = read_texts(s, study, "gsos:start", r->start[0], sizeof r->start[0], RECORD_START_MAX, &r->n_start, e)) ||
+      (code = read_whole(s, study, "gsos:start_best", &r->start_best, e)) ||
+      (code = read_bool(s, study, "gsos:start_seen", &r->start_seen, e)) ||
+      (code = read_repeats(s, study, &r->repeats, e)))
+    return code;
+  return read_texts(s, study, "gsos:changes", r->changes[0], sizeof r->changes[0], RECORD_CHANGES_MAX, &r->n_changes,
+                    e);
 }
 
 void study_record_free(struct study_record *r)
@@ -335,6 +341,25 @@ int study_record_write_finished(struct store *s, int study, bool finished, bool 
   return !code && finished ? write_bool(s, study, "gsos:finished", true, e) : code;
 }
 
+/* Of a study that starts from nothing nothing is written. */
+static int write_start(struct store *s, int study, const struct study_record *r, struct error *e)
+{
+  if (r->n_start == 0) return 0;
+  int code = write_list(s, study, "gsos:start", r->start[0], sizeof r->start[0], r->n_start, e);
+  if (!code) code = write_number(s, study, "gsos:start_best", r->start_best, e);
+  return code ? code : write_bool(s, study, "gsos:start_seen", r->start_seen, e);
+}
+
+int study_start_write(struct store *s, int study, const char *json, struct error *e)
+{
+  return store_study_attribute_set(s, study, "gsos:start_trials", json, e);
+}
+
+int study_start_read(struct store *s, int study, char **json, struct error *e)
+{
+  return store_study_attribute_get(s, study, "gsos:start_trials", json, e);
+}
+
 int study_record_write(struct store *s, int study, const struct study_record *r, struct error *e)
 {
   int code;
@@ -350,7 +375,7 @@ int study_record_write(struct store *s, int study, const struct study_record *r,
       (code = write_text(s, study, "gsos:depends_on", r->depends_on, e)) ||
       (code = write_list(s, study, "gsos:groups", r->groups[0], sizeof r->groups[0], r->n_groups, e)) ||
       (code = write_list(s, study, "gsos:changes", r->changes[0], sizeof r->changes[0], r->n_changes, e)) ||
-      (code = write_number(s, study, "gsos:retried", r->retried, e)) ||
+      (code = write_start(s, study, r, e)) || (code = write_number(s, study, "gsos:retried", r->retried, e)) ||
       (code = study_record_write_wall(s, study, r->wall_s, r->ran_alone, e)) ||
       (code = study_record_write_test(s, study, &r->test, e)) ||
       (code = study_record_write_finished(s, study, r->finished, r->target_reached, e)))

@@ -9,7 +9,7 @@
 #include "host/base/error.h"
 #include "host/store/store.h"
 
-enum { RECORD_GROUPS_MAX = SPACE_MAX, RECORD_CHANGES_MAX = 16, RECORD_REPEATS_MAX = 100 };
+enum { RECORD_GROUPS_MAX = SPACE_MAX, RECORD_CHANGES_MAX = 16, RECORD_START_MAX = 16, RECORD_REPEATS_MAX = 100 };
 
 /* The best network of a study on the test set, which was used once for it (contract 5). */
 struct study_test {
@@ -51,8 +51,12 @@ struct study_record {
   char depends_on[600]; /* gsos:depends_on  what results depend on beyond the search keys: objective's description */
   int n_groups;
   char groups[RECORD_GROUPS_MAX][SPACE_NAME_MAX]; /* gsos:groups      names of stored_trial.group, by index */
-  bool finished;          /* gsos:finished    every trial has ended, or the target was reached */
-  bool target_reached;    /* gsos:target_reached */
+  int n_start;
+  char start[RECORD_START_MAX][300]; /* gsos:start      what was taken of each earlier database, as text */
+  int start_best;                    /* gsos:start_best  so many of its configurations were tried first */
+  bool start_seen;                   /* gsos:start_seen  proposals saw its trials */
+  bool finished;                     /* gsos:finished    every trial has ended, or the target was reached */
+  bool target_reached;               /* gsos:target_reached */
   int retried;            /* gsos:retried     failed trials that ran again, after later ones had been proposed */
   double wall_s;          /* gsos:wall_s      wall time of all runs together in which this study took part */
   bool ran_alone;         /* gsos:ran_alone   no other study ran beside it: wall_s is the study's own */
@@ -72,6 +76,12 @@ void study_record_free(struct study_record *r); /* accepts a zero-initialised st
 /* Writes all of the record's attributes but the repeats, a transaction each, gsos:strategy last:
  * cut by a crash, it leaves no record. */
 int study_record_write(struct store *s, int study, const struct study_record *r, struct error *e);
+/* The trials of earlier databases that all studies of an experiment start from (start_text): kept
+ * once, with the first study, as gsos:start_trials.  read: malloc'ed JSON text, NULL where there is
+ * none. */
+int study_start_write(struct store *s, int study, const char *json, struct error *e);
+int study_start_read(struct store *s, int study, char **json, struct error *e);
+
 /* How many of them have ended, whether they failed or not. */
 int study_repeats_ended(const struct study_repeats *r);
 /* Writes single ones: while it runs, and at the end. */

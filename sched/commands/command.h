@@ -21,6 +21,7 @@ int command_devices(int argc, char **argv);
 int command_predict(int argc, char **argv);
 int command_show(int argc, char **argv);
 int command_report(int argc, char **argv);
+int command_compare(int argc, char **argv);
 int command_importance(int argc, char **argv);
 int command_study(int argc, char **argv);
 int command_cache(int argc, char **argv);
