@@ -50,8 +50,8 @@ static bool before(const struct leg *a, const struct leg *b)
   return a->trial < b->trial;
 }
 
-/* The best leg of a rung of a bracket that may go on and has not, if it is among the best one in eta
- * of the rung, or among the best `least`; -1: none. */
+/* The best leg of a rung of a bracket that may go on and has not, if it is among the best one in
+ * eta of the rung, or among the best `least`; -1: none. */
 static int best_waiting(const struct brackets *b, const struct leg *legs, int from, int seen, int bracket, int rung,
                         int least)
 {
