@@ -62,9 +62,9 @@ static uint64_t reduce(int kind, uint64_t x, uint64_t y)
 }
 
 /* Which element of a matrix [rows][columns] lane l holds as its i-th.  Of wmma's the n that begin
- * at l·n; of mma.sync's, with g = l / 4 and t = l % 4 (PTX ISA, "Matrix Fragments for mma.m16n8k8"):
- * A (g, t), (g + 8, t), (g, t + 4), (g + 8, t + 4); B (t, g), (t + 4, g); C (g, 2t), (g, 2t + 1),
- * (g + 8, 2t), (g + 8, 2t + 1). */
+ * at l·n; of mma.sync's, with g = l / 4 and t = l % 4 (PTX ISA, "Matrix Fragments for
+ * mma.m16n8k8"): A (g, t), (g + 8, t), (g, t + 4), (g + 8, t + 4); B (t, g), (t + 4, g);
+ * C (g, 2t), (g, 2t + 1), (g + 8, 2t), (g + 8, 2t + 1). */
 struct by_lanes {
   template <int count> static int a(int l, int i)
   {

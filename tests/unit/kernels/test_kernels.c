@@ -253,7 +253,8 @@ static const int eight[8] = {0, 2, 4, 6, 1, 3, 5, 7};
 /* Whether a later convolution's sums in TF32 have an order that is the code's. */
 static bool is_tensor(const struct net *n, int precision, int layer)
 {
-  return !REAL_TENSOR_CORES && precision == PRECISION_TF32 && layer > 0 && n->t.conv[layer].tensor.forward.rows > 0;
+  if (REAL_TENSOR_CORES || precision != PRECISION_TF32 || layer < 1 || layer >= n->t.layers) return false;
+  return n->t.conv[layer].tensor.forward.rows > 0;
 }
 
 /* Eights of channels, taps, channels: products of TF32 are exact, so each addition rounds once. */
