@@ -79,7 +79,8 @@ _gsos() {
     --confusion) _gsos_files "$current" .csv ;;
     -l | --log) _gsos_words "$current" <<<json ;;
     --method) _gsos_words "$current" < <(echo all && "$program" --list values importance.method 2>/dev/null) ;;
-    -t | --top | --study | --resamples | --seed | --limit | --pixel-limit) ;;
+    --sort) _gsos_words "$current" < <(printf '%s\n' value number loss epochs seconds flops images) ;;
+    -t | --top | --trial | --study | --resamples | --seed | --limit | --pixel-limit) ;;
     *)
       case $current in
         --set=*)
@@ -90,7 +91,7 @@ _gsos() {
         *)
           case $command in
             run | check | study | train) _gsos_files "$current" .ini ;;
-            show | importance) _gsos_files "$current" .db ;;
+            show | report | compare | importance) _gsos_files "$current" .db ;;
             predict)
               if ((n <= 3)); then
                 _gsos_files "$current" .safetensors

@@ -136,6 +136,7 @@ __device__ void loss_of_many_classes(const device_trial *t, int index)
   if (lane == 0) {
     t->losses[n] = (float)(log((double)sum) - (double)(label_logit - largest));
     t->hits[n] = best == label;
+    t->best[n] = best;
   }
   if (t->state->phase != DEVICE_TRAIN) return;
   const float scale = 1.0f / (float)count;
@@ -335,6 +336,7 @@ __device__ void head(const device_trial *t, int index, head_shared &s)
   }
   if (!training) {
     if (there && lane == 0) head_loss(t, n, sum, label_logit - largest, best == label);
+    if (there && lane == 0) t->best[n] = best;
     return;
   }
   if (lane == 0) {

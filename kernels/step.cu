@@ -33,6 +33,17 @@ __device__ double warp_sum_double(double x)
   return x;
 }
 
+/* What the batch's images were taken for.  Whole numbers, so that their order is no matter.  Of
+ * logits that are no numbers none is the largest. */
+__device__ void tally(const device_trial *t, int count, int lane)
+{
+  for (int i = lane; i < count; i += 32) {
+    if (t->best[i] < 0 || t->best[i] >= t->classes) continue;
+    if (t->hits[i]) atomicAdd(&t->tally[t->best[i]], 1);
+    atomicAdd(&t->tally[t->classes + t->best[i]], 1);
+  }
+}
+
 /* Moves the state behind a batch with this loss.  One thread. */
 __device__ void move_on(const device_trial *t, device_state *s, double loss, int hits)
 {
@@ -75,11 +86,14 @@ __global__ void __launch_bounds__(STEP_THREADS) batch_advance(const device_trial
     loss += (double)t->losses[i];
     hits += t->hits[i];
   }
+  if (s->phase == DEVICE_EVALUATE) tally(t, s->count, lane);
   loss = warp_sum_double(loss);
   for (int step = 16; step > 0; step /= 2) hits += __shfl_xor_sync(0xffffffffu, hits, step);
   __syncthreads(); /* the block is one warp; all have read the state */
   if (lane == 0) move_on(t, s, loss, hits);
   __syncthreads();
+  if (s->phase == DEVICE_EVALUATE && s->begin == 0)
+    for (int c = lane; c < 2 * t->classes; c += 32) t->tally[c] = 0;
   make_rows(t, s, lane);
 }
 

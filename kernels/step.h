@@ -167,7 +167,10 @@ struct device_trial {
   float *hidden, *hidden_gradient, *logits; /* logits become their gradient */
   float *losses;                            /* [batch] */
   int32_t *hits;                            /* [batch] 1 where the label was the largest */
-  int32_t *rows;                            /* [batch] of images and labels: this batch's */
+  int32_t *best;                            /* [batch] of validation images: the class of the largest logit */
+  int32_t *tally; /* [2][classes] of the validation images so far: those of a class that were taken for it; all that
+                     were taken for it */
+  int32_t *rows;  /* [batch] of images and labels: this batch's */
   struct device_state *state;
 };
 

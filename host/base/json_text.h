@@ -4,13 +4,19 @@
 #ifndef GSOS_JSON_TEXT_H
 #define GSOS_JSON_TEXT_H
 
+#include <stdbool.h>
+
 struct json_object;
 
 struct json_object *json_object_create(void);
-/* An object within `o`, under `name`. */
+/* An object or an array within `o`, under `name`; where `o` is an array, at its end, and `name` is
+ * NULL.  So with all that is added. */
 struct json_object *json_add_object(struct json_object *o, const char *name);
-void json_add_string(struct json_object *o, const char *name, const char *value);
-void json_add_number(struct json_object *o, const char *name, double value); /* NaN and infinities: null */
+struct json_object *json_add_array(struct json_object *o, const char *name);
+void json_add_string(struct json_object *o, const char *name, const char *value); /* NULL: null */
+void json_add_bool(struct json_object *o, const char *name, bool value);
+/* As it reads back; NaN and infinities: null. */
+void json_add_number(struct json_object *o, const char *name, double value);
 /* The whole on one line, malloc'ed, NULL without memory; destroys `o`, which is not within
  * another. */
 char *json_print(struct json_object *o);

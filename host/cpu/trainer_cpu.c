@@ -564,13 +564,15 @@ int network_train_epoch(struct network *n, double *loss, const volatile int *sto
   return 0;
 }
 
-int network_evaluate(struct network *n, const struct dataset *d, const struct dataset_split *s, struct evaluation *out,
-                     const volatile int *stop, struct error *e)
+int network_evaluate_classes(struct network *n, const struct dataset *d, const struct dataset_split *s,
+                             struct evaluation *out, int32_t *tally, const volatile int *stop, struct error *e)
 {
+  const int classes = n->plan.classes;
   trainer_cpu_thread_begin();
   (void)d; /* the network keeps the table that it was made with */
   double sum = 0;
   *out = (struct evaluation){.n = s->n};
+  if (tally) memset(tally, 0, 2 * (size_t)classes * sizeof *tally);
   for (int i = 0; i < s->n; i += n->images) {
     int count = s->n - i < n->images ? s->n - i : n->images;
     for (int j = 0; j < count; j++) {
@@ -580,12 +582,23 @@ int network_evaluate(struct network *n, const struct dataset *d, const struct da
     int rc = forward(n, count, false, e);
     if (rc) return rc;
     sum += loss_sum(n, count);
-    for (int j = 0; j < count; j++) out->correct += n->best[j] == n->labels[j];
+    for (int j = 0; j < count; j++) {
+      bool hit = n->best[j] == n->labels[j];
+      out->correct += hit;
+      if (tally && hit) tally[n->best[j]]++;
+      if (tally) tally[classes + n->best[j]]++;
+    }
     if (stop && __atomic_load_n(stop, __ATOMIC_RELAXED)) return error_set(e, ERROR_INTERRUPTED, "stopped");
   }
   out->accuracy = s->n ? (double)out->correct / s->n : 0;
   out->loss = s->n ? sum / s->n : 0;
   return 0;
+}
+
+int network_evaluate(struct network *n, const struct dataset *d, const struct dataset_split *s, struct evaluation *out,
+                     const volatile int *stop, struct error *e)
+{
+  return network_evaluate_classes(n, d, s, out, NULL, stop, e);
 }
 
 int network_predict(struct network *n, const uint8_t *images, int count, float *probabilities, struct error *e)

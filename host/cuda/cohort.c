@@ -473,7 +473,30 @@ struct checkpoint_head {
   int32_t adam, ended;
   struct device_state state;
 };
-static const char checkpoint_magic[8] = "gsoscud3";
+static const char checkpoint_magic[8] = "gsoscud4";
+
+/* Of the validation images so far. */
+static size_t tally_bytes(const struct device_trial *t)
+{
+  return 2 * (size_t)t->classes * sizeof *t->tally;
+}
+
+/* Is there a tally?  It is set to zeros when the training images are through, and holds until they
+ * are again. */
+static bool in_evaluation(const struct device_state *s)
+{
+  return s->phase == DEVICE_EVALUATE;
+}
+
+int cohort_tally(struct cohort *c, int id, int32_t *tally, struct error *e)
+{
+  int place = find(c, id);
+  if (place < 0) return not_here(e, id);
+  const struct device_trial *t = &c->tables->trials[place];
+  int code = take_device(c, e);
+  if (!code) code = CUDA(cudaMemcpyAsync(tally, t->tally, tally_bytes(t), cudaMemcpyDeviceToHost, c->stream), e);
+  return code ? code : CUDA(cudaStreamSynchronize(c->stream), e);
+}
 
 int cohort_checkpoint(struct cohort *c, int id, void **block, size_t *bytes, struct error *e)
 {
@@ -488,7 +511,8 @@ int cohort_checkpoint(struct cohort *c, int id, void **block, size_t *bytes, str
                                  .state = c->tables->states[place]};
   memcpy(head.magic, checkpoint_magic, sizeof head.magic);
   size_t part = (size_t)t->parameters * sizeof(float);
-  *bytes = sizeof head + (t->adam ? 3 : 2) * part;
+  size_t tally = tally_bytes(t);
+  *bytes = sizeof head + (t->adam ? 3 : 2) * part + tally;
   char *to = *block = malloc(*bytes);
   if (!to) return error_set(e, ERROR_MACHINE, "no memory to keep the state of trial %d", id);
   memcpy(to, &head, sizeof head);
@@ -498,6 +522,11 @@ int cohort_checkpoint(struct cohort *c, int id, void **block, size_t *bytes, str
   if (!code) code = CUDA(cudaMemcpyAsync(to + part, t->moment2, part, cudaMemcpyDeviceToHost, c->stream), e);
   if (!code && t->adam)
     code = CUDA(cudaMemcpyAsync(to + 2 * part, t->moment1, part, cudaMemcpyDeviceToHost, c->stream), e);
+  to += (t->adam ? 3 : 2) * part;
+  if (!code && in_evaluation(&head.state))
+    code = CUDA(cudaMemcpyAsync(to, t->tally, tally, cudaMemcpyDeviceToHost, c->stream), e);
+  else
+    memset(to, 0, tally);
   if (!code) code = CUDA(cudaStreamSynchronize(c->stream), e);
   if (code) {
     free(*block);
@@ -532,7 +561,7 @@ int cohort_restore(struct cohort *c, int id, const struct plan *p, uint64_t key,
   size_t part = (size_t)t->parameters * sizeof(float);
   bool fits = !memcmp(head.magic, checkpoint_magic, sizeof head.magic) && head.key == key &&
               head.parameters == t->parameters && head.adam == t->adam &&
-              bytes == sizeof head + (t->adam ? 3 : 2) * part && head.state.epoch < p->config.epochs &&
+              bytes == sizeof head + (t->adam ? 3 : 2) * part + tally_bytes(t) && head.state.epoch < p->config.epochs &&
               state_is_sound(&head.state, t);
   if (!fits) {
     vacate(c, place);
@@ -548,6 +577,9 @@ int cohort_restore(struct cohort *c, int id, const struct plan *p, uint64_t key,
   if (!code) code = CUDA(cudaMemcpyAsync(t->moment2, from + part, part, cudaMemcpyHostToDevice, c->stream), e);
   if (!code && t->adam)
     code = CUDA(cudaMemcpyAsync(t->moment1, from + 2 * part, part, cudaMemcpyHostToDevice, c->stream), e);
+  from += (t->adam ? 3 : 2) * part;
+  if (!code && in_evaluation(&head.state))
+    code = CUDA(cudaMemcpyAsync(t->tally, from, tally_bytes(t), cudaMemcpyHostToDevice, c->stream), e);
   if (!code) code = CUDA(cudaStreamSynchronize(c->stream), e);
   if (code) vacate(c, place);
   return code;

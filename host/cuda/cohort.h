@@ -52,6 +52,11 @@ struct cohort_event {
 int cohort_advance(struct cohort *c, struct cohort_event *events, int max, int *n, const volatile int *stop,
                    struct error *e);
 
+/* Of a member whose epoch has just ended, before the next cohort_advance: how many validation
+ * images of a class were taken for it, and how many were taken for it at all.
+ *   tally   [2][classes] out */
+int cohort_tally(struct cohort *c, int id, int32_t *tally, struct error *e);
+
 /* Parameters of a member in the logical layout, tensors in the order of network_tensor_info
  * (trainer.h). */
 int cohort_tensor_get(struct cohort *c, int id, int index, float *out, struct error *e);

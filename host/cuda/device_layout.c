@@ -91,6 +91,8 @@ int device_pieces(struct device_trial *t, struct device_piece *pieces)
   PIECE(t->logits, word * images * t->padded_classes);
   PIECE(t->losses, word * images);
   PIECE(t->hits, (int64_t)sizeof *t->hits * images);
+  PIECE(t->best, (int64_t)sizeof *t->best * images);
+  PIECE(t->tally, (int64_t)sizeof *t->tally * 2 * t->classes);
   PIECE(t->rows, (int64_t)sizeof *t->rows * images);
 #undef PIECE
   return n;

@@ -6,7 +6,8 @@
  *   space_sections.c  [space], [groups], [enqueue]
  *   experiment.c        defaults, unknown names, what depends on more than one key
  *   experiment_lines.c  which line a key stands in, for messages that come later
- *   search_text.c   back to text: search keys, best.ini */
+ *   search_text.c   back to text: search keys, best.ini, run.ini
+ *   start.c         trials of earlier studies that it starts from */
 #include "host/experiment/experiment.h"
 
 #include <stdio.h>
@@ -229,6 +230,15 @@ static int check_table(struct experiment *x, const struct ini *ini, struct error
   return experiment_is_network(x) ? 0 : check_groups_given(x, ini, e);
 }
 
+/* Something has to come of start_from. */
+static int check_start(const struct experiment *x, const struct ini *ini, struct error *e)
+{
+  const struct ini_entry *seen = entry_of(ini, "experiment", "start_seen");
+  if (!x->start_from[0] || x->start_seen || x->start_best > 0 || !seen) return 0;
+  return ini_error(e, ini, seen,
+                   "with start_best = 0 nothing would be taken of start_from; right is yes, or start_best = 1 or more");
+}
+
 /* What depends on more than one key. */
 static int check_together(struct experiment *x, const struct ini *ini, struct error *e)
 {
@@ -236,9 +246,13 @@ static int check_together(struct experiment *x, const struct ini *ini, struct er
   if (strcmp(x->objective, "cnn") != 0) return 0;
   const struct ini_entry *direction = entry_of(ini, "experiment", "direction"),
                          *target = entry_of(ini, "experiment", "target");
-  if (!strcmp(x->direction, "minimize") && direction)
-    return ini_error(e, ini, direction, "objective = cnn maximizes its validation accuracy; delete the line");
-  if (x->has_target && target && !(x->target > 0 && x->target <= 1))
+  bool loss = x->metric == METRIC_LOSS;
+  if (direction && x->direction[0] && !strcmp(x->direction, "minimize") != loss)
+    return ini_error(e, ini, direction, "objective = cnn %s its validation %s; delete the line",
+                     loss ? "minimizes" : "maximizes", metric_title(x->metric));
+  if (x->has_target && target && loss && !(x->target > 0))
+    return ini_error(e, ini, target, "a validation loss is above 0");
+  if (x->has_target && target && !loss && !(x->target > 0 && x->target <= 1))
     return ini_error(e, ini, target, "validation accuracy is a share: above 0 and up to 1, as 0.97 for 97 %%");
   return 0;
 }
@@ -266,16 +280,17 @@ static int check_amount(const struct experiment *x, const struct ini *ini, struc
 
 int experiment_given(const struct experiment *x)
 {
-  return (x->baseline ? 1 : 0) + x->n_enqueued;
+  return (x->baseline ? 1 : 0) + (x->start ? x->start->n_best : 0) + x->n_enqueued;
 }
 
 void experiment_given_values(const struct experiment *x, int i, double *values)
 {
-  int at = x->baseline ? i - 1 : i;
+  int at = x->baseline ? i - 1 : i, n_best = x->start ? x->start->n_best : 0;
   if (at < 0)
     space_defaults(&x->space, values);
   else
-    memcpy(values, x->enqueued[at].values, sizeof(double) * (size_t)x->space.n);
+    memcpy(values, at < n_best ? x->start->best[at] : x->enqueued[at - n_best].values,
+           sizeof(double) * (size_t)x->space.n);
 }
 
 bool experiment_weighs_cost(const struct experiment *x)
@@ -320,6 +335,7 @@ static int load(struct experiment *x, const struct ini *ini, struct error *e)
   if (!rc) rc = experiment_enqueue(x, ini, e);
   if (!rc) rc = check_revisit(x, ini, e);
   if (!rc) rc = check_ratio(x, ini, e);
+  if (!rc) rc = check_start(x, ini, e);
   if (!rc && x->direction[0]) x->maximize = !strcmp(x->direction, "maximize");
   free(standard);
   return rc;
@@ -354,4 +370,6 @@ void experiment_destroy(struct experiment *x)
   space_destroy(&x->space);
   free(x->lines);
   x->lines = NULL;
+  start_free(x->start);
+  x->start = NULL;
 }

@@ -12,8 +12,10 @@
 #include "host/data/dataset.h"
 #include "host/base/error.h"
 #include "host/base/name_list.h"
+#include "host/experiment/start.h"
 #include "host/importance/groups_from_weights.h"
 #include "host/importance/importance.h"
+#include "host/network/class_metrics.h"
 #include "host/network/plan.h"
 #include "host/samplers/sampler.h"
 #include "host/space/space.h"
@@ -25,6 +27,13 @@ enum {
   DATASETS_MAX = 64,
   STUDIES_ALL_MAX = 10000,  /* strategies × rounds: a folder and twenty attributes each */
   TRIALS_ALL_MAX = 1000000, /* of all studies; a kilobyte each in memory, and each a network that is to be trained */
+  REPEATS_AUTO = -1,        /* [experiment] repeats, of which there are at most RUN_REPEATS_MAX */
+  RUN_REPEATS_MAX = 100,
+  REPEATS_MAX = 1000, /* of gsos train */
+  /* Repeat k of a configuration has the random numbers of trial REPEATS_FIRST + k of the round.  No
+   * search has a trial of these numbers, so that none of the repeats has the luck that a winner was
+   * chosen for, and each can be had again by [train] trial. */
+  REPEATS_FIRST = TRIALS_ALL_MAX,
 };
 #define TRIAL_ORDERS(ROW) ROW(ORDER_SEQUENTIAL, "sequential") ROW(ORDER_ASYNCHRONOUS, "asynchronous")
 #define STUDIES_RUNS(ROW) ROW(STUDIES_TOGETHER, "together") ROW(STUDIES_ONE_BY_ONE, "one_by_one")
@@ -63,12 +72,19 @@ struct experiment {
   int baseline;                        /* 1: trial 0 of every study is the defaults; yes */
   char sampler[32];                    /* gp */
   char objective[32];                  /* cnn */
-  bool maximize;                       /* direction; cnn: maximize; function, table: their own; command: as given */
+  enum metric metric;                  /* cnn: what the value of a trial is; accuracy */
+  bool maximize;                       /* direction; cnn: the metric's; function, table: their own; command: as given */
   char direction[16];                  /* maximize | minimize | "" = the objective's own */
+  int repeats;                         /* machine; of each study's winner; REPEATS_AUTO: where an epoch is short */
   char output[1024];                   /* machine; default results/NAME */
   double time_limit_s;                 /* machine; 0: none */
   bool has_target;
-  double target; /* stop a study when a trial reaches it */
+  double target;            /* stop a study when a trial reaches it */
+  char start_from[4096];    /* databases of earlier studies, absolute, ", " between them; "": none */
+  char start_studies[1024]; /* names of the studies in them that count, with commas between; "": all */
+  int start_best;           /* 3: so many of their best configurations are tried first */
+  int start_seen;           /* 1: proposals see their trials */
+  struct start *start;      /* what comes of them; NULL: nothing yet (start_of_runs) */
   /* [datasets]: what a line says is in the experiment that experiment_load_dataset makes */
   int n_datasets;
   char datasets[DATASETS_MAX][64]; /* names, in the order of the file */
@@ -148,8 +164,8 @@ int experiment_locate(const struct experiment *x, struct error *e);
 bool experiment_groups_auto(const struct experiment *x);
 /* The run whose database tells the groups, as a folder or a file; NULL: none, or they are there. */
 const char *experiment_groups_run(const struct experiment *x);
-/* Trials of a study that nobody proposes: the defaults, where `baseline` says so, then the
- * configurations of [enqueue].  No hyperparameter is free in them. */
+/* Trials of a study that nobody proposes: the defaults, where `baseline` says so, then the best of
+ * what it starts from, then the configurations of [enqueue].  No hyperparameter is free in them. */
 int experiment_given(const struct experiment *x);
 /* Given trial i: its whole configuration, [x->space.n]. */
 void experiment_given_values(const struct experiment *x, int i, double *values);
@@ -185,6 +201,13 @@ bool experiment_search_get(const char *text, const char *key, char *value, size_
  * are ENQUEUE_MAX.  Paths are absolute, so that it runs from anywhere.  Malloc'ed text; NULL
  * without memory. */
 char *experiment_best_ini(const struct experiment *x, const double *values, int round, int trial);
+
+/* Writes an ini that reads back as x: every key with its value, those that are not given as
+ * comments.  Paths, and `output`, are absolute.  Groups stand in lines wherever they came from but
+ * auto; the data set of a line of [datasets] stands in [dataset].  Malloc'ed text; NULL without
+ * memory. */
+char *experiment_run_ini(const struct experiment *x);
+#define EXPERIMENT_RUN_INI "run.ini" /* its name in an output folder */
 
 /* "16GiB", "500 MB", "1048576": a size in bytes, 1 or more.  ERROR_CONFIG says what would be
  * right. */

@@ -18,6 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <unistd.h>
 
 #include "host/cuda/device_list.h"
 #include "host/experiment/names.h"
@@ -41,6 +42,7 @@ static const char *const order_names[] = {TRIAL_ORDERS(NAME_TEXT) NULL};
 static const char *const studies_names[] = {STUDIES_RUNS(NAME_TEXT) NULL};
 static const char *const rule_names[] = {GROUPS_RULES(NAME_TEXT) NULL};
 static const char *const unlike_names[] = {UNLIKE_RANKS(NAME_TEXT) NULL};
+static const char *const metric_names[] = {METRICS(NAME_TEXT) NULL};
 static const char *const yes_names[] = {"no", "yes", NULL};
 
 /* clang-format off */
@@ -78,8 +80,14 @@ const struct key_spec key_table[] = {
          "yes: trial 0 of every study is the defaults of the space, which the report compares the search with"),
   CHOICE("experiment", "sampler", "search", "gp", KEY_WORD, sampler_names, sampler, "what proposes configurations"),
   CHOICE("experiment", "objective", "search", "cnn", KEY_WORD, objective_names, objective, "what a trial is"),
+  CHOICE("experiment", "metric", "search", "accuracy", KEY_ENUM, metric_names, metric,
+         "cnn: what is searched for, of the validation images: accuracy, balanced_accuracy, macro_f1 or loss"),
   CHOICE("experiment", "direction", "search", "", KEY_WORD, direction_names, direction,
          "maximize or minimize; without it, the objective's own (command has none)"),
+  {{"experiment", "repeats", "machine", "auto",
+    "cnn: trainings of each study's best configuration with other random numbers, at the end; auto: 3 where an epoch "
+    "is short"},
+   KEY_SLOTS, AT(repeats), 0, RUN_REPEATS_MAX, 0, NULL},
   TEXT("experiment", "output", "machine", KEY_TEXT, output,
        "folder of the results, from the current directory; without it, results/NAME"),
   {{"experiment", "time_limit", "machine", "0",
@@ -87,6 +95,14 @@ const struct key_spec key_table[] = {
    KEY_DURATION, AT(time_limit_s), 0, 0, 0, NULL},
   {{"experiment", "target", "search", "", "ends a study when a trial reaches this value (accuracy: 0.97)"},
    KEY_TARGET, AT(target), -INFINITY, INFINITY, 0, NULL},
+  TEXT("experiment", "start_from", "search", KEY_PATHS, start_from,
+       "earlier runs' folders, or study databases (Optuna's too), with commas between: their trials are seen"),
+  TEXT("experiment", "start_studies", "search", KEY_TEXT, start_studies,
+       "start_from: names of the studies that count, with commas between; without it, all"),
+  INT("experiment", "start_best", "search", "3", 0, START_BEST_MAX, start_best,
+      "start_from: so many of the best configurations are tried first"),
+  CHOICE("experiment", "start_seen", "search", "yes", KEY_ENUM, yes_names, start_seen,
+         "start_from: yes: proposals see the trials; no: of other data or another metric, the best are tried alone"),
 
   CHOICE("dataset", "format", "machine", "auto", KEY_ENUM, format_names, dataset.format,
          "auto: told from what is there"),
@@ -422,6 +438,50 @@ static int parse_path(char *field, size_t size, const char *text, const char *fo
   return (size_t)n < size ? 0 : error_set(e, ERROR_CONFIG, "the path is longer than %zu characters", size - 1);
 }
 
+/* From the root, without "." and doubled slashes: the same text from wherever it was given.  ".."
+ * stays, since what stands before it may be a link. */
+static int make_absolute(char *out, size_t size, const char *path)
+{
+  char whole[PATH_MAX + 1100];
+  size_t used = 0;
+  if (path[0] == '/' || !getcwd(whole, PATH_MAX)) whole[0] = 0;
+  size_t n = strlen(whole);
+  snprintf(whole + n, sizeof whole - n, "%s%s", n ? "/" : "", path);
+  if (whole[0] != '/') return (size_t)snprintf(out, size, "%s", path) < size;
+  out[0] = 0;
+  for (char *save = NULL, *part = strtok_r(whole, "/", &save); part; part = strtok_r(NULL, "/", &save)) {
+    if (!strcmp(part, ".")) continue;
+    used += (size_t)snprintf(out + used, size - used, "/%s", part);
+    if (used >= size) return 0;
+  }
+  return 1;
+}
+
+/* Paths with commas between them. */
+static int parse_paths(char *field, size_t size, const char *text, const char *folder, struct error *e)
+{
+  char one[1100], path[1100], whole[PATH_MAX];
+  size_t used = 0;
+  for (int n = 0; *text; n++) {
+    size_t length = strcspn(text, ","), kept = length;
+    while (kept > 0 && (text[kept - 1] == ' ' || text[kept - 1] == '\t')) kept--;
+    if (kept == 0) return error_set(e, ERROR_CONFIG, "a path is missing before a comma");
+    if (n == START_FROM_MAX) return error_set(e, ERROR_CONFIG, "more than %d paths", START_FROM_MAX);
+    if (snprintf(one, sizeof one, "%.*s", (int)kept, text) >= 1024)
+      return error_set(e, ERROR_CONFIG, "a path is longer than 1023 characters");
+    if (parse_path(path, sizeof path, one, folder, e)) return e->code;
+    if (!make_absolute(whole, sizeof whole, path))
+      return error_set(e, ERROR_CONFIG, "a path is longer than %d characters", PATH_MAX - 1);
+    used += (size_t)snprintf(field + used, size - used, "%s%s", used ? ", " : "", whole);
+    if (used >= size) return error_set(e, ERROR_CONFIG, "the paths are longer than %zu characters together", size - 1);
+    bool comma = text[length] == ',';
+    text += length + comma;
+    text += strspn(text, " \t");
+    if (comma && !*text) return error_set(e, ERROR_CONFIG, "a path is missing after the last comma");
+  }
+  return 0;
+}
+
 static int parse_name(char *field, size_t size, const char *text, struct error *e)
 {
   char shown[1200];
@@ -482,6 +542,8 @@ int key_parse(struct experiment *x, const struct key_spec *k, const char *text, 
     return parse_name(field, k->size, text, e);
   case KEY_PATH:
     return parse_path(field, k->size, text, folder, e);
+  case KEY_PATHS:
+    return parse_paths(field, k->size, text, folder, e);
   case KEY_WORD:
     rc = parse_choice(text, k->choices, e);
     if (rc < 0) return rc;
@@ -507,15 +569,15 @@ int key_parse(struct experiment *x, const struct key_spec *k, const char *text, 
     if (!rc) *(int *)field = (int)whole;
     return rc;
   case KEY_SLOTS:
-    if (!strcmp(text, "auto") || !strcmp(text, "0")) {
-      *(int *)field = 0;
+    if (!strcmp(text, "auto") || (k->low == 1 && !strcmp(text, "0"))) {
+      *(int *)field = (int)k->low - 1;
       return 0;
     }
     if (!parse_whole(k, text, &whole, e)) {
       *(int *)field = (int)whole;
       return 0;
     }
-    return error_set(e, ERROR_CONFIG, "neither auto nor a whole number from 1 to %.0f", k->high);
+    return error_set(e, ERROR_CONFIG, "neither auto nor a whole number from %.0f to %.0f", k->low, k->high);
   case KEY_INT64:
     rc = parse_whole(k, text, &whole, e);
     if (!rc) *(int64_t *)field = whole;
@@ -577,6 +639,7 @@ void key_format(const struct experiment *x, const struct key_spec *k, char *text
   case KEY_TEXT:
   case KEY_NAME:
   case KEY_PATH:
+  case KEY_PATHS:
   case KEY_WORD:
   case KEY_DEVICES:
     snprintf(text, size, "%s", (const char *)field);
@@ -589,7 +652,7 @@ void key_format(const struct experiment *x, const struct key_spec *k, char *text
     if (k->about.default_text[0] || *(const int *)field) snprintf(text, size, "%d", *(const int *)field);
     break;
   case KEY_SLOTS:
-    if (*(const int *)field)
+    if (*(const int *)field >= (int)k->low)
       snprintf(text, size, "%d", *(const int *)field);
     else
       snprintf(text, size, "auto");

@@ -9,11 +9,12 @@ enum key_type {
   KEY_TEXT,       /* char []: any text */
   KEY_NAME,       /* char []: a name that a folder can have */
   KEY_PATH,       /* char []: a path; in a file, relative to the file's folder */
+  KEY_PATHS,      /* char []: paths, absolute, with ", " between them; in a file, relative to its folder */
   KEY_WORD,       /* char []: one of `choices` */
   KEY_DEVICES,    /* char []: where trials run (device_list.h) */
   KEY_ENUM,       /* an enum (or bool-like int): index into `choices` */
   KEY_INT,        /* int, low ... high; with `choices` only those */
-  KEY_SLOTS,      /* int, low ... high, or auto: 0 (also the number 0) */
+  KEY_SLOTS,      /* int, low ... high, or auto: low - 1 (where low is 1 also the number 0) */
   KEY_INT64,      /* int64_t, low ... high */
   KEY_SEED,       /* uint64_t */
   KEY_NUMBER,     /* double, low ... high, less the ends that are `open` */
@@ -52,7 +53,7 @@ bool section_is_free(const char *section);
 int key_parse(struct experiment *x, const struct key_spec *k, const char *text, const char *folder, struct error *e);
 
 /* x's field as canonical text, such that key_parse gives the same field; "" where it is not given.
- * size >= 1200 */
+ * size >= 4200 */
 void key_format(const struct experiment *x, const struct key_spec *k, char *text, size_t size);
 
 /* "; did you mean 'X'?" or "", for a message. */

@@ -226,19 +226,47 @@ bool experiment_search_get(const char *text, const char *key, char *value, size_
   return false;
 }
 
-/* ------------------------------------------------------------- best.ini ---- */
+/* ------------------------------------------------------------- ini files ---- */
 
-static void write_key(FILE *out, const struct experiment *x, const struct key_spec *k, char *value)
+/* What an ini file is written for. */
+struct written {
+  const double *best; /* [n] best.ini: the values that become the defaults; NULL: run.ini, which has all as it is */
+  int round, trial;   /* best.ini: of [train] */
+};
+
+static bool is_key(const struct key_spec *k, const char *section, const char *key)
+{
+  return !strcmp(k->about.section, section) && !strcmp(k->about.key, key);
+}
+
+/* A path from the current directory as one that holds anywhere; as it is where that is not known,
+ * or longer than a line of an ini file may be. */
+static void write_absolute(const char *path, char *text, size_t size)
+{
+  bool here = !strcmp(path, ".");
+  if (path[0] == '/' || !getcwd(text, PATH_MAX) || strlen(text) + strlen(path) + 40 > INI_LINE_MAX) {
+    snprintf(text, size, "%s", path);
+    return;
+  }
+  size_t n = strlen(text);
+  snprintf(text + n, size - n, "%s%s", here ? "" : "/", here ? "" : path);
+}
+
+static void write_key(FILE *out, const struct experiment *x, const struct key_spec *k, const struct written *w,
+                      char *value)
 {
   char text[PATH_MAX + 1100], quoted[sizeof text + 3];
+  bool output = is_key(k, "experiment", "output");
   key_format(x, k, value, VALUE_MAX);
-  if (!value[0]) return;
-  if (!strcmp(k->about.section, "experiment") && (!strcmp(k->about.key, "name") || !strcmp(k->about.key, "output"))) {
+  if (!value[0]) {
+    if (!w->best) fprintf(out, "#%s =\n", k->about.key);
+    return;
+  }
+  if (w->best && (output || is_key(k, "experiment", "name"))) {
     size_t room = k->size - strlen("-best") - 1; /* of what the key can hold */
     snprintf(text, sizeof text, "%.*s-best", text_within(value, room), value);
-  } else if (k->type == KEY_PATH && !is_groups_from(k) && value[0] != '/' && getcwd(text, PATH_MAX)) {
-    size_t n = strlen(text);
-    snprintf(text + n, sizeof text - n, "/%s", value);
+  } else if ((k->type == KEY_PATH && !is_groups_from(k)) || output) {
+    write_absolute(value, text, sizeof text);
   } else {
     snprintf(text, sizeof text, "%s", value);
   }
@@ -268,67 +296,103 @@ static void write_enqueued_best(FILE *out, const struct experiment *x, const dou
   fprintf(out, "%s = %s\n", name, value);
 }
 
-static void write_lines(FILE *out, const struct experiment *x, const char *section, const double *values, char *value)
+static void write_space(FILE *out, const struct experiment *x, const struct written *w, char *value)
 {
-  if (!strcmp(section, "space")) {
-    for (int i = 0; i < x->space.n; i++) {
-      struct param p = x->space.params[i]; /* borrows the choices */
-      p.default_value = param_clamp(&p, values[i]);
-      param_format(&p, value, VALUE_MAX);
-      fprintf(out, "%s = %s\n", p.name, value);
-    }
-  } else if (!strcmp(section, "groups")) {
-    for (int g = 0; g < x->groups.n; g++) {
-      group_format(&x->groups, g, &x->space, value, VALUE_MAX);
-      fprintf(out, "%s = %s\n", x->groups.names[g], value);
-    }
-  } else {
-    write_enqueued_best(out, x, values, value);
-    for (int i = 0; i < x->n_enqueued; i++) { /* what is at the new defaults need not be said */
-      enqueued_format(&x->space, x->enqueued[i].values, values, value, VALUE_MAX);
-      if (!value[0]) enqueued_format(&x->space, x->enqueued[i].values, NULL, value, VALUE_MAX);
-      fprintf(out, "%s = %s\n", x->enqueued[i].name, value);
-    }
+  for (int i = 0; i < x->space.n; i++) {
+    struct param p = x->space.params[i]; /* borrows the choices */
+    if (w->best) p.default_value = param_clamp(&p, w->best[i]);
+    param_format(&p, value, VALUE_MAX);
+    fprintf(out, "%s = %s\n", p.name, value);
   }
 }
 
-char *experiment_best_ini(const struct experiment *x, const double *values, int round, int trial)
+static void write_enqueued(FILE *out, const struct experiment *x, const struct written *w, char *value)
+{
+  double defaults[SPACE_MAX];
+  space_defaults(&x->space, defaults);
+  const double *base = w->best ? w->best : defaults; /* what is at the defaults need not be said */
+  if (w->best) write_enqueued_best(out, x, w->best, value);
+  for (int i = 0; i < x->n_enqueued; i++) {
+    enqueued_format(&x->space, x->enqueued[i].values, base, value, VALUE_MAX);
+    if (!value[0]) enqueued_format(&x->space, x->enqueued[i].values, NULL, value, VALUE_MAX);
+    fprintf(out, "%s = %s\n", x->enqueued[i].name, value);
+  }
+}
+
+static void write_lines(FILE *out, const struct experiment *x, const char *section, const struct written *w,
+                        char *value)
+{
+  if (!strcmp(section, "space")) write_space(out, x, w, value);
+  if (!strcmp(section, "enqueue")) write_enqueued(out, x, w, value);
+  for (int g = 0; g < x->groups.n && !strcmp(section, "groups"); g++) {
+    group_format(&x->groups, g, &x->space, value, VALUE_MAX);
+    fprintf(out, "%s = %s\n", x->groups.names[g], value);
+  }
+}
+
+/* Has the section, or the key, no place in the file? */
+static bool is_left_out(const struct experiment *x, const struct key_spec *k, const struct written *w)
+{
+  const char *section = k->about.section;
+  bool enqueues = x->n_enqueued > 0 || (w->best && needs_enqueuing(x, w->best));
+  if (!strcmp(section, "enqueue")) return !enqueues;
+  if (!strcmp(section, "datasets")) return true; /* the one that it is of stands in [dataset] */
+  if (!strcmp(section, "weights")) return true;  /* the groups made of them stand there */
+  if (is_groups_from(k)) return !experiment_groups_auto(x);
+  if (!w->best) return false;
+  if (!strcmp(section, "function")) return !x->function[0];
+  if (!strcmp(section, "command")) return !x->command[0];
+  return !strcmp(section, "table") && !x->table[0];
+}
+
+static void write_all(FILE *out, const struct experiment *x, const struct written *w, char *value)
+{
+  const char *section = "";
+  for (int i = 0; i < key_count; i++) {
+    const struct key_spec *k = &key_table[i];
+    if (is_left_out(x, k, w)) continue;
+    bool new_section = strcmp(section, k->about.section) != 0;
+    section = k->about.section;
+    if (new_section) fprintf(out, "\n[%s]\n", section);
+    if (w->best && !strcmp(section, "train"))
+      fprintf(out, "%s = %d\n", k->about.key, is_key(k, "train", "round") ? w->round : w->trial);
+    else if (k->type != KEY_LINE)
+      write_key(out, x, k, w, value);
+    else if (new_section)
+      write_lines(out, x, section, w, value);
+  }
+}
+
+static char *ini_text(const struct experiment *x, const struct written *w, const char *head)
 {
   char *text = NULL, *value = malloc(VALUE_MAX);
   size_t size = 0;
   FILE *out = value ? open_memstream(&text, &size) : NULL;
-  if (!out) {
-    free(value);
-    return NULL;
-  }
-  fprintf(out,
-          "# The best configuration found stands in the defaults of [space]; [train] names the trial whose random\n"
-          "# numbers its network has: gsos train repeats it.  The rest is as the search had it.\n");
-  const char *section = "";
-  for (int i = 0; i < key_count; i++) {
-    const struct key_spec *k = &key_table[i];
-    bool new_section = strcmp(section, k->about.section) != 0;
-    bool skip = !strcmp(k->about.section, "function") && !x->function[0];
-    skip |= !strcmp(k->about.section, "command") && !x->command[0];
-    skip |= !strcmp(k->about.section, "table") && !x->table[0];
-    skip |= !strcmp(k->about.section, "enqueue") && x->n_enqueued == 0 && !needs_enqueuing(x, values);
-    skip |= !strcmp(k->about.section, "datasets"); /* the one that it is of stands in [dataset] */
-    skip |= !strcmp(k->about.section, "weights");  /* the groups made of them stand there */
-    skip |= is_groups_from(k) && !experiment_groups_auto(x);
-    if (skip) continue;
-    section = k->about.section;
-    if (new_section) fprintf(out, "\n[%s]\n", section);
-    if (!strcmp(section, "train"))
-      fprintf(out, "%s = %d\n", k->about.key, !strcmp(k->about.key, "round") ? round : trial);
-    else if (k->type != KEY_LINE)
-      write_key(out, x, k, value);
-    else if (new_section)
-      write_lines(out, x, section, values, value);
+  if (out) {
+    fputs(head, out);
+    write_all(out, x, w, value);
+    if (fclose(out) != 0) {
+      free(text);
+      text = NULL;
+    }
   }
   free(value);
-  if (fclose(out) != 0) {
-    free(text);
-    return NULL;
-  }
   return text;
+}
+
+char *experiment_best_ini(const struct experiment *x, const double *values, int round, int trial)
+{
+  const struct written best = {values, round, trial};
+  return ini_text(x, &best,
+                  "# The best configuration found stands in the defaults of [space]; [train] names the trial whose "
+                  "random\n# numbers its network has: gsos train repeats it.  The rest is as the search had it.\n");
+}
+
+char *experiment_run_ini(const struct experiment *x)
+{
+  const struct written run = {0};
+  return ini_text(
+      x, &run,
+      "# The experiment of this folder, as it was last started: every key with its value.  gsos run FOLDER\n"
+      "# goes on from it.  Paths are absolute; of what has moved since, give the new one with --set.\n");
 }

@@ -204,7 +204,7 @@ int experiment_space(struct experiment *x, const struct ini *ini, struct groups 
     rc = 0;
   } else {
     space_init(&x->space);
-    x->maximize = true;
+    x->maximize = x->metric != METRIC_LOSS;
     rc = paper_space(x, standard, e);
   }
   for (int i = 0; i < ini->n && !rc; i++) {

@@ -66,6 +66,11 @@ int network_train_epoch(struct network *n, double *loss, const volatile int *sto
 int network_evaluate(struct network *n, const struct dataset *d, const struct dataset_split *s, struct evaluation *out,
                      const volatile int *stop, struct error *e);
 
+/* The same, and what the images were taken for: tally [2][classes] out, as in class_metrics.h;
+ * NULL: not. */
+int network_evaluate_classes(struct network *n, const struct dataset *d, const struct dataset_split *s,
+                             struct evaluation *out, int32_t *tally, const volatile int *stop, struct error *e);
+
 /* Class probabilities of images given as bytes: images [n][H][W][C], probabilities [n][classes]. */
 int network_predict(struct network *n, const uint8_t *images, int count, float *probabilities, struct error *e);
 

@@ -95,6 +95,7 @@ struct objective {
   const char *name; /* "cnn", "function", "command", "table" */
   bool maximize;
   const char *value_name; /* "validation accuracy", "value" */
+  const char *test_name;  /* the same on the test set: "test accuracy"; NULL without has_test */
   int value_n;            /* the value is a share of so many images; 0: it is none, or that is not known */
   bool has_epochs, has_network, has_test;
   bool has_flops;   /* cost knows the FLOPs of every feasible configuration */

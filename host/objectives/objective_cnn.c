@@ -77,6 +77,26 @@ int cnn_cost(struct objective *o, const double *values, struct objective_cost *c
   return 0;
 }
 
+double cnn_value(const struct cnn *c, const struct dataset_split *s, double accuracy, double loss, const int32_t *tally)
+{
+  enum metric metric = c->x->metric;
+  if (metric_by_class(metric)) return metric_of_classes(metric, s, c->data.n_classes, tally);
+  return metric == METRIC_LOSS ? loss : accuracy;
+}
+
+/* Evaluates on a part of the data.  *value out: by the experiment's metric. */
+static int evaluate(const struct cnn *c, struct network *network, const struct dataset_split *s,
+                    struct evaluation *evaluation, double *value, const volatile int *stop, struct error *e)
+{
+  bool by_class = metric_by_class(c->x->metric);
+  int32_t *tally = by_class ? malloc(2 * (size_t)c->data.n_classes * sizeof *tally) : NULL;
+  if (by_class && !tally) return error_set(e, ERROR_MACHINE, "no memory for %d classes", c->data.n_classes);
+  int code = network_evaluate_classes(network, &c->data, s, evaluation, tally, stop, e);
+  if (!code) *value = cnn_value(c, s, evaluation->accuracy, evaluation->loss, tally);
+  free(tally);
+  return code;
+}
+
 /* ---- a place and its member ------------------------------------------------------------------ */
 
 static int cnn_open(struct objective *o, struct place **place, int device, int capacity, struct error *e)
@@ -148,13 +168,14 @@ static int one_epoch(struct place *p, struct trial_event *event, const volatile 
   event->training_loss = p->training_loss;
   if (!isfinite(p->training_loss)) return diverged(p, event, "training");
   event->images = d->train.n; /* an epoch that ended; one that diverged stopped somewhere within */
-  code = network_evaluate(p->network, d, &d->validation, &evaluation, stop, e);
+  double value;
+  code = evaluate(p->cnn, p->network, &d->validation, &evaluation, &value, stop, e);
   if (code) return code;
   if (!isfinite(evaluation.loss)) return diverged(p, event, "validation");
   p->trained = false;
   event->epoch = ++p->epoch;
   event->kind = p->epoch == p->plan.config.epochs ? TRIAL_DONE : TRIAL_EPOCH;
-  event->value = evaluation.accuracy;
+  event->value = value;
   event->loss = evaluation.loss;
   return 0;
 }
@@ -285,6 +306,7 @@ static int run_test(struct test_job *j)
   const struct dataset *d = &j->cnn->data;
   struct network_file file;
   struct evaluation evaluation;
+  double value = NAN;
   if (network_file_load(&file, j->path, j->e)) return j->e->code;
   int code = 0;
   if (file.shape.height != d->height || file.shape.width != d->width || file.shape.channels != d->channels ||
@@ -293,11 +315,11 @@ static int run_test(struct test_job *j)
                      "%s: is a network for images of %d×%d×%d in %d classes; the data set has %d×%d×%d in %d", j->path,
                      file.shape.width, file.shape.height, file.shape.channels, file.shape.n_classes, d->width,
                      d->height, d->channels, d->n_classes);
-  if (!code) code = network_evaluate(file.network, d, &d->test, &evaluation, j->stop, j->e);
+  if (!code) code = evaluate(j->cnn, file.network, &d->test, &evaluation, &value, j->stop, j->e);
   if (!code) code = dataset_unchanged(d, j->e);
   if (!code) {
     j->result->available = true;
-    j->result->value = evaluation.accuracy;
+    j->result->value = value;
     j->result->loss = evaluation.loss;
     j->result->n = evaluation.n;
     j->result->correct = evaluation.correct;
@@ -448,11 +470,14 @@ int objective_cnn_create(struct objective **o, const struct experiment *x, objec
     free(c);
     return code;
   }
+  snprintf(c->value_name, sizeof c->value_name, "validation %s", metric_title(x->metric));
+  snprintf(c->test_name, sizeof c->test_name, "test %s", metric_title(x->metric));
   c->objective = (struct objective){
       .name = "cnn",
-      .maximize = true,
-      .value_name = "validation accuracy",
-      .value_n = c->data.validation.n,
+      .maximize = x->maximize,
+      .value_name = c->value_name,
+      .test_name = c->test_name,
+      .value_n = x->metric == METRIC_ACCURACY ? c->data.validation.n : 0,
       .has_epochs = true,
       .has_flops = true,
       .has_network = true,

@@ -12,6 +12,7 @@ struct cnn {
   struct objective objective; /* first: the caller's pointer is ours */
   const struct experiment *x;
   struct network_names names;
+  char value_name[40], test_name[40]; /* "validation accuracy", "test accuracy" */
   struct dataset data;
   int n_devices; /* CUDA devices that trials run on; 0: the CPU */
   int devices[DEVICES_MAX];
@@ -24,6 +25,11 @@ static inline struct cnn *cnn_of(struct objective *o)
 {
   return o->state;
 }
+
+/* The number that the experiment goes by ([experiment] metric), of a part of the data.
+ *   tally  [2][classes] as class_metrics.h has it; only looked at where the metric goes by class */
+double cnn_value(const struct cnn *c, const struct dataset_split *s, double accuracy, double loss,
+                 const int32_t *tally);
 
 void cnn_make_plan(const struct cnn *c, const double *values, struct plan *p);
 int cnn_cost(struct objective *o, const double *values, struct objective_cost *cost, struct error *e);

@@ -231,7 +231,20 @@ static void cuda_remove(struct place *p, int id)
   m->used = false;
 }
 
-static void tell(const struct place *p, const struct cohort_event *from, struct trial_event *to)
+/* The value of an epoch that has ended, by the experiment's metric. */
+static int value_of(const struct place *p, const struct cohort_event *from, double *value, struct error *e)
+{
+  const struct cnn *c = p->cnn;
+  bool by_class = metric_by_class(c->x->metric) && !from->failed;
+  int32_t *tally = by_class ? malloc(2 * (size_t)c->data.n_classes * sizeof *tally) : NULL;
+  if (by_class && !tally) return error_set(e, ERROR_MACHINE, "no memory for %d classes", c->data.n_classes);
+  int code = by_class ? cohort_tally(p->cohort, from->id, tally, e) : 0;
+  if (!code && !from->failed) *value = cnn_value(c, &c->data.validation, from->accuracy, from->loss, tally);
+  free(tally);
+  return code;
+}
+
+static void tell(const struct place *p, const struct cohort_event *from, double value, struct trial_event *to)
 {
   const struct cnn_member *m = find(p, from->id);
   bool trained = !from->failed || isfinite(from->training_loss);
@@ -241,7 +254,7 @@ static void tell(const struct place *p, const struct cohort_event *from, struct 
                                                                             : TRIAL_EPOCH,
                              .epoch = from->epoch,
                              .epochs = m->plan.config.epochs,
-                             .value = from->accuracy,
+                             .value = value,
                              .loss = from->loss,
                              .training_loss = from->training_loss,
                              .seconds = from->seconds,
@@ -256,7 +269,11 @@ static int cuda_advance(struct place *p, struct trial_event *events, int max, in
 {
   struct cohort_event ended[32];
   int code = cohort_advance(p->cohort, ended, max < 32 ? max : 32, n_events, stop, e);
-  for (int i = 0; i < *n_events && !code; i++) tell(p, &ended[i], &events[i]);
+  for (int i = 0; i < *n_events && !code; i++) {
+    double value = ended[i].accuracy;
+    code = value_of(p, &ended[i], &value, e);
+    if (!code) tell(p, &ended[i], value, &events[i]);
+  }
   code = pass_on(p, code, code != ERROR_INTERRUPTED);
   return code || *n_events == 0 ? code : dataset_unchanged(&p->cnn->data, e);
 }

@@ -12,6 +12,7 @@
 
 #include "host/experiment/experiment.h"
 #include "host/report/report_internal.h"
+#include "host/report/report_view.h"
 #include "host/base/text_escape.h"
 #include "host/base/text_wrap.h"
 
@@ -51,6 +52,34 @@ static int find_best(const struct report_study *s)
     best_observation = o;
   }
   return best;
+}
+
+/* A complete trial and what it is sorted by. */
+struct standing {
+  const struct stored_trial *trial;
+  struct observation observation;
+};
+
+static int better_first(const void *a, const void *b)
+{
+  const struct standing *x = a, *y = b;
+  if (observation_better(&x->observation, &y->observation)) return -1;
+  return observation_better(&y->observation, &x->observation);
+}
+
+bool report_sort_best(const struct report_study *s, const struct stored_trial **trials, int n)
+{
+  struct standing *all = malloc(((size_t)n + 1) * sizeof *all);
+  if (!all) return false;
+  for (int i = 0; i < n; i++) {
+    const struct stored_trial *t = trials[i];
+    double value = s->maximize ? t->value : -t->value;
+    all[i] = (struct standing){t, {.number = t->number, .value = value, .loss = t->loss}};
+  }
+  qsort(all, (size_t)n, sizeof *all, better_first);
+  for (int i = 0; i < n; i++) trials[i] = all[i].trial;
+  free(all);
+  return true;
 }
 
 static void sum_up(struct report_study *s)
@@ -174,6 +203,20 @@ void report_free(struct report *r)
   memset(r, 0, sizeof *r);
 }
 
+int report_keep(struct report *r, const char *name)
+{
+  int n = 0;
+  for (int i = 0; i < r->n; i++) {
+    if (report_view_is_study(&r->studies[i], name))
+      r->studies[n++] = r->studies[i];
+    else
+      free_study(&r->studies[i]);
+  }
+  r->n = n;
+  r->n_left_out = 0;
+  return n;
+}
+
 int report_best(const struct report *r)
 {
   bool ours = false;
@@ -206,7 +249,7 @@ bool report_test_value(const struct report_study *s, double *value)
 
 bool report_accuracy(const struct report_study *s)
 {
-  return strstr(s->record.value_name, "accuracy") != NULL;
+  return strstr(s->record.value_name, "accuracy") || strstr(s->record.value_name, "F1");
 }
 
 void report_value_text(const struct report_study *s, double value, char text[REPORT_TEXT])
@@ -219,9 +262,39 @@ void report_value_text(const struct report_study *s, double value, char text[REP
     snprintf(text, REPORT_TEXT, "%.6g", value);
 }
 
+void report_count_text(double count, char text[REPORT_TEXT])
+{
+  char digits[REPORT_TEXT];
+  if (count < 1000 && count != floor(count)) {
+    snprintf(text, REPORT_TEXT, "%.1f", count);
+    return;
+  }
+  if (count >= 1e12) {
+    snprintf(text, REPORT_TEXT, "%.3e", count);
+    return;
+  }
+  int n = snprintf(digits, sizeof digits, "%.0f", count);
+  char *to = text;
+  for (int i = 0; i < n; i++) {
+    if (i && (n - i) % 3 == 0) *to++ = ',';
+    *to++ = digits[i];
+  }
+  *to = 0;
+}
+
 void report_value_name(const struct report_study *s, char *name, size_t size)
 {
   text_escape(name, size, s->record.value_name[0] ? s->record.value_name : "value");
+}
+
+void report_test_name(const struct report_study *s, char *name, size_t size)
+{
+  static const char validation[] = "validation ";
+  const char *value = s->record.value_name;
+  bool known = !strncmp(value, validation, sizeof validation - 1);
+  char text[80];
+  text_format(text, sizeof text, "test %s", known ? value + sizeof validation - 1 : "accuracy");
+  text_escape(name, size, text);
 }
 
 const char *report_state_name(const struct report_study *s, enum stored_state state)
@@ -286,6 +359,30 @@ void report_print_left_out(FILE *out, const struct report *r)
     text_escape(why, sizeof why, r->left_out[i].why);
     text_wrapf(out, "  ", "left out: %s: %s", name, why);
   }
+}
+
+bool report_start_text(const struct report_study *s, int line, char text[START_LINE])
+{
+  const struct study_record *r = &s->record;
+  char best[100];
+  if (line > r->n_start || r->n_start == 0) return false;
+  if (line < r->n_start) {
+    text_format(text, START_LINE, "%s", r->start[line]);
+    return true;
+  }
+  snprintf(best, sizeof best, "; the %d best configurations were tried first", r->start_best);
+  if (r->start_best == 1) snprintf(best, sizeof best, "; the best configuration was tried first");
+  text_format(text, START_LINE, "%s%s; no figure here counts them",
+              r->start_seen ? "proposals saw these trials" : "no proposal saw the values of these trials",
+              r->start_best ? best : "");
+  return true;
+}
+
+void report_print_start(FILE *out, const struct report_study *s)
+{
+  char text[START_LINE], shown[4 * START_LINE];
+  for (int i = 0; report_start_text(s, i, text); i++)
+    text_wrapf(out, "  ", "%s%s", i < s->record.n_start ? "started from " : "", text_escape(shown, sizeof shown, text));
 }
 
 void report_print_changes(FILE *out, const struct report_study *s)

@@ -77,6 +77,15 @@ double report_gain_error(const struct report_study *study);
 /* What the search brought over the defaults, in the study of the best trial of all: a line or two
  * and an empty one; nothing where its trial 0 has not the defaults. */
 void report_print_baseline(FILE *out, const struct report *r);
+/* The repeats of the winners, a row a study that has any: mean and standard deviation of validation
+ * and test, and what they cost, which no other table counts; how to read them; an empty line. */
+void report_print_repeats(FILE *out, const struct report *r);
+/* "0.9712 ± 0.0012" of the repeats that reached something, "0.9712" of one; false: there is none.
+ * `test`: on the test set.
+ *   *n      out: how many
+ *   text    [REPORT_REPEATS_TEXT] */
+enum { REPORT_REPEATS_TEXT = 140 };
+bool report_repeats_text(const struct report_study *s, bool test, char *text, int *n);
 /* The configuration of the best trial of all: every hyperparameter, which study and trial it
  * was. */
 void report_print_best(FILE *out, const struct report *r);

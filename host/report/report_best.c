@@ -22,6 +22,17 @@ static void best_line(FILE *out, const char *name, int width, const char *value)
   fprintf(out, "  %s\n", value);
 }
 
+/* "trained 3 times more", on validation and test, beside what the one network reached. */
+static void print_repeats_of(FILE *out, const struct report_study *s, int width)
+{
+  char text[2][REPORT_REPEATS_TEXT], line[2 * REPORT_REPEATS_TEXT + 60];
+  int n;
+  if (!report_repeats_text(s, false, text[0], &n)) return;
+  bool tested = report_repeats_text(s, true, text[1], &n);
+  snprintf(line, sizeof line, "validation %s%s%s", text[0], tested ? ", test " : "", tested ? text[1] : "");
+  best_line(out, "trained again", width, line);
+}
+
 static void print_best_of(FILE *out, const struct report_study *s)
 {
   const struct stored_trial *t = &s->trials[s->best];
@@ -46,11 +57,15 @@ static void print_best_of(FILE *out, const struct report_study *s)
     report_value_text(s, t->loss, text);
     if (t->loss != 0) best_line(out, "loss", width, text);
     if (report_test_value(s, &test)) {
-      char accuracy[REPORT_TEXT];
-      report_value_text(s, test, accuracy);
-      snprintf(text, sizeof text, "%s (%d of %d)", accuracy, s->record.test.correct, s->record.test.n);
-      best_line(out, "test accuracy", width, text);
+      char reached[REPORT_TEXT], test_name[60];
+      bool share = !strcmp(s->record.value_name, "validation accuracy");
+      report_value_text(s, test, reached);
+      report_test_name(s, test_name, sizeof test_name);
+      snprintf(text, sizeof text, share ? "%s (%d of %d)" : "%s (%d of %d right)", reached, s->record.test.correct,
+               s->record.test.n);
+      best_line(out, test_name, width, text);
     }
+    print_repeats_of(out, s, width);
   }
   fputc('\n', out);
   for (int i = 0; i < s->space.n; i++) {

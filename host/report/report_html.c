@@ -293,10 +293,12 @@ static void key_baseline(const struct html *h)
   begin_key(h->out, "defaults", false);
   html_text(h->out, text);
   fputs("<small>", h->out);
+  double noise = report_gain_error(s->s);
   if (p->accuracy)
     html_textf(h->out, "the search: %+.2f points", 100 * (best - s->baseline));
   else
     html_textf(h->out, "the search: %+.4g", best - s->baseline);
+  if (!isnan(noise)) html_textf(h->out, "; noise of %d images: about %.2f", s->s->record.value_n, 100 * noise);
   fputs("</small></dd></div>\n", h->out);
 }
 
@@ -304,18 +306,37 @@ static void key_test(const struct html *h)
 {
   const struct report_study *s = h->p->studies[h->p->best].s;
   const struct study_test *t = &s->record.test;
+  bool accuracy = !strcmp(s->record.value_name, "validation accuracy");
   double test, low, high;
-  char text[REPORT_TEXT];
+  char text[REPORT_TEXT], name[80];
   if (!report_test_value(s, &test)) return;
   report_value_text(s, test, text);
-  begin_key(h->out, "test accuracy", false);
+  report_test_name(s, name, sizeof name);
+  begin_key(h->out, name, false);
   html_text(h->out, text);
   fputs("<small>", h->out);
-  html_textf(h->out, "%d of %d", t->correct, t->n);
-  if (t->n > 0 && t->correct >= 0 && t->correct <= t->n) {
+  html_textf(h->out, accuracy ? "%d of %d" : "%d of %d right", t->correct, t->n);
+  if (accuracy && t->n > 0 && t->correct >= 0 && t->correct <= t->n) {
     share_interval(t->correct, t->n, &low, &high);
     html_textf(h->out, "; 95 %%: %.3f to %.3f", low, high);
   }
+  fputs("</small></dd></div>\n", h->out);
+}
+
+static void key_repeats(const struct html *h)
+{
+  const struct report_study *s = h->p->studies[h->p->best].s;
+  char text[2][REPORT_REPEATS_TEXT];
+  int n;
+  bool validated = report_repeats_text(s, false, text[0], &n), tested = report_repeats_text(s, true, text[1], &n);
+  if (!validated) return;
+  begin_key(h->out, "trained again", false);
+  html_text(h->out, text[tested]);
+  fputs("<small>", h->out);
+  html_textf(h->out,
+             tested ? "on the test set, %d times with other random numbers; validation %s"
+                    : "%d times with other random numbers",
+             n, text[0]);
   fputs("</small></dd></div>\n", h->out);
 }
 
@@ -355,6 +376,7 @@ static void print_head(const struct html *h)
     key_best(h);
     key_baseline(h);
     key_test(h);
+    key_repeats(h);
   }
   key_cost(h);
   fputs("</dl>\n", h->out);
@@ -409,6 +431,19 @@ static void section_best(struct html *h)
     fputs("</td></tr>\n", h->out);
   }
   fputs("</tbody></table></div></section>\n", h->out);
+}
+
+static void section_learnt(struct html *h)
+{
+  const struct report_learnt *l = &h->p->learnt;
+  if (l->n == 0) return;
+  fputs("<section id=\"learnt\"><h2>What was learnt</h2>\n<ul>\n", h->out);
+  for (int i = 0; i < l->n; i++) {
+    fputs("<li>", h->out);
+    write_escaped(h->out, l->sentences[i]); /* they are printable */
+    fputs("</li>\n", h->out);
+  }
+  fputs("</ul></section>\n", h->out);
 }
 
 static void section_comparison(struct html *h)
@@ -478,7 +513,7 @@ static void section_hyperparameters(struct html *h)
     fputs("</p>\n", h->out);
   } else {
     fputs("<p>", h->out);
-    html_textf(h->out, "Not measured: %s.", p->not_measured[0] ? p->not_measured : "all values are the same");
+    html_textf(h->out, "Not measured: %s.", p->importance.why[0] ? p->importance.why : "all values are the same");
     fputs("</p>\n", h->out);
     print_plots(h, PLOT_IMPORTANCE);
   }
@@ -522,7 +557,7 @@ static void section_origin(struct html *h)
 {
   const struct report_page *p = h->p;
   const struct page_study *s = p->best >= 0 ? &p->studies[p->best] : p->studies;
-  char text[400];
+  char text[400], start[START_LINE];
   fputs("<section id=\"origin\"><h2>How it was made</h2>\n<dl class=\"facts\">\n", h->out);
   if (p->ours) {
     text_format(text, sizeof text, "gsos %s, history version %d", s->s->record.version, s->s->record.history);
@@ -534,6 +569,8 @@ static void section_origin(struct html *h)
     fact(h->out, "rounds", text);
   }
   fact(h->out, "page by", "gsos " GSOS_VERSION);
+  for (int i = 0; p->n && report_start_text(s->s, i, start); i++)
+    fact(h->out, i < s->s->record.n_start ? "started from" : "which means", start);
   print_changes(h);
   if (p->left_out) {
     text_format(text, sizeof text, "%d studies of the other direction", p->left_out);
@@ -565,12 +602,13 @@ static void print_nav(struct html *h)
   static const struct {
     const char *id, *title;
     int place; /* of the plots without which there is none; -1: always there */
-  } links[] = {
-      {"comparison", "Comparison", -1},      {"trials", "Search", PLOT_TRIALS}, {"cost", "Cost", PLOT_COST},
-      {"importance", "Importance", -1},      {"slices", "Slices", PLOT_SLICES}, {"curves", "Curves", PLOT_CURVES},
-      {"devices", "Devices", PLOT_TIMELINE}, {"all", "All trials", -1},         {"origin", "How it was made", -1}};
+  } links[] = {{"learnt", "What was learnt", -1}, {"comparison", "Comparison", -1},
+               {"trials", "Search", PLOT_TRIALS}, {"cost", "Cost", PLOT_COST},
+               {"importance", "Importance", -1},  {"slices", "Slices", PLOT_SLICES},
+               {"curves", "Curves", PLOT_CURVES}, {"devices", "Devices", PLOT_TIMELINE},
+               {"all", "All trials", -1},         {"origin", "How it was made", -1}};
   fputs("<nav>", h->out);
-  for (size_t i = 0; i < sizeof links / sizeof *links; i++)
+  for (size_t i = h->p->learnt.n == 0; i < sizeof links / sizeof *links; i++)
     if (h->p->space && (links[i].place < 0 || has_plots(h, (enum plot_place)links[i].place)))
       fprintf(h->out, "<a href=\"#%s\">%s</a>", links[i].id, links[i].title);
   fputs("</nav>\n", h->out);
@@ -591,6 +629,7 @@ void report_html_print(FILE *out, const struct report_page *p, const struct plot
   print_nav(&h);
   fputs("<main>\n", out);
   section_best(&h);
+  section_learnt(&h);
   section_comparison(&h);
   section_of_trials(&h);
   section_of_plots(&h, "cost", "What it cost", PLOT_COST);

@@ -118,7 +118,7 @@ static void print_rows(FILE *out, const struct report_page *p)
   if (several) html_heading(out, true, "rounds");
   html_heading(out, true, p->value_name);
   if (several) html_heading(out, true, "95 % interval");
-  if (test) html_heading(out, true, "test accuracy");
+  if (test) html_heading(out, true, p->test_name);
   for (int k = 0; k < COSTS; k++)
     if (any(p, costs[k].f)) html_heading(out, true, costs[k].heading);
   fputs("</tr></thead>\n<tbody>", out);
@@ -206,7 +206,7 @@ static void print_differences(FILE *out, const struct report_page *p)
   for (int i = 0; i < p->n_series; i++) {
     if (i == p->control) continue;
     print_difference(out, p, i, best_value, p->value_name);
-    print_difference(out, p, i, report_test_value, "test accuracy");
+    print_difference(out, p, i, report_test_value, p->test_name);
   }
   fputs("</tbody></table></div>\n<p class=\"note\">", out);
   if (rounds < 2)

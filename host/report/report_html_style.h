@@ -20,7 +20,7 @@ static const char report_html_style[] =
     "h2{font-size:1.25rem;line-height:1.3;margin:3rem 0 .75rem;padding-top:1rem;border-top:1px solid var(--grid);"
     "font-weight:650}\n"
     "h3,figcaption b{font-size:1rem;margin:1.5rem 0 .5rem;font-weight:600}\n"
-    "p{margin:.5rem 0;max-width:44rem}\n"
+    "p,ul{margin:.5rem 0;max-width:44rem}ul{padding-left:1.2rem}\n"
     ".lead{font-size:1.1rem;color:var(--soft)}\n"
     ".note,figcaption,caption{color:var(--soft);font-size:.9rem}\n"
     "nav{margin:1.25rem 0 0;font-size:.9rem}nav a{margin-right:1rem;display:inline-block}\n"
@@ -64,6 +64,8 @@ static const char report_html_style[] =
     "@media print{body{max-width:none;padding:0;font-size:10pt}nav{display:none}h2{break-after:avoid}"
     "figure,.key div{break-inside:avoid}.tall{max-height:none;overflow:visible;border:0}.scroll{overflow:visible}"
     "figure.wide svg{min-width:0}thead{display:table-header-group}thead th{position:static}"
+    "table.figures{font-size:7.5pt}table.figures th,table.figures td{padding:.15rem "
+    ".4rem;white-space:normal;overflow-wrap:normal}"
     "table.sort{font-size:6.5pt}table.sort th,table.sort td{padding:.1rem "
     ".3rem;white-space:normal}pre{white-space:pre-wrap}}\n";
 

@@ -31,20 +31,20 @@ struct importance_request {
 
 /* A study, or several of one space together. */
 struct measured_study {
-  const char *name, *path;     /* path NULL: several studies */
+  const char *name, *path;          /* path NULL: several studies */
   const struct report_study *study; /* NULL: several */
-  const struct space *space;   /* of the first of them */
-  int studies;                 /* that these are: 1, or of how many the trials were put together */
-  int trials, used;            /* all of them, and those that were measured */
-  int failed, pruned, open;    /* left out: open ones wait or run */
-  int not_finite, lacking;     /* complete, but left out: value not finite; a hyperparameter without one */
-  int varied;                  /* hyperparameters that have more than one value */
-  int held[SPACE_MAX];         /* [space->n] used trials in which it was held while others were searched */
-  bool grouped;                /* some study's strategy holds hyperparameters */
-  bool learnt;                 /* some study's trials were proposed by a sampler that learns */
-  bool foreign;                /* some study is of another program */
-  bool same_values;            /* the trials' values do not differ */
-  struct importance *measured; /* [n_methods]; NULL: too few trials, or nothing that differs */
+  const struct space *space;        /* of the first of them */
+  int studies;                      /* that these are: 1, or of how many the trials were put together */
+  int trials, used;                 /* all of them, and those that were measured */
+  int failed, pruned, open;         /* left out: open ones wait or run */
+  int not_finite, lacking;          /* complete, but left out: value not finite; a hyperparameter without one */
+  int varied;                       /* hyperparameters that have more than one value */
+  int held[SPACE_MAX];              /* [space->n] used trials in which it was held while others were searched */
+  bool grouped;                     /* some study's strategy holds hyperparameters */
+  bool learnt;                      /* some study's trials were proposed by a sampler that learns */
+  bool foreign;                     /* some study is of another program */
+  bool same_values;                 /* the trials' values do not differ */
+  struct importance *measured;      /* [n_methods]; NULL: too few trials, or nothing that differs */
   bool has_groups;
   struct groups groups; /* from the weights of the first method; ratios to three digits */
 };

@@ -7,13 +7,17 @@
 
 enum { REPORT_TEXT = 64 }; /* bytes that hold any number's text below */
 
-/* Is the study's value an accuracy, a share of 1? */
+/* Is the study's value an accuracy, or another share of 1, as F1? */
 bool report_accuracy(const struct report_study *s);
 /* A value or a loss for people: four decimals for accuracies, six digits for others, "-" where
  * there is none. */
 void report_value_text(const struct report_study *s, double value, char text[REPORT_TEXT]);
+/* Whole numbers with a comma after each thousand; means of small ones with a decimal. */
+void report_count_text(double count, char text[REPORT_TEXT]);
 /* The heading of values: "validation accuracy", "value"; printable. */
 void report_value_name(const struct report_study *s, char *name, size_t size);
+/* The heading of the same on the test set: "test accuracy". */
+void report_test_name(const struct report_study *s, char *name, size_t size);
 /* "complete"; "interrupted" where it is stored as running and its run is gone. */
 const char *report_state_name(const struct report_study *s, enum stored_state state);
 /* The group's name or, where the study does not say it, its number; "" without a group.  Not
@@ -26,7 +30,7 @@ void report_param_text(const struct param *p, double value, bool exact, char *te
  * every hyperparameter.
  *   values  [SPACE_MAX] out */
 bool report_defaults(const struct report_study *s, double *values);
-/* The test accuracy of the study's best network; false where there is none. */
+/* What the study's best network reached on the test set; false where there is none. */
 bool report_test_value(const struct report_study *s, double *value);
 /* A figure of a study; false: it has none. */
 typedef bool (*report_measure)(const struct report_study *s, double *value);
@@ -37,7 +41,14 @@ struct report_pairs {
 /* The figure's differences, round by round, over those that both strategies have finished and in
  * which both have it and it is finite. */
 struct report_pairs report_pairs(const struct report *r, const char *strategy, const char *control, report_measure f);
+/* Are its times shares of a device's, which are compared with nothing (contract 8)? */
+bool report_is_device_time(const struct study_record *r);
+/* h:mm:ss; seconds where the longest of a table's times is short. */
+void report_time_text(double seconds, double longest, char text[REPORT_TEXT]);
 int report_ended(const struct report_study *s);
+/* Sorts trials [n] that are complete and have values, of studies of one direction, the best first
+ * (contract 5).  False without memory. */
+bool report_sort_best(const struct report_study *s, const struct stored_trial **trials, int n);
 /* "the kind" of a failure: its reason up to the colon, printable. */
 void report_failure_kind(const char *reason, char *kind, size_t size);
 /* The first failure of each kind in full, and what to do about it, a paragraph each. */
@@ -49,6 +60,15 @@ bool report_is_timed(const struct report_study *s);
 /* That the order was asynchronous, and "grouped went on after a change ..." of each accepted
  * change, a paragraph each. */
 void report_print_changes(FILE *out, const struct report_study *s);
+/* "60 trials of 2 studies in PATH": what the study starts from, a line each with what was made of
+ * it; START_LINE bytes.  false: there is no such line. */
+enum { START_LINE = 500 };
+bool report_start_text(const struct report_study *s, int line, char text[START_LINE]);
+/* A paragraph each. */
+void report_print_start(FILE *out, const struct report_study *s);
+/* The best so far by trial, as a line of bars (text_sparkline.h); nothing where it never
+ * changed. */
+void report_print_progress(FILE *out, const struct report_study *s);
 /* Of a line of CSV: ",NUMBER" as it reads back, "," of NaN. */
 void report_csv_number(FILE *out, double number);
 /* Studies of another program, a line each. */

@@ -89,6 +89,7 @@ static void choose_studies(struct report_page *p)
   p->accuracy = report_accuracy(first);
   text_format(p->value_name, sizeof p->value_name, "%s",
               first->record.value_name[0] ? first->record.value_name : "value");
+  report_test_name(first, p->test_name, sizeof p->test_name);
   label_studies(p);
   int best = report_best(r);
   p->best = -1;
@@ -123,41 +124,11 @@ static int read_curves(struct report_page *p, struct store *store, const volatil
 
 /* ---- importance ------------------------------------------------------------------------------ */
 
-/* Measured without intervals, which would take longer than all else; on the studies whose strategy
- * varies all hyperparameters at once, where there are some.  What is measured points at copies of
- * studies that are gone afterwards: its space is p->space, its name is not used. */
 static int measure(struct report_page *p, const volatile int *stop, struct error *e)
 {
-  static const char *const path = "";
-  int n = 0, free_of_groups = 0;
-  struct error why = {0};
-  struct report_study *chosen = calloc((size_t)p->n + 1, sizeof *chosen); /* copies, which own nothing */
-  if (!chosen) return error_set(e, ERROR_MACHINE, "no memory for %d studies", p->n);
-  for (int i = 0; i < p->n; i++)
-    free_of_groups += report_page_same_space(p, &p->studies[i]) && !strategy_holds(p->studies[i].s->record.strategy);
-  for (int i = 0; i < p->n; i++) {
-    if (!report_page_same_space(p, &p->studies[i])) continue;
-    if (free_of_groups && strategy_holds(p->studies[i].s->record.strategy)) continue;
-    chosen[n++] = *p->studies[i].s;
-  }
-  const struct report some = {.n = n, .studies = chosen};
-  struct importance_request request = {.reports = &some,
-                                       .paths = &path,
-                                       .n_reports = 1,
-                                       .methods = importance_methods,
-                                       .n_methods = 1,
-                                       .settings = importance_settings_default(),
-                                       .groups = groups_settings_default()};
-  request.settings.resamples = 0;
-  request.settings.stop = stop;
-  int code = n ? report_importance_measure(&p->importance, &request, &why) : ERROR_FAILED;
-  if (!code) {
-    const struct measured_study *m = &p->importance.studies[p->importance.n - 1];
-    if (m->measured && !m->same_values) p->measured = m;
-  }
-  if (!p->measured) text_format(p->not_measured, sizeof p->not_measured, "%s", why.message);
-  free(chosen);
-  return code == ERROR_INTERRUPTED || code == ERROR_MACHINE ? (*e = why, code) : 0;
+  int code = run_importance_measure(&p->importance, p->report, stop, e);
+  p->measured = p->importance.measured;
+  return code;
 }
 
 /* ---- files beside the database --------------------------------------------------------------- */
@@ -196,6 +167,7 @@ int report_page_load(struct report_page *p, const struct report *r, struct store
   choose_studies(p);
   int code = read_curves(p, s, stop, e);
   if (!code) code = measure(p, stop, e);
+  if (!code) code = report_learnt_make(&p->learnt, r, s, stop, e);
   return code ? code : read_files(p, folder, e);
 }
 
@@ -206,7 +178,7 @@ void report_page_free(struct report_page *p)
     for (int k = 0; k < s->s->n && s->curves; k++) free(s->curves[k].values);
     free(s->curves);
   }
-  report_importance_free(&p->importance);
+  run_importance_free(&p->importance);
   report_timeline_free(&p->timeline);
   free(p->studies);
   free(p->series);

@@ -8,7 +8,8 @@
 
 #include "host/base/error.h"
 #include "host/report/report.h"
-#include "host/report/report_importance.h"
+#include "host/report/report_importance_run.h"
+#include "host/report/report_learnt.h"
 #include "host/report/report_timeline.h"
 #include "host/store/store.h"
 
@@ -50,11 +51,12 @@ struct report_page {
   bool maximize; /* the first study's direction */
   bool accuracy;
   char value_name[60];
+  char test_name[60]; /* "test accuracy" */
   bool has_curves;
   const struct space *space; /* of the best study, or the first with trials; NULL: there is none */
-  struct report_importance importance;
-  const struct measured_study *measured; /* NULL: not measured */
-  char not_measured[600];                /* why; of what was measured: what it is of */
+  struct run_importance importance;
+  const struct measured_study *measured; /* NULL: not measured, importance.why */
+  struct report_learnt learnt;
   struct page_timeline timeline;
   char *ini;    /* the settings: the file that the run began with, or the search keys; NULL: unknown */
   bool is_file; /* the former */

@@ -24,7 +24,7 @@ static int draw_importance(struct plot_writer *w)
     for (int i = 0; i < p->space->n; i++)
       if (x->rank[i] == rank && param_count(&p->space->params[i]) != 1 && n < SPACE_MAX) order[n++] = i;
   if (n == 0) return 0;
-  snprintf(title, sizeof title, "Importance by %s", p->importance.methods[0]->name);
+  snprintf(title, sizeof title, "Importance by %s", p->importance.importance.methods[0]->name);
   FILE *csv = plot_begin(w, PLOT_IMPORTANCE, title, "importance");
   if (!csv) return w->e->code;
   snprintf(plot_last(w)->caption, sizeof plot_last(w)->caption, "Weights of sum 1, measured on %d trials.%s", m->used,

@@ -14,7 +14,7 @@ void report_run_columns(struct text_table *t)
   text_table_column(t, "trials", true);
   text_table_column(t, "state", false);
   text_table_column(t, "best value", true);
-  text_table_column(t, "test accuracy", true);
+  text_table_column(t, "test", true);
   text_table_column(t, "strategy", false);
 }
 

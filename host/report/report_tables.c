@@ -17,7 +17,7 @@
 #include "host/base/text_table.h"
 #include "host/base/text_wrap.h"
 
-enum { STRATEGIES_SHOWN = 16, LABEL = 30, KINDS_SHOWN = 6 };
+enum { STRATEGIES_SHOWN = 16, LABEL = 32, KINDS_SHOWN = 6 };
 
 struct strategy {
   const char *name;
@@ -31,7 +31,7 @@ struct tables {
   const struct report *r;
   const struct report_study *first; /* of the studies that gsos made: all have its objective */
   struct strategy strategies[STRATEGIES_SHOWN];
-  char value_name[LABEL]; /* of `first` */
+  char value_name[LABEL], test_name[LABEL]; /* of `first` */
   int n, left_out, control;
   bool several; /* some row is a mean of more than one round, or not of all */
   bool unfinished, changed, asynchronous, timed, images;
@@ -126,12 +126,18 @@ static bool any_has(const struct tables *t, report_measure f)
 
 /* By what results depend on, which begins with the trainer's name (objective_cnn.h), and by what
  * that was before an accepted change. */
+bool report_is_device_time(const struct study_record *r)
+{
+  if (strcmp(r->objective, "cnn") != 0) return false;
+  bool device = !strncmp(r->depends_on, "cuda, ", 6);
+  for (int i = 0; i < r->n_changes; i++) device = device || strstr(r->changes[i], "cuda, ");
+  return device;
+}
+
 static enum clock clock_of(const struct study_record *r)
 {
   if (strcmp(r->objective, "cnn") != 0) return CLOCK_TRIAL;
-  bool device = !strncmp(r->depends_on, "cuda, ", 6);
-  for (int i = 0; i < r->n_changes; i++) device = device || strstr(r->changes[i], "cuda, ");
-  return device ? CLOCK_DEVICE : CLOCK_CPU;
+  return report_is_device_time(r) ? CLOCK_DEVICE : CLOCK_CPU;
 }
 
 static void collect(struct tables *t, const struct report *r)
@@ -142,6 +148,7 @@ static void collect(struct tables *t, const struct report *r)
     const struct report_study *s = &r->studies[i];
     if (!s->record.ours) continue;
     if (!t->first) report_value_name(s, t->value_name, sizeof t->value_name);
+    if (!t->first) report_test_name(s, t->test_name, sizeof t->test_name);
     if (!t->first) t->first = s;
     int k = 0;
     while (k < t->n && strcmp(t->strategies[k].name, s->record.strategy) != 0) k++;
@@ -195,8 +202,7 @@ static void add_column(struct figures *f, const char *heading, report_measure me
   f->columns[f->n++] = (struct figure_column){heading, measure, unit};
 }
 
-/* h:mm:ss; seconds where all times of the table are short. */
-static void time_text(double seconds, double longest, char text[REPORT_TEXT])
+void report_time_text(double seconds, double longest, char text[REPORT_TEXT])
 {
   if (longest < 1)
     snprintf(text, REPORT_TEXT, "%.3g s", seconds);
@@ -210,37 +216,16 @@ static void time_text(double seconds, double longest, char text[REPORT_TEXT])
   }
 }
 
-/* Whole numbers with a comma after each thousand; means of small ones with a decimal. */
-static void count_text(double count, char text[REPORT_TEXT])
-{
-  char digits[REPORT_TEXT];
-  if (count < 1000 && count != floor(count)) {
-    snprintf(text, REPORT_TEXT, "%.1f", count);
-    return;
-  }
-  if (count >= 1e12) {
-    snprintf(text, REPORT_TEXT, "%.3e", count);
-    return;
-  }
-  int n = snprintf(digits, sizeof digits, "%.0f", count);
-  char *to = text;
-  for (int i = 0; i < n; i++) {
-    if (i && (n - i) % 3 == 0) *to++ = ',';
-    *to++ = digits[i];
-  }
-  *to = 0;
-}
-
 static void figure_cell(struct text_table *table, const struct tables *t, const struct figures *f, enum unit unit,
                         double number)
 {
   char text[REPORT_TEXT];
   if (unit == UNIT_TIME || unit == UNIT_SHARE)
-    time_text(number, f->longest_s, text);
+    report_time_text(number, f->longest_s, text);
   else if (unit == UNIT_WORK && number < 1000)
     snprintf(text, sizeof text, "%.3g", number);
   else if (unit == UNIT_COUNT || unit == UNIT_WORK)
-    count_text(number, text);
+    report_count_text(number, text);
   else
     report_value_text(t->first, number, text);
   text_table_cell(table, text);
@@ -368,14 +353,14 @@ static struct figures value_figures(const struct tables *t)
 {
   struct figures f = {0};
   add_column(&f, t->value_name, best_value, UNIT_VALUE);
-  if (any_has(t, report_test_value)) add_column(&f, "test accuracy", report_test_value, UNIT_VALUE);
+  if (any_has(t, report_test_value)) add_column(&f, t->test_name, report_test_value, UNIT_VALUE);
   return f;
 }
 
 static void print_values(FILE *out, const struct tables *t, const struct figures *f)
 {
   char title[LABEL + 60];
-  if (report_accuracy(t->first) && t->first->maximize)
+  if (!strcmp(t->first->record.value_name, "validation accuracy") && t->first->maximize)
     snprintf(title, sizeof title, "Table 4: accuracy");
   else
     snprintf(title, sizeof title, "Table 4: %s (%s is better)", t->value_name, t->first->maximize ? "higher" : "lower");
@@ -589,6 +574,19 @@ static void note_dependencies(FILE *out, const struct tables *t)
   }
 }
 
+/* What studies start from, once: those of an experiment start from the same. */
+static void note_start(FILE *out, const struct tables *t)
+{
+  const struct report_study *last = NULL;
+  for (int i = 0; i < t->r->n; i++) {
+    const struct report_study *s = &t->r->studies[i];
+    if (s->record.n_start == 0 || (last && !memcmp(last->record.start, s->record.start, sizeof s->record.start)))
+      continue;
+    report_print_start(out, s);
+    last = s;
+  }
+}
+
 static void note_clock(FILE *out, const struct tables *t)
 {
   if (t->clock != CLOCK_DEVICE) {
@@ -642,6 +640,7 @@ static void print_notes(FILE *out, const struct tables *t)
   note_failures(out, t);
   note_pruned(out, t);
   if (t->left_out) text_wrapf(out, "  ", "left out: %d studies of further strategies", t->left_out);
+  note_start(out, t);
   note_dependencies(out, t);
 }
 

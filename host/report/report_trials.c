@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "host/report/report_internal.h"
+#include "host/report/report_view.h"
 #include "host/base/text_csv.h"
 #include "host/base/text_escape.h"
 #include "host/base/text_table.h"
@@ -53,6 +54,7 @@ static void print_heading(FILE *out, const struct report_study *s)
     snprintf(text + used, sizeof text - (size_t)used, "; unfinished, %d of %d trials have ended", report_ended(s),
              s->record.trials);
   text_wrapf(out, "", "%s: %d trial%s, %s", text_escape(name, sizeof name, s->name), s->n, s->n == 1 ? "" : "s", text);
+  report_print_start(out, s);
   report_print_changes(out, s);
 }
 
@@ -123,27 +125,51 @@ static void print_interrupted(FILE *out, const struct report_study *s)
              s->running == 1 ? "it" : "them");
 }
 
-void report_print_trials_within(FILE *out, const struct report_study *s, int width)
+/* Why those of the trials failed that did. */
+static void print_failed(FILE *out, const struct report_study *s, const int *order, int n)
 {
-  struct trial_columns c = find_columns(s);
-  print_heading(out, s);
-  if (!s->n) return;
-  struct text_table *table = text_table_create();
-  add_columns(table, s, &c);
-  for (int i = 0; i < s->n; i++) add_trial(table, s, &c, i);
-  fputc('\n', out);
-  text_table_print(out, table, width);
-  text_table_destroy(table);
-  if (s->best >= 0 || s->failed || s->gone[0]) fputc('\n', out);
-  if (s->best >= 0) fputs("* the best of this study\n", out);
-  for (int i = 0; i < s->n; i++) {
+  for (int i = 0; i < n; i++) {
     char reason[900];
-    const struct stored_trial *t = &s->trials[i];
+    const struct stored_trial *t = &s->trials[order[i]];
     if (t->state != STORED_FAIL) continue;
     text_escape(reason, sizeof reason, t->reason[0] ? t->reason : "no reason stored");
     text_wrapf(out, "  ", "trial %d failed: %s", t->number, reason);
   }
+}
+
+void report_print_trials_of(FILE *out, const struct report_study *s, const int *order, int n, int width)
+{
+  struct trial_columns c = find_columns(s);
+  bool best = false;
+  print_heading(out, s);
+  if (!s->n) return;
+  report_print_progress(out, s);
+  if (!n) return;
+  struct text_table *table = text_table_create();
+  add_columns(table, s, &c);
+  for (int i = 0; i < n; i++) {
+    add_trial(table, s, &c, order[i]);
+    best = best || order[i] == s->best;
+  }
+  fputc('\n', out);
+  text_table_print(out, table, width);
+  text_table_destroy(table);
+  if (best || s->failed || s->gone[0]) fputc('\n', out);
+  if (best) fputs("* the best of this study\n", out);
+  print_failed(out, s, order, n);
   print_interrupted(out, s);
+}
+
+void report_print_trials_within(FILE *out, const struct report_study *s, int width)
+{
+  int *order = malloc(((size_t)s->n + 1) * sizeof *order);
+  if (!order) {
+    fputs("(no memory for this table)\n", out);
+    return;
+  }
+  for (int i = 0; i < s->n; i++) order[i] = i;
+  report_print_trials_of(out, s, order, s->n, width);
+  free(order);
 }
 
 void report_print_trials(FILE *out, const struct report_study *s)
@@ -178,7 +204,7 @@ static int find_name(const struct csv_names *all, const char *name)
   return -1;
 }
 
-/* False without memory. */
+/* Adds those of a run.  False without memory. */
 static bool collect_names(struct csv_names *all, const struct report *r)
 {
   for (int i = 0; i < r->n; i++) {
@@ -194,13 +220,15 @@ static bool collect_names(struct csv_names *all, const struct report *r)
   return true;
 }
 
-static void csv_header(FILE *out, const struct csv_names *all)
+static void csv_header(FILE *out, const struct csv_names *all, bool several)
 {
+  if (several) fputs("run,", out);
   for (int i = 0; i < CSV_COLUMNS; i++) fprintf(out, "%s%s", i ? "," : "", csv_columns[i]);
   for (int i = 0; i < all->n; i++) {
     char name[SPACE_NAME_MAX + 16];
     bool taken = false;
     for (int k = 0; k < CSV_COLUMNS; k++) taken = taken || !strcmp(csv_columns[k], all->names[i]);
+    taken = taken || (several && !strcmp("run", all->names[i]));
     snprintf(name, sizeof name, "%s%s", taken ? "params_" : "", all->names[i]);
     fputc(',', out);
     text_csv(out, name);
@@ -264,22 +292,43 @@ static void csv_trial(FILE *out, const struct report_study *s, int i, const stru
   fputc('\n', out);
 }
 
-void report_print_csv(FILE *out, const struct report *r)
+/* The chosen trials of a run. */
+static bool csv_run(FILE *out, const struct report *r, const struct report_view *v, const char *run,
+                    const struct csv_names *all, int *place)
 {
-  struct csv_names all = {0};
-  bool good = collect_names(&all, r);
-  int *place = malloc(((size_t)all.n + 1) * sizeof *place); /* [all.n] where a study has the name; -1: nowhere */
-  if (!good || !place) {
-    fputs("(no memory for this table)\n", out);
-    goto done;
-  }
-  csv_header(out, &all);
   for (int i = 0; i < r->n; i++) {
     const struct report_study *s = &r->studies[i];
-    for (int k = 0; k < all.n; k++) place[k] = space_index(&s->space, all.names[k]);
-    for (int k = 0; k < s->n; k++) csv_trial(out, s, k, &all, place);
+    int *order, n;
+    if (report_view_order(s, v, &order, &n, NULL)) return false;
+    for (int k = 0; k < all->n; k++) place[k] = space_index(&s->space, all->names[k]);
+    for (int k = 0; k < n; k++) {
+      if (run) {
+        text_csv(out, run);
+        fputc(',', out);
+      }
+      csv_trial(out, s, order[k], all, place);
+    }
+    free(order);
   }
-done:
+  return true;
+}
+
+void report_print_csv_of(FILE *out, const struct report *reports, const char *const *runs, int n,
+                         const struct report_view *v)
+{
+  struct csv_names all = {0};
+  bool good = true;
+  for (int i = 0; i < n; i++) good = good && collect_names(&all, &reports[i]);
+  int *place = malloc(((size_t)all.n + 1) * sizeof *place); /* [all.n] where a study has the name; -1: nowhere */
+  if (good && place) csv_header(out, &all, runs != NULL);
+  for (int i = 0; i < n && good && place; i++) good = csv_run(out, &reports[i], v, runs ? runs[i] : NULL, &all, place);
+  if (!good || !place) fputs("(no memory for this table)\n", out);
   free(all.names);
   free(place);
+}
+
+void report_print_csv(FILE *out, const struct report *r)
+{
+  const struct report_view all = {.trial = -1};
+  report_print_csv_of(out, r, NULL, 1, &all);
 }

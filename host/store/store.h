@@ -83,6 +83,10 @@ enum store_run_state {
  * were read: a run that begins meanwhile is then not taken for the one before it. */
 int store_run_state(struct store *s, enum store_run_state *state, char *told, size_t size, struct error *e);
 
+/* What the value of the study's trials is called, where Optuna and its dashboard look for it
+ * (study.metric_names).  name: up to 100 bytes. */
+int store_study_metric_name(struct store *s, int study, const char *name, struct error *e);
+
 /* Attributes of the experiment as a whole are kept on each study.  `name` is the Optuna study name,
  * e.g. "quickstart/grouped/0".  Opens a study that is there (refused where its direction is the
  * other one), else creates it (read_only: an error).  *id out; created may be NULL. */

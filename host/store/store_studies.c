@@ -64,6 +64,29 @@ static int open_study(struct store *s, void *context, struct error *e)
   return code;
 }
 
+static int write_metric_name(struct store *s, void *context, struct error *e)
+{
+  const struct study_work *w = context;
+  return store_run(s, e,
+                   "INSERT INTO study_system_attributes (study_id, \"key\", value_json) VALUES (?1, "
+                   "'study:metric_names', ?2) ON CONFLICT (study_id, \"key\") DO UPDATE SET value_json = "
+                   "excluded.value_json",
+                   "it", w->id, w->json);
+}
+
+int store_study_metric_name(struct store *s, int study, const char *name, struct error *e)
+{
+  char *text = store_json_string(name), json[300];
+  if (!text) return error_set(e, ERROR_MACHINE, "no memory for the attributes of a study");
+  snprintf(json, sizeof json, "[%s]", text);
+  struct study_work w = {.json = json, .id = study};
+  free(text);
+  store_lock(s);
+  int code = store_write(s, write_metric_name, &w, e);
+  store_unlock(s);
+  return code;
+}
+
 int store_study(struct store *s, const char *name, bool maximize, int *id, bool *created, struct error *e)
 {
   struct study_work w = {.name = name, .maximize = maximize};

@@ -120,14 +120,15 @@ static int read_groups(struct store *s, int study, struct study_record *r, struc
   return code;
 }
 
-static int read_changes(struct store *s, int study, struct study_record *r, struct error *e)
+/* A list of texts, each at text + i * size, at most `most`; returns in *n how many. */
+static int read_texts(struct store *s, int study, const char *key, char *text, size_t size, int most, int *n,
+                      struct error *e)
 {
   cJSON *json;
-  int code = read_json(s, study, "gsos:changes", &json, e);
-  for (const cJSON *text = cJSON_IsArray(json) ? json->child : NULL; text && r->n_changes < RECORD_CHANGES_MAX;
-       text = text->next) {
-    if (!cJSON_IsString(text)) continue;
-    text_format(r->changes[r->n_changes++], sizeof r->changes[0], "%s", text->valuestring);
+  int code = read_json(s, study, key, &json, e);
+  for (const cJSON *item = cJSON_IsArray(json) ? json->child : NULL; item && *n < most; item = item->next) {
+    if (!cJSON_IsString(item)) continue;
+    text_format(text + (size_t)(*n)++ * size, size, "%s", item->valuestring);
   }
   cJSON_Delete(json);
   return code;
@@ -145,6 +146,39 @@ static int read_test(struct store *s, int study, struct study_test *test, struct
       !to_whole(cJSON_GetObjectItemCaseSensitive(json, "correct"), &t.correct))
     t = (struct study_test){0};
   *test = t;
+  cJSON_Delete(json);
+  return code;
+}
+
+static void to_repeat(const cJSON *json, struct study_repeat *r)
+{
+  const cJSON *test = cJSON_GetObjectItemCaseSensitive(json, "test");
+  double images = cJSON_GetNumberValue(cJSON_GetObjectItemCaseSensitive(json, "images"));
+  r->failed = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(json, "failed"));
+  r->value = cJSON_GetNumberValue(cJSON_GetObjectItemCaseSensitive(json, "value"));
+  r->loss = cJSON_GetNumberValue(cJSON_GetObjectItemCaseSensitive(json, "loss"));
+  r->tested = cJSON_IsNumber(test);
+  r->test = cJSON_GetNumberValue(test);
+  r->test_loss = cJSON_GetNumberValue(cJSON_GetObjectItemCaseSensitive(json, "test_loss"));
+  r->seconds = cJSON_GetNumberValue(cJSON_GetObjectItemCaseSensitive(json, "seconds"));
+  r->flops = cJSON_GetNumberValue(cJSON_GetObjectItemCaseSensitive(json, "flops"));
+  r->images = images > 0 && images < 1e15 ? (int64_t)images : 0;
+  r->ended = r->failed || isfinite(r->value);
+}
+
+static int read_repeats(struct store *s, int study, struct study_repeats *repeats, struct error *e)
+{
+  cJSON *json;
+  int code = read_json(s, study, "gsos:repeats", &json, e), k = 0;
+  const cJSON *list = cJSON_GetObjectItemCaseSensitive(json, "trainings");
+  int n = cJSON_IsArray(list) ? cJSON_GetArraySize(list) : 0;
+  bool good = n > 0 && n <= RECORD_REPEATS_MAX &&
+              to_whole(cJSON_GetObjectItemCaseSensitive(json, "trial"), &repeats->trial) &&
+              to_whole(cJSON_GetObjectItemCaseSensitive(json, "first"), &repeats->first);
+  if (good && !(repeats->all = calloc((size_t)n, sizeof *repeats->all)))
+    code = error_set(e, ERROR_MACHINE, "no memory for the repeats of study %d", study);
+  if (repeats->all) repeats->n = n;
+  for (const cJSON *one = repeats->all ? list->child : NULL; one; one = one->next) to_repeat(one, &repeats->all[k++]);
   cJSON_Delete(json);
   return code;
 }
@@ -170,13 +204,28 @@ int study_record_read(struct store *s, int study, struct study_record *r, struct
       (code = read_seconds(s, study, "gsos:wall_s", &r->wall_s, e)) ||
       (code = read_bool(s, study, "gsos:ran_alone", &r->ran_alone, e)) || (code = read_test(s, study, &r->test, e)))
     return code;
-  return read_changes(s, study, r, e);
+  if ((code = read_texts(s, study, "gsos:start", r->start[0], sizeof r->start[0], RECORD_START_MAX, &r->n_start, e)) ||
+      (code = read_whole(s, study, "gsos:start_best", &r->start_best, e)) ||
+      (code = read_bool(s, study, "gsos:start_seen", &r->start_seen, e)) ||
+      (code = read_repeats(s, study, &r->repeats, e)))
+    return code;
+  return read_texts(s, study, "gsos:changes", r->changes[0], sizeof r->changes[0], RECORD_CHANGES_MAX, &r->n_changes,
+                    e);
 }
 
 void study_record_free(struct study_record *r)
 {
   free(r->search);
   r->search = NULL;
+  free(r->repeats.all);
+  r->repeats = (struct study_repeats){0};
+}
+
+int study_repeats_ended(const struct study_repeats *r)
+{
+  int n = 0;
+  for (int k = 0; k < r->n; k++) n += r->all[k].ended;
+  return n;
 }
 
 /* ---- writing --------------------------------------------------------------------------------- */
@@ -241,6 +290,48 @@ int study_record_write_test(struct store *s, int study, const struct study_test 
   return store_study_attribute_set(s, study, "gsos:test", test->available ? json : "null", e);
 }
 
+/* ", "NAME": NUMBER" */
+static void append_number(char *json, size_t size, const char *name, double number)
+{
+  char text[40];
+  size_t used = strlen(json);
+  store_json_number(number, text, sizeof text);
+  snprintf(json + used, size - used, ", \"%s\": %s", name, text);
+}
+
+static void repeat_json(const struct study_repeat *r, char *json, size_t size)
+{
+  snprintf(json, size, r->ended ? "{\"failed\": %s" : "null", r->failed ? "true" : "false");
+  if (!r->ended) return;
+  if (!r->failed) append_number(json, size, "value", r->value);
+  if (!r->failed) append_number(json, size, "loss", r->loss);
+  if (r->tested) append_number(json, size, "test", r->test);
+  if (r->tested) append_number(json, size, "test_loss", r->test_loss);
+  append_number(json, size, "seconds", r->seconds);
+  append_number(json, size, "flops", r->flops);
+  append_number(json, size, "images", (double)r->images);
+  strncat(json, "}", size - strlen(json) - 1);
+}
+
+int study_record_write_repeats(struct store *s, int study, const struct study_repeats *repeats, struct error *e)
+{
+  enum { ONE = 400 };
+  size_t size = 100 + (size_t)repeats->n * ONE, used;
+  char *json = malloc(size);
+  if (!json) return no_memory(e);
+  used =
+      (size_t)snprintf(json, size, "{\"trial\": %d, \"first\": %d, \"trainings\": [", repeats->trial, repeats->first);
+  for (int k = 0; k < repeats->n; k++) {
+    char one[ONE - 2];
+    repeat_json(&repeats->all[k], one, sizeof one);
+    used += (size_t)snprintf(json + used, size - used, "%s%s", k ? ", " : "", one);
+  }
+  snprintf(json + used, size - used, "]}");
+  int code = store_study_attribute_set(s, study, "gsos:repeats", json, e);
+  free(json);
+  return code;
+}
+
 /* A crash between the two leaves a study that is not finished, never one that is and does not say
  * why. */
 int study_record_write_finished(struct store *s, int study, bool finished, bool target_reached, struct error *e)
@@ -248,6 +339,25 @@ int study_record_write_finished(struct store *s, int study, bool finished, bool 
   int code = finished ? 0 : write_bool(s, study, "gsos:finished", false, e);
   if (!code) code = write_bool(s, study, "gsos:target_reached", target_reached, e);
   return !code && finished ? write_bool(s, study, "gsos:finished", true, e) : code;
+}
+
+/* Of a study that starts from nothing nothing is written. */
+static int write_start(struct store *s, int study, const struct study_record *r, struct error *e)
+{
+  if (r->n_start == 0) return 0;
+  int code = write_list(s, study, "gsos:start", r->start[0], sizeof r->start[0], r->n_start, e);
+  if (!code) code = write_number(s, study, "gsos:start_best", r->start_best, e);
+  return code ? code : write_bool(s, study, "gsos:start_seen", r->start_seen, e);
+}
+
+int study_start_write(struct store *s, int study, const char *json, struct error *e)
+{
+  return store_study_attribute_set(s, study, "gsos:start_trials", json, e);
+}
+
+int study_start_read(struct store *s, int study, char **json, struct error *e)
+{
+  return store_study_attribute_get(s, study, "gsos:start_trials", json, e);
 }
 
 int study_record_write(struct store *s, int study, const struct study_record *r, struct error *e)
@@ -265,7 +375,7 @@ int study_record_write(struct store *s, int study, const struct study_record *r,
       (code = write_text(s, study, "gsos:depends_on", r->depends_on, e)) ||
       (code = write_list(s, study, "gsos:groups", r->groups[0], sizeof r->groups[0], r->n_groups, e)) ||
       (code = write_list(s, study, "gsos:changes", r->changes[0], sizeof r->changes[0], r->n_changes, e)) ||
-      (code = write_number(s, study, "gsos:retried", r->retried, e)) ||
+      (code = write_start(s, study, r, e)) || (code = write_number(s, study, "gsos:retried", r->retried, e)) ||
       (code = study_record_write_wall(s, study, r->wall_s, r->ran_alone, e)) ||
       (code = study_record_write_test(s, study, &r->test, e)) ||
       (code = study_record_write_finished(s, study, r->finished, r->target_reached, e)))

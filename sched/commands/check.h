@@ -30,6 +30,7 @@ void check_print_experiment(const struct check *c);
 void check_print_space(const struct space *s);
 void check_print_groups(const struct experiment *x);
 int check_print_feasibility(const struct check *c, struct error *e);
+void check_print_start(const struct check *c);
 int check_print_enqueued(const struct check *c, struct error *e); /* ERROR_CONFIG where one is infeasible */
 
 /* "lr 0.001, optimizer sgd": as a line of [enqueue]; what is at its default is left out. */

@@ -129,6 +129,7 @@ static void print_groups(const struct experiment *x)
   const struct sampler *sampler = sampler_find(x->sampler);
   int startup = sampler->startup_in_groups ? sampler->startup(&x->sampler_settings) : 0;
   const char *user = NULL; /* the strategy that searches them */
+  bool free[SPACE_MAX];
   for (int s = x->n_strategies - 1; s >= 0; s--)
     if (strategy_is(x->strategies[s], STRATEGY_GROUPS)) user = x->strategies[s];
   groups_share(&x->groups, &x->space, x->cycle_trials, share);
@@ -155,13 +156,17 @@ static void print_groups(const struct experiment *x)
   }
   for (int g = 0; user && g < x->groups.n; g++) {
     bool searches = false;
-    for (int i = 0; i < x->space.n; i++) searches |= x->groups.of[i] == g && param_count(&x->space.params[i]) != 1;
+    for (int i = 0; i < x->space.n; i++) {
+      free[i] = x->groups.of[i] == g;
+      searches |= free[i] && param_count(&x->space.params[i]) != 1;
+    }
+    int random = startup - start_trials_of(x->start, &x->space, free); /* what has been seen is no start any more */
     if (share[g] == 0 && !searches)
       text_wrapf(stdout, "  ", "The group %s has nothing to search: its hyperparameters have one value each.",
                  x->groups.names[g]);
     else if (share[g] == 0)
       text_wrapf(stdout, "  ", "No trial is left for the group %s: it stays at its defaults.", x->groups.names[g]);
-    else if (share[g] <= startup && !x->revisit)
+    else if (share[g] <= random && !x->revisit)
       text_wrapf(stdout, "  ", "All trials of the group %s are random: [%s] startup is %d.", x->groups.names[g],
                  sampler->name, startup);
   }
@@ -252,6 +257,21 @@ void check_configuration_text(const struct check *c, const double *values, char 
     append(text, size, word);
   }
   if (!*text) snprintf(text, size, "the defaults");
+}
+
+void check_print_start(const struct check *c)
+{
+  const struct start *s = c->x->start;
+  char text[CHECK_TEXT_MAX];
+  if (!s) return;
+  printf("\nStart: %s\n", s->n > 0 ? "trials that proposals see" : "trials whose values no proposal sees");
+  for (int i = 0; i < s->n_sources; i++) text_wrap(stdout, "  ", s->sources[i]);
+  for (int i = 0; i < s->n_best; i++) {
+    char lead[40];
+    snprintf(lead, sizeof lead, "  tried first: trial %d  ", (c->x->baseline ? 1 : 0) + i);
+    check_configuration_text(c, s->best[i], text, sizeof text);
+    text_wrap(stdout, lead, text);
+  }
 }
 
 int check_print_enqueued(const struct check *c, struct error *e)

@@ -13,6 +13,7 @@
 
 #include "host/base/text_escape.h"
 #include "host/experiment/experiment.h"
+#include "sched/run/json_log.h"
 #include "sched/run/signals.h"
 
 /* ---- the command line ------------------------------------------------------------------------ */
@@ -92,7 +93,12 @@ int command_with_experiment(const struct command_ini *ini,
     experiment_destroy(x);
   }
   free(x);
-  command_complain(&e);
+  if (ini->json && e.code && e.message[0]) {
+    command_flush();
+    event_log_error(stderr, &e, command_status(&e));
+  } else {
+    command_complain(&e);
+  }
   return command_status(&e);
 }
 

@@ -21,6 +21,7 @@ int command_devices(int argc, char **argv);
 int command_predict(int argc, char **argv);
 int command_show(int argc, char **argv);
 int command_report(int argc, char **argv);
+int command_compare(int argc, char **argv);
 int command_importance(int argc, char **argv);
 int command_study(int argc, char **argv);
 int command_cache(int argc, char **argv);
@@ -57,6 +58,7 @@ int command_usage_error(struct command_line *l, const char *format, ...) __attri
 
 struct command_ini {
   const char *path;
+  bool json;             /* what ends the command is told as an event (json_log.h), and not as a line for people */
   const char **settings; /* [n_settings] "section.key=value", which go before the file's */
   int n_settings;
 };

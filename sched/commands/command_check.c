@@ -8,6 +8,7 @@
 
 #include "sched/commands/check.h"
 #include "sched/commands/command.h"
+#include "sched/commands/start_of_runs.h"
 #include "sched/run/resources.h"
 #include "sched/run/signals.h"
 #include "sched/study/study.h"
@@ -47,7 +48,8 @@ static int check_experiment(void *context, struct experiment *x, struct error *e
   struct check c = {.x = x, .rehearsal = malloc(sizeof *c.rehearsal)};
   if (!c.rehearsal) return error_set(e, ERROR_MACHINE, "no memory");
   x->dataset.keep_names = true; /* copies are shown by them */
-  if (objective_create(&c.o, x, command_progress, NULL, e) || study_check(x, c.o, e)) goto done;
+  if (objective_create(&c.o, x, command_progress, NULL, e) || study_check(x, c.o, e) || start_of_runs(x, c.o, e))
+    goto done;
   space_defaults(&x->space, c.defaults);
   if (c.o->cost(c.o, c.defaults, &c.default_cost, e)) goto done;
   count_trials(&c);
@@ -57,6 +59,7 @@ static int check_experiment(void *context, struct experiment *x, struct error *e
   fflush(stdout);
   if (check_print_feasibility(&c, e)) goto done;
   if (rehearsal_make(c.rehearsal, c.o, x, &signals_stop, e)) goto done;
+  check_print_start(&c);
   if (check_print_enqueued(&c, e)) goto done;
   if (check_print_networks(&c, e)) goto done;
   check_print_run_time(&c, e);

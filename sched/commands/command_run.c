@@ -1,18 +1,20 @@
 /* `gsos run`: an experiment from its ini file to its tables; what an earlier run left goes on where
  * it stood (experiment_run.h). */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "host/experiment/experiment.h"
 #include "sched/commands/command.h"
 #include "sched/commands/experiment_run.h"
 
-static const char help[] = "Usage: gsos run FILE.ini [--set SECTION.KEY=VALUE]... [--output DIR] [--quiet]\n"
-                           "                         [--log json]\n"
+static const char help[] = "Usage: gsos run FILE.ini | DIR [--set SECTION.KEY=VALUE]... [--output DIR]\n"
+                           "                               [--quiet] [--log json]\n"
                            "Search the hyperparameters that FILE.ini describes, with each of its strategies,\n"
                            "and print what they found and what it took.  A run that was stopped, however,\n"
                            "goes on where it stood when the same command is given again; a finished one\n"
-                           "says so and prints its tables.\n"
+                           "says so and prints its tables.  DIR, the output folder of a run, goes on from\n"
+                           "DIR/run.ini, which is the experiment as it was last started.\n"
                            "\n"
                            "  -s, --set SECTION.KEY=VALUE   use VALUE for a key of the file; may be repeated\n"
                            "  -o, --output DIR              write to DIR, in place of [experiment] output\n"
@@ -36,6 +38,7 @@ static const char help[] = "Usage: gsos run FILE.ini [--set SECTION.KEY=VALUE]..
                            "Examples:\n"
                            "  gsos run configs/quickstart.ini\n"
                            "  gsos run mine.ini --set experiment.trials=60 --set scheduler.parallel=8\n"
+                           "  gsos run results/mine --set experiment.rounds=2\n"
                            "\n"
                            "On several boxes, with Open MPI (man gsos, SEVERAL BOXES):\n"
                            "  mpirun -np 2 --host alpha,beta gsos run mine.ini\n"
@@ -60,9 +63,18 @@ static int act(void *options, struct experiment *x, struct error *e)
 int command_run(int argc, char **argv)
 {
   struct run_options o = {0};
+  struct error e = {0};
+  char *path = NULL;
   int status = 1;
-  if (command_ini_open(&o.ini, argc) == 0 && run_options_parse(&o, "gsos run", help, argc, argv, &status) == 0)
-    status = command_with_experiment(&o.ini, act, &o);
+  if (command_ini_open(&o.ini, argc) == 0 && run_options_parse(&o, "gsos run", help, argc, argv, &status) == 0) {
+    if (run_options_folder(&o, &path, &e) == 0) {
+      status = command_with_experiment(&o.ini, act, &o);
+    } else {
+      command_complain(&e);
+      status = command_status(&e);
+    }
+  }
+  free(path);
   command_ini_close(&o.ini);
   return command_end(status);
 }

@@ -40,8 +40,8 @@ static const char help[] = "Usage: gsos study FILE.ini [--set SECTION.KEY=VALUE]
                            "Data sets are lines of the section [datasets], NAME = PATH, or with what is\n"
                            "different for one of them, NAME = PATH, KEY VALUE, ...; without such lines, the\n"
                            "one of [dataset], or the function or program, is studied.  Whatever FILE.ini\n"
-                           "says of strategies, rounds, sampler, target, pruner, and groups: trials are\n"
-                           "random ones that run to their end.\n"
+                           "says of strategies, rounds, sampler, target, start, pruner, and groups: trials\n"
+                           "are random ones that run to their end.\n"
                            "\n"
                            "  -s, --set SECTION.KEY=VALUE   use VALUE for a key of the file; may be repeated\n"
                            "  -o, --output DIR              write to DIR, in place of [experiment] output;\n"
@@ -83,6 +83,7 @@ static const char *const fixed[] = {"experiment.strategies=simultaneous",
                                     "experiment.sampler=random",
                                     "experiment.rounds=1",
                                     "experiment.target=",
+                                    "experiment.start_from=", /* what has been seen would not be drawn */
                                     "experiment.revisit=no",
                                     "experiment.baseline=no", /* it is no sample of the space */
                                     "pruner.kind=none"};

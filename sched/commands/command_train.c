@@ -272,7 +272,7 @@ static int save_and_test(struct objective *o, struct place *place, const struct 
   if (to->network && o->save(place, last->id, to->network, to->ini, e)) return e->code;
   if (o->has_test && o->test(o, to->network, &test, &signals_stop, e)) return e->code;
   if (test.available)
-    printf("test accuracy %.4f (%d of %d), loss %.4f\n", test.value, test.correct, test.n, test.loss);
+    printf("%s %.4f (%d of %d), loss %.4f\n", o->test_name, test.value, test.correct, test.n, test.loss);
   else
     printf("no test set\n");
   if (to->ini) printf("wrote %s and %s\n", to->network, to->ini);

@@ -15,16 +15,20 @@
 #include "sched/commands/space_probe.h"
 #include "sched/run/resources.h"
 #include "sched/commands/progress.h"
+#include "sched/commands/progress_repeats.h"
 #include "sched/commands/fresh.h"
 #include "sched/commands/resume.h"
+#include "sched/commands/start_of_runs.h"
 #include "sched/commands/outputs.h"
 #include "sched/run/runner.h"
 #include "sched/run/signals.h"
 #include "host/store/study_attributes.h"
+#include "host/base/file_replace.h"
 #include "host/base/folder.h"
 #include "host/base/text_escape.h"
 #include "host/base/text_wrap.h"
 #include "sched/run/timeline.h"
+#include "sched/run/winner_repeats.h"
 #include "host/base/version.h"
 
 /* What a run has open. */
@@ -39,6 +43,7 @@ struct run {
   struct timeline timeline;
   char depends_on[600], change[300];
   char *trial_text; /* the search keys that a trial depends on */
+  bool keeps_start; /* what the studies start from is in the database */
   bool finished;    /* before it began: only the tables are left */
 };
 
@@ -68,6 +73,45 @@ static int open_objective(struct run *run, struct error *e)
       code = experiment_locate(run->x, e);
     }
   }
+  return code;
+}
+
+/* What the studies start from, as the database keeps it of the first time; where nothing has begun,
+ * anew from where it is to come from.  The record of a study is written after what it starts
+ * from. */
+static int open_start(struct run *run, struct error *e)
+{
+  char name[520], *text = NULL;
+  struct study_record record = {0};
+  bool created;
+  int id;
+  if (!run->x->start_from[0]) return 0;
+  resume_study_name(run->x, 0, 0, name, sizeof name);
+  int code = store_study(run->store, name, run->objective->maximize, &id, &created, e);
+  if (!code) code = study_record_read(run->store, id, &record, e);
+  run->keeps_start = !code && record.search;
+  study_record_free(&record);
+  if (code) return code;
+  if (!run->keeps_start) return run->x->start ? 0 : start_of_runs(run->x, run->objective, e);
+  code = study_start_read(run->store, id, &text, e);
+  if (!code) code = start_read(&run->x->start, &run->x->space, text ? text : "", e);
+  free(text);
+  return code ? error_prefix(e, "%s/study.db", run->x->output) : 0;
+}
+
+/* Before any study has its record: what all of them start from, with the first one. */
+static int keep_start(struct run *run, struct error *e)
+{
+  char name[520];
+  bool created;
+  int id;
+  if (!run->x->start || run->keeps_start) return 0;
+  resume_study_name(run->x, 0, 0, name, sizeof name);
+  char *text = start_text(run->x->start, &run->x->space);
+  int code = text ? store_study(run->store, name, run->objective->maximize, &id, &created, e)
+                  : error_set(e, ERROR_MACHINE, "no memory for what the studies start from");
+  if (!code) code = study_start_write(run->store, id, text, e);
+  free(text);
   return code;
 }
 
@@ -131,6 +175,7 @@ static int open_there(struct run *run, struct error *e)
   if (!code)
     code = resume_check_machine(run->store, run->depends_on, run->options->accept_change, run->change,
                                 sizeof run->change, e);
+  if (!code) code = open_start(run, e);
   return code ? code : retry(run, e);
 }
 
@@ -162,12 +207,22 @@ static int open_all(struct run *run, struct error *e)
   bool there = access(path, F_OK) == 0;
   if (there && !run->options->fresh) return open_there(run, e);
   int code = open_objective(run, e);
+  if (!code) code = start_of_runs(run->x, run->objective, e);
   if (!code && there) code = begin_anew(run, e); /* not before it is clear that something can begin */
   if (!code) code = make_output(run, e);
   return code ? code : open_store(run, e);
 }
 
 /* ---- studies --------------------------------------------------------------------------------- */
+
+static void record_start(const struct experiment *x, struct study_record *r)
+{
+  if (!x->start) return;
+  r->n_start = x->start->n_sources;
+  r->start_best = x->start->n_best;
+  r->start_seen = x->start->n > 0;
+  for (int i = 0; i < r->n_start; i++) text_format(r->start[i], sizeof r->start[0], "%s", x->start->sources[i]);
+}
 
 /* What the database is to say of the study from now on.  `old` is what it says. */
 static int write_record(struct run *run, struct run_study *s, const char *search, const struct study_record *old,
@@ -190,11 +245,13 @@ static int write_record(struct run *run, struct run_study *s, const char *search
   r->search = (char *)search;
   text_format(r->depends_on, sizeof r->depends_on, "%s", run->depends_on);
   r->n_groups = s->study.strategy->group_names(x, r->groups);
+  record_start(x, r);
   r->finished = false;
   r->target_reached = false;
   if (run->change[0] && r->n_changes < RECORD_CHANGES_MAX)
     text_format(r->changes[r->n_changes++], sizeof r->changes[0], "%s", run->change);
   int code = study_record_write(run->store, s->store_id, r, e);
+  if (!code) code = store_study_metric_name(run->store, s->store_id, r->value_name, e);
   free(r);
   return code;
 }
@@ -246,6 +303,7 @@ static int open_studies(struct run *run, struct error *e)
   r->studies = calloc((size_t)(x->n_strategies * x->rounds), sizeof *r->studies);
   if (!search || !run->trial_text || !r->studies)
     code = error_set(e, ERROR_MACHINE, "no memory for %d studies", x->rounds);
+  if (!code) code = keep_start(run, e);
   for (int round = 0; round < x->rounds && !code; round++)
     for (int k = 0; k < x->n_strategies && !code; k++)
       code = open_study(run, &r->studies[r->n_studies++], k, round, search, e);
@@ -269,21 +327,69 @@ static void print_head(const struct run *run)
              x->rounds == 1 ? "" : "s", x->trials, x->sampler, x->parallel);
   text_wrapf(stderr, "  on ", "%s; %d at once", run->depends_on, r->at_once);
   fprintf(stderr, "  to %s\n", text_escape(output, sizeof output, x->output));
+  for (int i = 0; x->start && i < x->start->n_sources; i++) text_wrapf(stderr, "  from ", "%s", x->start->sources[i]);
   if (run->objective->describe_left_out) run->objective->describe_left_out(run->objective, stderr);
   for (int i = 0; i < r->n_studies; i++) before += r->studies[i].done_before;
   if (before > 0) text_wrapf(stderr, "  ", "going on after %d trials of an earlier run", before);
 }
 
-/* Tells the database which studies have ended, and lets each best network see the test set,
- * once. */
+static bool has_ended(struct run_study *s)
+{
+  return study_next(&s->study) == STUDY_ENDED && s->study.done >= s->study.n;
+}
+
+/* Trains the winners again. */
+static int repeat_winners(struct run *run, struct error *e)
+{
+  struct progress_repeats progress;
+  char note[300];
+  if (run->x->repeats == 0) return 0;
+  progress_repeats_start(&progress, !run->options->progress);
+  int code = winner_repeats_run(&run->runner, progress_repeats_tick, &progress, note, sizeof note, e);
+  if (note[0] && run->options->progress) text_wrap(stderr, "  ", note);
+  return code;
+}
+
+/* The best of all studies that have one, for the log. */
+static int tell_best(struct run *run, struct error *e)
+{
+  const struct run_study *best = NULL;
+  struct study_record record;
+  for (int i = 0; i < run->runner.n_studies; i++) {
+    const struct run_study *s = &run->runner.studies[i];
+    if (s->study.best >= 0 && (!best || study_is_best(&best->study, &s->study.trials[s->study.best]))) best = s;
+  }
+  if (!best) return 0;
+  int code = study_record_read(run->store, best->store_id, &record, e);
+  if (code) return code;
+  const struct stored_trial *t = &best->study.trials[best->study.best];
+  events_emit(&run->events, (struct event){.kind = EVENT_BEST,
+                                           .study = best->name,
+                                           .strategy = best->study.strategy->name,
+                                           .round = best->study.round,
+                                           .trial = t->number,
+                                           .value = t->value,
+                                           .loss = t->loss,
+                                           .tested = record.test.available && record.test.trial == t->number,
+                                           .test = record.test.value,
+                                           .space = &run->x->space,
+                                           .values = t->values});
+  study_record_free(&record);
+  return 0;
+}
+
+/* Lets each best network see the test set, once, trains it again, and tells the database which
+ * studies have ended. */
 static int end_studies(struct run *run, struct error *e)
 {
+  struct runner *r = &run->runner;
   int code = 0;
-  for (int i = 0; i < run->runner.n_studies && !code; i++) {
-    struct run_study *s = &run->runner.studies[i];
-    if (study_next(&s->study) != STUDY_ENDED || s->study.done < s->study.n) continue;
-    code = results_test(run->objective, run->store, s, &signals_stop, e);
-    if (!code) code = study_record_write_finished(run->store, s->store_id, true, s->study.target_reached, e);
+  for (int i = 0; i < r->n_studies && !code; i++)
+    if (has_ended(&r->studies[i])) code = results_test(run->objective, run->store, &r->studies[i], &signals_stop, e);
+  if (!code) code = repeat_winners(run, e);
+  for (int i = 0; i < r->n_studies && !code; i++) {
+    struct run_study *s = &r->studies[i];
+    if (has_ended(s)) code = study_record_write_finished(run->store, s->store_id, true, s->study.target_reached, e);
   }
   return code;
 }
@@ -302,6 +408,8 @@ static void print_stopped(const struct run *run)
   if (r->n_kept > 0)
     snprintf(kept, sizeof kept, ", and with %d trial%s that ran where %s stood", r->n_kept, r->n_kept == 1 ? "" : "s",
              r->n_kept == 1 ? "it" : "they");
+  else if (done == all)
+    snprintf(kept, sizeof kept, " with what is left of the repeats");
   text_wrapf(stderr, "", "%s: %d of %d trials have ended and are kept; the same command goes on from there%s", why,
              done, all, kept);
 }
@@ -331,11 +439,23 @@ static int reserve(struct run *run, const struct objective_at_once *at, struct e
   return objective_reserve(o, at, largest, e);
 }
 
+/* What `gsos run OUTPUT` goes on from: as the last start had it, so that what was raised stays. */
+static int write_run_ini(const struct run *run, struct error *e)
+{
+  char path[1100], *text = experiment_run_ini(run->x);
+  if (!text) return error_set(e, ERROR_MACHINE, "no memory for " EXPERIMENT_RUN_INI);
+  snprintf(path, sizeof path, "%s/" EXPERIMENT_RUN_INI, run->x->output);
+  int code = file_replace_text(path, text, e);
+  free(text);
+  return code;
+}
+
 static int search(struct run *run, struct error *e)
 {
   struct runner *r = &run->runner;
   struct progress progress;
   int code = open_studies(run, e);
+  if (!code) code = write_run_ini(run, e);
   if (code) return code;
   r->x = run->x;
   r->objective = run->objective;
@@ -354,10 +474,11 @@ static int search(struct run *run, struct error *e)
   progress.silent = run->options->log;
   listen(run);
   code = runner_run(r, progress_tick, &progress, e);
+  if (!code) code = end_studies(run, e);
+  if (!code) code = tell_best(run, e);
   rmdir(r->states); /* where no trial is kept */
   timeline_close(&run->timeline);
   events_destroy(&run->events);
-  if (!code) code = end_studies(run, e);
   if (run->options->progress) {
     char text[300];
     objective_summary(run->objective, text, sizeof text);
@@ -374,6 +495,7 @@ int experiment_run(const struct run_options *o, struct experiment *x, FILE *tabl
   if (!run) return error_set(e, ERROR_MACHINE, "no memory");
   run->options = o;
   run->x = x;
+  if (o->sample) x->repeats = 0; /* of a study of importance: its trials are a sample, the best is nobody's winner */
   int code = open_all(run, e);
   if (!code && !run->finished) code = search(run, e);
   if (!code) *complete = true;

@@ -1,6 +1,7 @@
 /* A run of one experiment, as `gsos run` makes it, and `gsos study` of each of its data sets.
  *
  *   OUTPUT/study.db           the study database, in Optuna's schema
+ *   OUTPUT/run.ini            the experiment, complete; `gsos run OUTPUT` goes on from it
  *   OUTPUT/networks/STUDY/    of each study the best network (safetensors)
  *   OUTPUT/best.safetensors   the best of all, and best.ini, its configuration
  *   OUTPUT/report.txt         the tables;  OUTPUT/trials.csv  every trial
@@ -27,6 +28,11 @@ struct run_options {
 /* Reads the options and the one ini file; o->ini has been opened.  `name`: "gsos run".  0: go on;
  * else the command ends, and *status is its exit status. */
 int run_options_parse(struct run_options *o, const char *name, const char *help, int argc, char **argv, int *status);
+
+/* An output folder in place of an ini file: o->ini.path is then its run.ini, as a string that the
+ * caller frees (*path; else NULL), and o->output the folder, unless another one is given.
+ * ERROR_CONFIG where the folder has none. */
+int run_options_folder(struct run_options *o, char **path, struct error *e);
 
 /* --output in place of the file's. */
 int run_options_output(const struct run_options *o, struct experiment *x, struct error *e);

@@ -21,6 +21,16 @@ static bool lies_within(const char *path, const char *folder)
   return within;
 }
 
+/* Is it the run.ini that the run made, and will make again? */
+static bool is_run_ini(const char *path, const char *folder)
+{
+  char *real = path[0] ? realpath(path, NULL) : NULL;
+  size_t n = strlen(folder);
+  bool is = real && !strncmp(real, folder, n) && !strcmp(real + n, "/" EXPERIMENT_RUN_INI);
+  free(real);
+  return is;
+}
+
 /* What the run needs must not be moved away with what it made. */
 static int check_within(const struct experiment *x, struct error *e)
 {
@@ -31,7 +41,7 @@ static int check_within(const struct experiment *x, struct error *e)
   char shown[1100], *output = realpath(x->output, NULL);
   int code = 0;
   for (size_t i = 0; output && i < sizeof needed / sizeof *needed && !code; i++) {
-    if (!lies_within(needed[i], output)) continue;
+    if (!lies_within(needed[i], output) || is_run_ini(needed[i], output)) continue;
     text_escape(shown, sizeof shown, needed[i]);
     code = error_set(
         e, ERROR_CONFIG,

@@ -10,6 +10,7 @@
 
 #include "host/base/file_replace.h"
 #include "host/report/report.h"
+#include "host/report/report_learnt.h"
 #include "host/store/study_attributes.h"
 #include "host/base/text_escape.h"
 
@@ -23,6 +24,7 @@ void results_clean_networks(const struct run_study *s)
     char path[sizeof s->networks + 300];
     int trial, end = 0;
     sscanf(entry->d_name, "trial-%d.safetensors%n", &trial, &end);
+    if (end == 0) sscanf(entry->d_name, "repeat-%d.safetensors%n", &trial, &end);
     bool ours = end > 0 && (!entry->d_name[end] || !strcmp(entry->d_name + end, ".tmp"));
     if (!ours || !strcmp(entry->d_name, best)) continue;
     snprintf(path, sizeof path, "%s/%s", s->networks, entry->d_name);
@@ -46,6 +48,7 @@ void results_clean_states(const struct runner *r, const struct run_study *s)
     bool half = !strcmp(rest, ".tmp"), whole = !*rest;
     if (end == 0 || (!half && !whole)) continue; /* somebody else's, or set aside */
     bool wanted = whole && trial >= 0 && trial < s->study.n && s->study.trials[trial].state == STORED_RUNNING;
+    wanted = wanted || (whole && trial >= REPEATS_FIRST); /* of a repeat: winner_repeats.c removes it */
     if (wanted) continue;
     snprintf(path, sizeof path, "%s/%s", r->states, entry->d_name);
     unlink(path);
@@ -161,22 +164,35 @@ int results_success(struct store *store, bool early, struct error *e)
 
 /* ---- tables ---------------------------------------------------------------------------------- */
 
-static void print_report(FILE *out, const struct report *r)
+/* The tables and what was learnt. */
+struct told {
+  const struct report *report;
+  const struct report_learnt *learnt;
+};
+
+static void print_report(FILE *out, const struct told *t)
 {
-  report_print_tables(out, r);
-  report_print_baseline(out, r);
-  report_print_best(out, r);
+  report_print_tables(out, t->report);
+  report_print_repeats(out, t->report);
+  report_print_baseline(out, t->report);
+  report_learnt_print(out, t->learnt);
+  report_print_best(out, t->report);
 }
 
-static int write_file(const struct experiment *x, const char *name, void (*print)(FILE *, const struct report *),
-                      const struct report *r, struct error *e)
+static void print_csv(FILE *out, const struct told *t)
+{
+  report_print_csv(out, t->report);
+}
+
+static int write_file(const struct experiment *x, const char *name, void (*print)(FILE *, const struct told *),
+                      const struct told *t, struct error *e)
 {
   char path[1100];
   struct file_replace f;
   snprintf(path, sizeof path, "%s/%s", x->output, name);
   int code = file_replace_begin(&f, path, e);
   if (code) return code;
-  print(f.out, r);
+  print(f.out, t);
   return file_replace_commit(&f, e);
 }
 
@@ -195,14 +211,17 @@ static bool write_page(const struct experiment *x, const struct report *r, struc
 int results_write(const struct experiment *x, struct store *store, FILE *out, FILE *told, struct error *e)
 {
   struct report report = {0};
+  struct report_learnt learnt;
+  const struct told told_of = {&report, &learnt};
   char shown[1100];
   bool network;
   int code = report_load(&report, store, e);
   if (!code) code = write_best(x, &report, &network, e);
-  if (!code) code = write_file(x, "report.txt", print_report, &report, e);
-  if (!code) code = write_file(x, "trials.csv", report_print_csv, &report, e);
+  if (!code) code = report_learnt_make(&learnt, &report, store, NULL, e);
+  if (!code) code = write_file(x, "report.txt", print_report, &told_of, e);
+  if (!code) code = write_file(x, "trials.csv", print_csv, &told_of, e);
   if (!code && out) {
-    print_report(out, &report);
+    print_report(out, &told_of);
     fflush(out);
   }
   bool page = !code && write_page(x, &report, store, told);

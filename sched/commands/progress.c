@@ -90,8 +90,7 @@ static void format_rest(char *rest, size_t size, const struct run_status *s, enu
   append_time(rest, size, s, detail);
 }
 
-/* The first `columns` characters of UTF-8 text. */
-static void cut(char *text, int columns)
+void progress_cut(char *text, int columns)
 {
   for (; *text; text++) {
     if (((unsigned char)*text & 0xc0) == 0x80) continue;
@@ -109,11 +108,19 @@ static void format_line(char *line, size_t size, const char *title, const struct
     int pad = detail < DETAIL_NO_GROUP ? 15 : 0;
     format_rest(rest, sizeof rest, s, detail);
     text_format(name, sizeof name, "%s", title);
-    if (detail == DETAIL_LEAST) cut(name, columns > text_columns(rest) ? columns - text_columns(rest) : 0);
+    if (detail == DETAIL_LEAST) progress_cut(name, columns > text_columns(rest) ? columns - text_columns(rest) : 0);
     int missing = pad - text_columns(name);
     text_format(line, size, "%s%*s%s", name, missing > 0 ? missing : 0, "", rest);
     if (text_columns(line) <= columns) return;
   }
+}
+
+int progress_columns(int *rows)
+{
+  struct winsize window = {.ws_row = 24, .ws_col = 80};
+  ioctl(STDERR_FILENO, TIOCGWINSZ, &window);
+  *rows = window.ws_row == 0 ? 22 : window.ws_row - 2;
+  return window.ws_col == 0 ? 79 : window.ws_col - 1;
 }
 
 /* ---- terminal -------------------------------------------------------------------------------- */
@@ -121,7 +128,7 @@ static void format_line(char *line, size_t size, const char *title, const struct
 /* Prints a line of `columns` columns. */
 static void put(char *line, int columns, int *shown)
 {
-  cut(line, columns);
+  progress_cut(line, columns);
   fprintf(stderr, "\r%s\033[K\n", line);
   ++*shown;
 }
@@ -215,9 +222,7 @@ static void draw_failure(const struct progress *p, int columns, int *shown)
 
 static void draw(struct progress *p, struct runner *r)
 {
-  struct winsize window = {.ws_row = 24, .ws_col = 80};
-  ioctl(STDERR_FILENO, TIOCGWINSZ, &window);
-  int columns = window.ws_col == 0 ? 79 : window.ws_col - 1, rows = window.ws_row == 0 ? 22 : window.ws_row - 2;
+  int rows, columns = progress_columns(&rows);
   runner_failure(r, &p->failures, p->failed, sizeof p->failed);
   if (p->failures > 0) rows--; /* kept for the last one */
   if (rows < 1) rows = 1;

@@ -41,6 +41,11 @@ void progress_start(struct progress *p, bool quiet);
 /* A runner_tick: the last one leaves the final state on the screen. */
 void progress_tick(void *progress, struct runner *r);
 
+/* Columns of the screen that may be written, and rows. */
+int progress_columns(int *rows);
+/* Leaves the first `columns` characters of UTF-8 text. */
+void progress_cut(char *text, int columns);
+
 /* "0:32", "12:05", "3:04:42" */
 void progress_duration(char *text, size_t size, double seconds);
 

@@ -50,7 +50,7 @@ static const char *value_text(const struct objective *o, double value, char text
 static void print_heading(const struct repeats *r)
 {
   printf("%9s  %9s  %19s", "training", "trial", r->objective->value_name);
-  if (r->objective->has_network) printf("  %15s  %13s", "validation loss", r->network ? "test accuracy" : "");
+  if (r->objective->has_network) printf("  %15s  %13s", "validation loss", r->network ? r->objective->test_name : "");
   printf("\n");
   fflush(stdout);
 }
@@ -105,7 +105,7 @@ static void print_results(const struct repeats *r, const struct results *all)
   if (all->n == 0) return;
   if (r->rows) printf("\n");
   double half = print_mean(r, r->objective->value_name, all->value, all->n).half, test_half = NAN;
-  if (all->tested) test_half = print_mean(r, "test accuracy", all->test, all->n).half;
+  if (all->tested) test_half = print_mean(r, r->objective->test_name, all->test, all->n).half;
   if (r->rows) print_reading(r, all, half, test_half);
 }
 

@@ -9,14 +9,6 @@
 #include "host/experiment/experiment.h"
 #include "host/objectives/objective.h"
 
-enum {
-  REPEATS_MAX = 1000,
-  /* Training k has the random numbers of trial REPEATS_FIRST + k of the round.  No search has a
-   * trial of these numbers, so that none of the trainings has the luck that a winner was chosen
-   * for, and each can be had again by [train] trial. */
-  REPEATS_FIRST = TRIALS_ALL_MAX,
-};
-
 struct repeats {
   struct objective *objective;
   const struct experiment *x; /* seed and [train] round */

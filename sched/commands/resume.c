@@ -286,7 +286,9 @@ static int look_at(struct store *s, int id, struct study_record *record, void *c
   struct store_ended ended;
   int code = store_study_ended(s, id, &ended, e);
   if (code) return code;
-  l->finished += record->finished && (record->target_reached || record->trials >= l->x->trials);
+  bool repeated = l->x->repeats <= 0 || strcmp(record->objective, "cnn") != 0 || ended.ended == ended.failed ||
+                  study_repeats_ended(&record->repeats) >= l->x->repeats;
+  l->finished += record->finished && (record->target_reached || record->trials >= l->x->trials) && repeated;
   l->earlier->ended += ended.ended;
   l->earlier->failed += ended.failed;
   l->earlier->target_reached |= record->target_reached;

@@ -1,7 +1,10 @@
 /* The command line of `gsos run` and of what runs experiments as it does.  See experiment_run.h. */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
+#include "host/base/text_escape.h"
 #include "host/experiment/experiment.h"
 #include "sched/commands/experiment_run.h"
 
@@ -28,7 +31,7 @@ int run_options_parse(struct run_options *o, const char *name, const char *help,
       break;
     case 'l':
       if (strcmp(optarg, "json") != 0) return command_usage_error(&line, "--log takes json");
-      o->log = true;
+      o->log = o->ini.json = true;
       break;
     case 't':
       o->take_over = true;
@@ -50,6 +53,28 @@ int run_options_parse(struct run_options *o, const char *name, const char *help,
   o->ini.path = command_argument(&line, "which FILE.ini?", "one FILE.ini at a time");
   if (o->ini.path && o->output && !*o->output) return command_usage_error(&line, "--output needs the name of a folder");
   return o->ini.path ? 0 : -1;
+}
+
+int run_options_folder(struct run_options *o, char **path, struct error *e)
+{
+  struct stat st;
+  char shown[1000];
+  const char *folder = o->ini.path;
+  size_t n = strlen(folder);
+  *path = NULL;
+  if (stat(folder, &st) != 0 || !S_ISDIR(st.st_mode)) return 0;
+  *path = malloc(n + sizeof "/" EXPERIMENT_RUN_INI);
+  if (!*path) return error_set(e, ERROR_MACHINE, "no memory");
+  sprintf(*path, "%s%s" EXPERIMENT_RUN_INI, folder, folder[n - 1] == '/' ? "" : "/");
+  if (stat(*path, &st) != 0)
+    return error_set(e, ERROR_CONFIG,
+                     "%s: holds no " EXPERIMENT_RUN_INI
+                     ", which a run writes when it begins; give the ini file of the run, or the output folder of one "
+                     "('gsos show FOLDER' lists the runs in a folder)",
+                     text_escape(shown, sizeof shown, folder));
+  o->ini.path = *path;
+  if (!o->output) o->output = folder;
+  return 0;
 }
 
 int run_options_output(const struct run_options *o, struct experiment *x, struct error *e)

@@ -14,6 +14,7 @@ static const char *const kind_names[] = {
     [EVENT_EPOCH] = "epoch",           [EVENT_TRIAL_END] = "trial_end",
     [EVENT_TRIAL_LEFT] = "trial_left", [EVENT_DEVICE_LOST] = "device_lost",
     [EVENT_WARNING] = "warning",       [EVENT_NOTICE] = "notice",
+    [EVENT_REPEAT_END] = "repeat_end", [EVENT_BEST] = "best",
 };
 
 /* UTC, milliseconds. */
@@ -58,6 +59,50 @@ static void add_trial(struct json_object *line, const struct event *v)
   }
 }
 
+/* "params": {"lr": 0.01, "optimizer": "adam"}: numbers as numbers, categories as text. */
+static void add_params(struct json_object *line, const struct event *v)
+{
+  struct json_object *params = json_add_object(line, "params");
+  for (int i = 0; i < v->space->n; i++) {
+    const struct param *p = &v->space->params[i];
+    char text[PARAM_TEXT_MAX];
+    param_value_format(p, v->values[i], text, sizeof text);
+    if (p->type == PARAM_CATEGORICAL)
+      json_add_string(params, p->name, text);
+    else
+      json_add_number(params, p->name, strtod(text, NULL));
+  }
+}
+
+static void add_run(struct json_object *line, const struct event *v)
+{
+  if (v->name) json_add_string(line, "name", v->name);
+  if (v->output) json_add_string(line, "output", v->output);
+  if (v->devices) json_add_string(line, "devices", v->devices);
+  if (v->depends_on) json_add_string(line, "depends_on", v->depends_on);
+  if (v->value_name) json_add_string(line, "value_name", v->value_name);
+}
+
+static void add_best(struct json_object *line, const struct event *v)
+{
+  json_add_number(line, "trial", v->trial);
+  json_add_number(line, "value", v->value);
+  json_add_number(line, "loss", v->loss);
+  if (v->tested) json_add_number(line, "test", v->test);
+}
+
+static void add_repeat(struct json_object *line, const struct event *v)
+{
+  json_add_number(line, "trial", v->trial);
+  json_add_number(line, "repeat", v->repeat);
+  json_add_string(line, "state", event_state_name(v->state));
+  if (v->state != STORED_FAIL) json_add_number(line, "value", v->value);
+  if (v->state != STORED_FAIL) json_add_number(line, "loss", v->loss);
+  if (v->tested) json_add_number(line, "test", v->test);
+  json_add_number(line, "seconds", v->seconds);
+  json_add_number(line, "images", (double)v->images);
+}
+
 void event_log_write(void *context, const struct event *v)
 {
   struct event_log *log = context;
@@ -70,14 +115,32 @@ void event_log_write(void *context, const struct event *v)
   if (v->kind == EVENT_STUDY_END || v->kind == EVENT_RUN_BEGIN || v->kind == EVENT_RUN_END) {
     json_add_number(line, "trials", v->trials);
     json_add_number(line, "done", v->done);
+    add_run(line, v);
   } else if (v->kind == EVENT_DEVICE_LOST) {
     json_add_number(line, "device", v->device);
     json_add_number(line, "place", v->place);
+  } else if (v->kind == EVENT_REPEAT_END) {
+    add_repeat(line, v);
+  } else if (v->kind == EVENT_BEST) {
+    add_best(line, v);
   } else if (v->kind != EVENT_NOTICE) {
     add_trial(line, v);
   }
+  if (v->values) add_params(line, v);
   if (v->reason) json_add_string(line, "reason", v->reason);
   char *text = json_print(line);
   if (text && (fprintf(log->out, "%s\n", text) < 0 || fflush(log->out) != 0)) log->broken = true;
+  free(text);
+}
+
+void event_log_error(FILE *out, const struct error *e, int status)
+{
+  struct json_object *line = json_object_create();
+  add_time(line);
+  json_add_string(line, "event", "error");
+  json_add_number(line, "status", status);
+  json_add_string(line, "reason", e->message);
+  char *text = json_print(line);
+  if (text) fprintf(out, "%s\n", text);
   free(text);
 }

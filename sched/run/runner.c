@@ -8,6 +8,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "host/base/text_escape.h"
 #include "sched/run/resources.h"
 #include "host/base/monotonic.h"
 #include "host/base/profiler_ranges.h"
@@ -45,10 +46,30 @@ void runner_fail(struct runner *r, const struct error *e)
 
 /* ---- threads --------------------------------------------------------------------------------- */
 
+/* "cuda:0, cuda:1" */
+static void name_devices(const struct runner *r, char *text, size_t size)
+{
+  size_t used = 0;
+  for (int i = 0; i < r->n_devices && used < size; i++) {
+    char name[64];
+    objective_device_name(r->objective, i, name, sizeof name);
+    used += text_format(text + used, size - used, "%s%s", i ? ", " : "", name);
+  }
+}
+
 /* Of all studies together: begin and end of a run. */
 static void tell_run(struct runner *r, enum event_kind kind, const char *reason)
 {
   struct event event = {.kind = kind, .trials = r->n_studies * r->x->trials, .reason = reason};
+  char devices[400] = "";
+  if (kind == EVENT_RUN_BEGIN) {
+    name_devices(r, devices, sizeof devices);
+    event.name = r->x->name;
+    event.output = r->x->output;
+    event.devices = devices;
+    event.depends_on = r->depends_on;
+    event.value_name = r->objective->value_name;
+  }
   for (int i = 0; i < r->n_studies; i++) event.done += r->studies[i].study.done;
   events_emit(r->events, event);
 }
@@ -158,7 +179,7 @@ static void tell_ended(struct runner *r)
     if (!s->over || s->told) continue; /* only this thread sets it */
     s->told = true;
     events_emit(r->events, (struct event){.kind = EVENT_STUDY_END,
-                                          .study = s->title,
+                                          .study = s->name,
                                           .strategy = s->study.strategy->name,
                                           .round = s->study.round,
                                           .trials = r->x->trials,

@@ -206,7 +206,7 @@ static void epoch(struct timeline *t, const struct event *v)
 
 static void trial(struct timeline *t, const struct event *v)
 {
-  char name[120];
+  char name[640];
   struct json_object *args;
   count(t, v, -1);
   if (t->trials >= TIMELINE_TRIALS_MAX) return;
@@ -243,6 +243,8 @@ void timeline_write(void *context, const struct event *v)
   case EVENT_STUDY_END:
   case EVENT_DEVICE_LOST:
   case EVENT_WARNING:
+  case EVENT_REPEAT_END:
+  case EVENT_BEST:
   case EVENT_NOTICE:
     break;
   }

@@ -19,7 +19,7 @@ struct event worker_event(const struct worker *w, const struct place_member *m, 
   const struct runner *r = w->runner;
   const struct study *s = &m->study->study;
   return (struct event){.kind = kind,
-                        .study = m->study->title,
+                        .study = m->study->name,
                         .strategy = s->strategy->name,
                         .round = s->round,
                         .trial = m->trial.number,
@@ -35,6 +35,8 @@ struct event worker_event(const struct worker *w, const struct place_member *m, 
                         .seconds = m->trial.seconds,
                         .images = m->trial.images,
                         .began_s = m->since - r->began,
+                        .space = &r->x->space,
+                        .values = kind == EVENT_TRIAL_BEGIN ? m->trial.values : NULL,
                         .reason = m->trial.reason[0] ? m->trial.reason : NULL};
 }
 

@@ -27,7 +27,7 @@ void warm_start_group(const struct experiment *x, struct group *out)
       (struct group){.count = given_trials(x) + warm_start_trials(x), .incumbent = -1, .is_random = true, .place = -1};
   snprintf(out->name, sizeof out->name, "%s", WARM_START_NAME);
   for (int i = 0; i < x->space.n; i++) out->free[i] = true;
-  space_defaults(&x->space, out->current);
+  start_values(x->start, &x->space, out->current);
 }
 
 /* The complete trials, with memory of their own. */

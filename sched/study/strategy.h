@@ -18,8 +18,10 @@ struct group {
   int index;                 /* its place in the strategy's group_names */
   int first;                 /* its first trial's number */
   int count;                 /* its trials */
-  int incumbent;  /* trial whose values are the current configuration; -1: the defaults.  Where there is one it is the
-                                first observation of the group, neither trained again nor counted */
+  /* Trial whose values are the current configuration; -1: the defaults, or the best of start.h.
+   * Where there is one it is the first observation of the group, neither trained again nor
+   * counted. */
+  int incumbent;
   bool is_random; /* its trials are drawn at random, whatever the sampler: a warm start */
   /* Its proposals learn from all trials of the study, whatever the sampler's settings, and the
    * sampler's startup is counted over the study, not over the group. */

@@ -2,8 +2,8 @@
  *
  * Algorithm 2 of Wang, Nabney and Golbabaee, "Grouped Sequential Optimization Strategy", CPAL 2025.
  * While a group is searched every other hyperparameter stays at the current configuration: the
- * defaults at first.  When a group ends, the configuration of its best trial becomes the current
- * one.
+ * defaults at first, or the best that earlier studies found, where it starts from those (start.h).
+ * When a group ends, the configuration of its best trial becomes the current one.
  *
  * What the algorithm leaves open: trials are shared by the groups' ratio (groups_split states the
  * rounding); a group of no trials, or with nothing to search, is passed over.  The current
@@ -175,7 +175,7 @@ static int next_group(const struct experiment *x, const struct group *last, cons
     leave(x, &p, history, n);
   } else {
     p.groups = x->groups;
-    space_defaults(&x->space, p.current);
+    start_values(x->start, &x->space, p.current);
   }
   if (p.first >= x->trials) return 1;
   if (measures && last->is_random) measured_groups(x, history, NULL, n, &p.groups);

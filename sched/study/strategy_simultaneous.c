@@ -11,7 +11,7 @@ static int next_group(const struct experiment *x, const struct group *last, cons
   *next = (struct group){.index = 0, .first = 0, .count = x->trials, .incumbent = -1};
   snprintf(next->name, sizeof next->name, "all");
   for (int i = 0; i < x->space.n; i++) next->free[i] = true;
-  space_defaults(&x->space, next->current);
+  start_values(x->start, &x->space, next->current);
   return 0;
 }
 

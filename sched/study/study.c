@@ -16,6 +16,12 @@ static const struct pruner *pruner_of(const struct experiment *x, const char *st
   return its ? pruner_find(x->pruner) : NULL;
 }
 
+/* Trials of earlier studies that its proposals see. */
+static int start_trials(const struct experiment *x)
+{
+  return x->start ? x->start->n : 0;
+}
+
 /* Refused rather than left out: a study that is compared with its defaults needs their value, and
  * whoever does without it can say so before anything was trained. */
 static int check_baseline(const struct experiment *x, struct objective *o, struct error *e)
@@ -60,7 +66,7 @@ int study_create(struct study *s, const struct experiment *x, struct objective *
   if (study_check(x, o, e)) return e->code;
   s->all = s->sampler->sees_all(&x->sampler_settings);
   s->trials = calloc((size_t)x->trials, sizeof *s->trials);
-  s->history = calloc((size_t)x->trials + 1, sizeof *s->history);
+  s->history = calloc((size_t)(start_trials(x) + x->trials + 1), sizeof *s->history);
   s->curves = calloc(s->pruner ? (size_t)x->trials : 1, sizeof *s->curves);
   s->others = calloc(s->pruner ? (size_t)x->trials + 1 : 1, sizeof *s->others);
   if (s->trials && s->history && s->curves && s->others) return 0;
@@ -201,12 +207,13 @@ static double flops(void *context, const double *values)
 
 static struct sampler_request request_of(const struct study *s)
 {
+  int earlier = start_trials_of(s->x->start, &s->x->space, s->group.free);
   return (struct sampler_request){.space = &s->x->space,
                                   .free = s->group.free,
                                   .fixed = s->group.current,
                                   .history = s->history,
                                   .n_history = s->n_history,
-                                  .n_group = s->group.learns_from_all ? s->n : s->n - s->group.first,
+                                  .n_group = earlier + (s->group.learns_from_all ? s->n : s->n - s->group.first),
                                   .group_size = s->group.count,
                                   .key = philox_trial_key(s->x->seed, s->round, s->n),
                                   .study_key = philox_trial_key(s->x->seed, s->round, -1),
@@ -220,13 +227,21 @@ static struct sampler_request request_of(const struct study *s)
 
 /* ---- order ----------------------------------------------------------------------------------- */
 
+/* The trials that the study starts from, before all others of the history; returns how many. */
+static int put_start(struct study *s)
+{
+  int n = start_trials(s->x);
+  for (int i = 0; i < n; i++) s->history[i] = start_observation(s->x->start, i, s->objective->maximize);
+  return n;
+}
+
 static bool expect(void *context, const double *current, int n, const bool (*free)[SPACE_MAX], double *expected)
 {
   const struct study *s = context;
   struct sampler_request request = request_of(s);
   struct error e;
   request.fixed = current;
-  request.n_history = request.n_group = s->n;
+  request.n_history = request.n_group = start_trials(s->x) + s->n;
   return s->sampler->expect(&request, n, free, expected, &e) == 0;
 }
 
@@ -237,11 +252,12 @@ static bool enter_group(struct study *s)
   while (!s->ended && (!s->in_group || s->n >= s->group.first + s->group.count)) {
     int first = s->in_group ? s->group.first + s->group.count : 0;
     if (s->known < first) return false;
-    for (int i = 0; i < first; i++) s->history[i] = observe(s, &s->trials[i], true);
+    struct observation *own = s->history + put_start(s);
+    for (int i = 0; i < first; i++) own[i] = observe(s, &s->trials[i], true);
     struct group next;
     const struct outlook outlook = {expect, s};
-    if (s->strategy->next_group(s->x, s->in_group ? &s->group : NULL, s->history, first,
-                                s->sampler->expect ? &outlook : NULL, &next)) {
+    if (s->strategy->next_group(s->x, s->in_group ? &s->group : NULL, own, first, s->sampler->expect ? &outlook : NULL,
+                                &next)) {
       s->ended = true;
     } else {
       s->group = next;
@@ -296,7 +312,7 @@ static int first_learnt(const struct study *s)
 
 void study_look(struct study *s)
 {
-  int n = 0, from = first_learnt(s);
+  int n = put_start(s), from = first_learnt(s);
   if (from > s->group.incumbent && s->group.incumbent >= 0)
     s->history[n++] = observe(s, &s->trials[s->group.incumbent], true);
   for (int i = from; i < s->n; i++) {
@@ -326,11 +342,12 @@ static int known_ahead(const struct experiment *x, const struct strategy *strate
   const struct sampler *sampler = sampler_find(x->sampler);
   struct sampler_request request = {.space = &x->space, .settings = &x->sampler_settings};
   struct group first;
-  int given = experiment_given(x), ahead = given < x->trials ? given : x->trials;
+  int given = experiment_given(x), ahead = given < x->trials ? given : x->trials, earlier = start_trials(x);
   if (strategy->next_group(x, NULL, NULL, 0, NULL, &first)) return 0;
   if (first.is_random) return first.count;
-  request.n_group = request.n_history = ahead;
-  while (ahead < x->trials && sampler->is_blind(&request)) request.n_group = request.n_history = ++ahead;
+  request.n_group = start_trials_of(x->start, &x->space, first.free) + ahead;
+  request.n_history = earlier + ahead;
+  for (; ahead < x->trials && sampler->is_blind(&request); ahead++) request.n_group++, request.n_history++;
   return ahead;
 }
 
@@ -355,7 +372,7 @@ bool study_is_blind(const struct study *s)
   struct sampler_request request = request_of(s);
   int from = first_learnt(s);
   request.history = NULL;
-  request.n_history = s->n - from + (s->group.incumbent >= 0 && s->group.incumbent < from);
+  request.n_history = start_trials(s->x) + s->n - from + (s->group.incumbent >= 0 && s->group.incumbent < from);
   return sampler_now(s)->is_blind(&request);
 }
 

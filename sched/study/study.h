@@ -10,6 +10,10 @@
  * any: such trials are known ahead, and may be run in any order without a change of the history
  * (study_is_blind).  Not so where a target or a pruner looks at results.
  *
+ * Where the experiment starts from trials of earlier studies (start.h), every proposal sees them
+ * before those of the study, and they count as proposed: so many trials fewer are random at the
+ * start.  Strategies and pruners see the study's own alone.
+ *
  * With `order = asynchronous` a proposal sees whatever has ended when it is made, and waits only
  * where P trials are in flight.
  *
@@ -41,8 +45,10 @@ struct study {
 
   struct stored_trial *trials; /* [n], room for x->trials; STORED_RUNNING: proposed, its end not yet known */
   int n;
-  int known;                   /* trials 0 ... known - 1 have ended */
-  struct observation *history; /* [n_history] what study_look has put aside; room for x->trials + 1 */
+  int known; /* trials 0 ... known - 1 have ended */
+  /* [n_history] what study_look has put aside, first the trials that the study starts from; room
+   * for those and x->trials + 1 */
+  struct observation *history;
   int n_history;
   struct curve *curves;       /* [n] of a study with a pruner, larger being better, as far as they have come */
   struct curve *others;       /* [x->trials + 1] scratch of study_prunes */

@@ -2,10 +2,23 @@
 
 Every study with its trials by number: state, value, parameters, distributions, epoch values, and the attributes that a run decides
 (not seconds, wall time, or who ran it)."""
+import json
 import sqlite3
 import sys
 
 TIMES = {"gsos:seconds", "gsos:wall_s", "gsos:ran_alone"}
+
+
+def timeless(key, value):
+    """The attribute without the times within it."""
+    if key != "gsos:repeats":
+        return value
+    repeats = json.loads(value)
+    for training in repeats["trainings"]:
+        if training:
+            training.pop("seconds")
+    return json.dumps(repeats)
+
 
 db = sqlite3.connect(f"file:{sys.argv[1]}?mode=ro", uri=True)
 for study, name in db.execute("SELECT study_id, study_name FROM studies ORDER BY study_name").fetchall():
@@ -13,7 +26,7 @@ for study, name in db.execute("SELECT study_id, study_name FROM studies ORDER BY
     for key, value in db.execute(
             "SELECT key, value_json FROM study_user_attributes WHERE study_id = ? ORDER BY key", (study,)):
         if key not in TIMES:
-            print(" ", key, value)
+            print(" ", key, timeless(key, value))
     for trial, number, state in db.execute(
             "SELECT trial_id, number, state FROM trials WHERE study_id = ? ORDER BY number", (study,)).fetchall():
         print(" trial", number, state)

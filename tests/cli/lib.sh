@@ -148,6 +148,7 @@ small_for_cuda() { # SEED: $data, and $work/small.ini for networks that the devi
   cat >"$work/small.ini" <<END
 [experiment]
 trials = 10
+repeats = 1
 strategies = grouped, simultaneous
 sampler = tpe
 $(dataset_section "$data")

@@ -15,7 +15,7 @@ VOID = {"meta", "link", "br", "img", "hr", "input"}
 SVG = {"svg", "g", "path", "use", "text", "tspan", "rect", "circle", "polygon", "line", "defs"}
 HTML = {"html", "head", "meta", "title", "link", "style", "body", "header", "nav", "main", "section", "h1", "h2", "h3", "p", "a",
         "dl", "dt", "dd", "div", "small", "span", "strong", "b", "table", "thead", "tbody", "tr", "th", "td", "figure",
-        "figcaption", "details", "summary", "pre", "script"}
+        "figcaption", "ul", "li", "details", "summary", "pre", "script"}
 
 
 class Page(html.parser.HTMLParser):

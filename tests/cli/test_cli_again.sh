@@ -92,6 +92,33 @@ run "$work/p.ini" --output "$out" --set experiment.rounds=2
 check a_finished_run_whose_program_is_gone_prints_its_tables all 'exits 0' 'said "^Table 3"' 'complained "is finished "'
 mv "$work/q.py" "$work/p.py"
 
+# ------------------------------------------------------------------ the output in place of the file
+
+# From another folder, after the output was moved, without the file: as the run was last started.
+out="$work/by-folder"
+cp "$work/p.ini" "$work/elsewhere.ini"
+(cd "$work" && "$gsos" run elsewhere.ini --output by-folder --quiet --set experiment.strategies=simultaneous --set tpe.startup=4 >/dev/null)
+history "$out" >"$work/history"
+rm "$work/elsewhere.ini"
+mv "$out" "$out-moved"
+out="$out-moved"
+(cd / && "$gsos" run "$out/" --quiet >"$work/out" 2>"$work/err")
+code=$?
+check an_output_folder_goes_on_without_its_file all 'exits 0' silent 'history "$out" | cmp -s - "$work/history"' '[ ! -e "$work/by-folder" ]'
+run "$out" --quiet --set experiment.trials=13
+check and_is_extended_by_settings all 'exits 0' '[ "$(states)" = "COMPLETE 13" ]'
+run "$out"
+check which_the_next_start_remembers all 'exits 0' 'complained "is finished (13 of 13 trials"'
+run "$out" --quiet --set tpe.startup=3
+check other_search_keys_are_refused_there_too all 'exits 2' 'complained "tpe.startup (was 4, is 3)"'
+run "$out" --quiet --fresh
+check and_it_begins_anew all 'exits 0' '[ -e "$out.$(date +%Y-%m-%d)/run.ini" ]' '[ "$(states)" = "COMPLETE 13" ]'
+run "$work"
+check a_folder_that_no_run_wrote_is_told all 'exits 2' 'complained "holds no run.ini, which a run writes when it begins"'
+rm "$out/run.ini"
+run "$work/p.ini" --output "$out" --quiet --set experiment.strategies=simultaneous --set tpe.startup=4 --set experiment.trials=14 --set experiment.name=elsewhere
+check a_run_that_goes_on_writes_it all 'exits 0' 'grep -q "^trials = 14$" "$out/run.ini"' 'grep -q "^folder = $work$" "$out/run.ini"'
+
 # ------------------------------------------------------------------------------------- another gsos
 
 out="$work/other"

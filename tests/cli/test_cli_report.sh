@@ -117,6 +117,14 @@ check a_program_of_its_own_space_is_reported page "$work/command/report.html" --
   "<title><script>alert(1)<b> & 'co'"
 check the_defaults_stand_beside_the_search page "$work/command/report.html" --text "defaults 0.8909" "the search: +0"
 
+cp "$work/command/study.db" "$work/noise.db"
+for attribute in "value_name=\"validation accuracy\"" value_n=1000; do
+  sql "$work/noise.db" "INSERT OR REPLACE INTO study_user_attributes (study_id, key, value_json) VALUES (1, ?, ?)" \
+    "gsos:${attribute%%=*}" "${attribute#*=}"
+done
+run "$work/noise.db" --output "$work/noise/report.html"
+check the_gain_stands_beside_its_noise page "$work/noise/report.html" --text "points; noise of 1000 images: about 1."
+
 # What another program may have stored.
 cp "$work/command/study.db" "$work/odd.db"
 odd="a'b\"<img src=x onerror=alert(1)>&lt;$(printf '\342\200\256\033[31m')"
@@ -158,6 +166,23 @@ printf '%s\n' 'import sys' 'for line in sys.stdin:' "    print('{\"fail\": \"nev
 search "$work/fails" "$work/fails.ini" --set scheduler.stop_if_all_fail=no
 check a_study_of_failures_has_a_page all 'exits 1' 'page "$work/fails/report.html" --rows 6 --sections comparison failures importance all origin \
   --without configuration slices --text "No trial is complete." "Not measured"'
+cat >"$work/edge.ini" <<'END'
+[experiment]
+objective = command
+direction = minimize
+strategies = simultaneous
+sampler = random
+trials = 60
+[command]
+run = python3 edge.py
+[space]
+x = int 1 .. 4 default 3
+y = float 0 .. 1 default 0.3
+END
+printf '%s\n' 'import json, sys' 'for line in sys.stdin:' "    print(json.dumps({'value': json.loads(line)['params']['x']}), flush=True)" >"$work/edge.py"
+search "$work/edge" "$work/edge.ini"
+check what_was_learnt_is_told_at_the_end_and_in_the_page all 'exits 0' silent 'said "^What was learnt$"' 'said "^  x at the lower edge of its range"' \
+  'grep -q "^What was learnt$" "$work/edge/report.txt"' 'page "$work/edge/report.html" --sections learnt --text "x at the lower edge of its range (1) in 10 of the best 10: widen it"'
 search "$work/one" configs/bench/mixed.ini --set experiment.rounds=1 --set experiment.trials=1 --set experiment.strategies=simultaneous
 check a_study_of_one_trial_has_a_page all 'exits 0' silent 'page "$work/one/report.html" --rows 1 --sections configuration trials slices all \
   --text "1 trial, 1 complete" "Not measured: too few trials"'

@@ -19,6 +19,7 @@ python3 tests/cli/small_images.py "$data" 16 14 1 4 400 80 8 || exit 1
 cat >"$work/small.ini" <<END
 [experiment]
 trials = 8
+repeats = 0
 seed = 3
 strategies = grouped, simultaneous
 sampler = tpe
@@ -93,20 +94,112 @@ check best_ini_names_the_round_as_well all 'exits 0' 'grep -q "^round = [01]$" "
   'cmp "$work/rounds/best.safetensors" "$work/again.safetensors"'
 history "$work/rounds" | sed -n '/^study .*0$/,/^study .*1$/p' | grep -c trial_params >"$work/n"
 
+# ------------------------------------------------------------------- the best networks trained again
+
+# Networks that are far from done, so that their accuracies differ.
+raw_repeats() { query "$1/study.db" "SELECT value_json FROM study_user_attributes JOIN studies USING (study_id) WHERE key = 'gsos:repeats' AND study_name LIKE '%/grouped/0'"; }
+repeats() { raw_repeats "$1" | python3 -c 'import json, sys
+for t in json.loads(sys.stdin.read() or "{\"trainings\": []}")["trainings"]: print("-" if t is None else "%.4f %.4f" % (t["value"], t["test"]))'; }
+early() { run run "$work/small.ini" --set space.lr=0.0003 --set space.epoch=1 --set experiment.strategies=grouped --set experiment.repeats= "$@"; }
+out="$work/repeats"
+early --output "$out"
+repeats "$out" >"$work/run"
+check a_best_network_is_trained_three_times_more all 'exits 0' 'said "^The best networks trained again"' \
+  '[ "$(sort -u "$work/run" | wc -l)" -eq 3 ]' 'complained "^ *grouped #[0-9]* again [123]/3: validation 0\.[0-9]*, test 0\.[0-9]*$"' \
+  'said "^  trained again  *validation [01]\.[0-9]* ± 0\.[0-9]*, test [01]\.[0-9]* ± 0\.[0-9]*$"' 'said "they took 960 images"' 'narrow "$out/report.txt"' \
+  '[ "$(find "$out/networks" -type f | wc -l)" -eq 1 ]'
+# shellcheck disable=SC2034 # used in conditions
+means=$(sed -n 's/^grouped  *0  *[0-9]*  *3  *\([0-9.]* ± [0-9.]*\)  *\([0-9.]* ± [0-9.]*\)$/\1 \2/p' "$out/report.txt")
+run train "$out/best.ini" --repeat 3
+awk '$1 ~ "/3" { printf "%.4f %.4f\n", $3, $5 }' "$work/out" >"$work/train"
+check train_repeat_makes_the_same_ones all 'cmp -s "$work/run" "$work/train"' '[ -n "$means" ]' \
+  '[ "$means" = "$(sed -n "s/^validation accuracy \(.* ± .*\)/\1/p" "$work/out") $(sed -n "s/^test accuracy \(.* ± .*\)/\1/p" "$work/out")" ]'
+run show "$out"
+check show_prints_them_later all 'exits 0' 'said "^The best networks trained again"' 'said "$(echo "$means" | sed "s/ /  */g")"'
+early --output "$out"
+check a_finished_run_makes_no_more_of_them all 'exits 0' 'complained "nothing was run"'
+early --output "$out" --set experiment.repeats=5 --quiet
+repeats "$out" >"$work/five"
+early --output "$out" --set experiment.repeats=5
+check more_of_them_are_added_to_those_that_are_there all '[ "$(wc -l <"$work/five")" -eq 5 ]' 'head -n 3 "$work/five" | cmp -s - "$work/run"' \
+  'complained "nothing was run"'
+early --output "$work/none" --set experiment.repeats=0
+check without_repeats_there_are_none all 'exits 0' '! said "trained again"' '[ -z "$(raw_repeats "$work/none")" ]'
+
+for metric in balanced_accuracy macro_f1 loss; do early --output "$work/$metric" --set experiment.metric=$metric --set experiment.baseline=no; done
+run show "$work/loss" --csv
+check a_loss_is_minimised all 'exits 0' '[ "$(query "$work/loss/study.db" "SELECT DISTINCT direction FROM study_directions")" = MINIMIZE ]' \
+  'awk -F, "NR == 1 { for (i = 1; i <= NF; i++) c[\$i] = i } NR > 1 { if (low == \"\" || \$c[\"value\"] < low) low = \$c[\"value\"]; if (\$c[\"best\"] == 1) best = \$c[\"value\"]; if (\$c[\"value\"] != \$c[\"loss\"]) exit 1 } END { exit !(low != \"\" && low == best) }" "$work/out"'
+run show "$work/macro_f1"
+check a_metric_is_searched_and_told all 'exits 0' 'said "^  validation macro F1  *0\.[0-9]*$"' 'said "^  test macro F1  *0\.[0-9]* ([0-9]* of 80 right)$"' 'narrow "$work/macro_f1/report.txt"' \
+  'grep -q "validation balanced" "$work/balanced_accuracy/report.txt"' 'grep -q "^metric = macro_f1" "$work/macro_f1/best.ini"' 'narrow "$work/balanced_accuracy/report.txt"'
+early --output "$work/macro_f1" --set experiment.metric=accuracy
+check another_metric_is_another_search all 'exits 2' 'complained "experiment.metric (was macro_f1, is accuracy)"'
+
+# 30 long ones, killed in the middle; then stopped in the middle; what ended is there each time.
+long() { set -- --quiet --set experiment.repeats=30 --set experiment.trials=3 --set space.epoch=40 --set space.lr=0.0003 \
+  --set experiment.strategies=grouped --output "$@"; exec "$gsos" run "$work/small.ini" "$@"; }
+ended() { raw_repeats "$out" 2>/dev/null | grep -o '"value"' | wc -l; }
+(long "$work/straight") >"$work/out" 2>"$work/err"
+history "$work/straight" >"$work/repeated"
+out="$work/killed"
+(long "$out") >"$work/out" 2>"$work/err" &
+pid=$!
+do_when $pid '[ "$(ended)" -ge 3 ]' kill -KILL $pid
+# shellcheck disable=SC2034 # used in conditions
+killed=$?
+wait $pid
+raw_repeats "$out" | grep -o '"value": [0-9.]*, "loss": [0-9.e-]*' >"$work/before"
+(long "$out") >"$work/out" 2>"$work/err" &
+pid=$!
+signal_when $pid INT "[ \"\$(ended)\" -gt $(wc -l <"$work/before") ]"
+# shellcheck disable=SC2034 # used in conditions
+stopped=$?
+wait $pid
+code=$?
+kept=$(find "$out/states" -name '*-trial-10000*.state' 2>/dev/null | wc -l)
+check repeats_are_stopped_and_those_that_run_are_kept all '[ $killed -eq 0 ]' '[ $stopped -eq 0 ]' 'exits 130' \
+  'complained "with what is left of the repeats"' '[ "$kept" -ge 1 ]' '[ "$(wc -l <"$work/before")" -ge 3 ]' '[ "$(ended)" -lt 30 ]'
+(long "$out") >"$work/out" 2>"$work/err"
+code=$?
+history "$out" >"$work/again"
+check they_go_on_and_are_those_of_an_undisturbed_run all 'exits 0' silent 'cmp -s "$work/repeated" "$work/again"' \
+  '[ "$(ended)" -eq 30 ]' '[ ! -e "$out/states" ]' '[ "$(find "$out/networks" -type f | wc -l)" -eq 1 ]'
+out="$work/first"
+
 # ------------------------------------------------------------------------------- what is seen of it
 
 check the_timeline_has_every_trial_and_epoch python3 tests/cli/timeline_check.py "$out/timeline.json" "$out/study.db"
-run run "$work/small.ini" --output "$work/log" --log json
+run run "$work/small.ini" --output "$work/log" --log json --set experiment.repeats=1
 check the_log_has_every_trial_and_epoch all 'exits 0' 'said "^Table 3"' "python3 - '$work/err' '$work/log/study.db' <<'END'
 import json, sqlite3, sys
 events = [json.loads(line) for line in open(sys.argv[1], encoding='utf-8')]
 kinds = [e['event'] for e in events]
 db = sqlite3.connect(sys.argv[2])
 count = lambda what: db.execute('SELECT count(*) FROM ' + what).fetchone()[0]
-assert kinds[0] == 'run_begin' and kinds[-1] == 'run_end' and events[-1]['done'] == events[-1]['trials'] == 16
+begin = events[0]
+assert begin['name'] == 'small' and begin['output'].endswith('/log') and begin['devices'] == 'cpu' and 'oneDNN' in begin['depends_on']
+assert begin['value_name'] == 'validation accuracy'
+studies = {name for name, in db.execute('SELECT study_name FROM studies')}
+assert all(e['study'] in studies for e in events if 'study' in e)
+assert all(len(e['params']) == 10 for e in events if e['event'] == 'trial_begin')
+best = events[-1]
+assert best['event'] == 'best' and best['value'] == max(e['value'] for e in events if e['event'] == 'trial_end' and 'value' in e)
+assert best['params'] in [e['params'] for e in events if e['event'] == 'trial_begin' and (e['study'], e['trial']) == (best['study'], best['trial'])]
+assert 0 <= best['test'] <= 1
+assert kinds[0] == 'run_begin' and kinds.count('run_end') == 1
+end = events[kinds.index('run_end')]
+assert end['done'] == end['trials'] == 16
+assert kinds.count('repeat_end') == 2 and all(0 <= e['test'] <= 1 for e in events if e['event'] == 'repeat_end')
 assert kinds.count('trial_begin') == kinds.count('trial_end') == count('trials')
 assert kinds.count('epoch') == count('trial_intermediate_values') and kinds.count('study_end') == 2
 assert all(a['run_s'] <= b['run_s'] for a, b in zip(events, events[1:]))
+END"
+run run "$work/small.ini" --output "$work/log" --log json --set experiment.seed=4
+check an_error_is_an_event all 'exits 2' '[ "$(wc -l <"$work/err")" -eq 1 ]' "python3 - '$work/err' <<'END'
+import json, sys
+error = json.load(open(sys.argv[1], encoding='utf-8'))
+assert error['event'] == 'error' and error['status'] == 2 and 'experiment.seed (was 3, is 4)' in error['reason']
 END"
 run run "$work/small.ini" --output "$work/other" --log xml
 check another_log_is_wrong_usage all 'exits 2' 'complained "json"' '[ ! -e "$work/other" ]'
@@ -116,9 +209,9 @@ check a_log_that_nobody_reads_does_not_end_the_run all '[ "$(cat "$work/code")" 
 # On a terminal of 80 columns: each device and the trials on it, and the total; no line is wider
 # than the screen.
 call python3 tests/cli/terminal.py err "$gsos" run "$work/small.ini" --output "$work/watched" --set 'space.epoch=int 200 .. 300 default 200' \
-  --set scheduler.slots=2
+  --set scheduler.slots=2 --set experiment.repeats=1
 check a_terminal_shows_devices_trials_and_the_total all 'exits 0' narrow 'said "^cpu  *[12]/2 running"' 'said "^  .*grouped #[0-9]* [0-9]*/[0-9]*"' \
-  'said "^total  *[0-9]*/16 "' 'said "^simultaneous  *8/8  done"'
+  'said "^total  *[0-9]*/16 "' 'said "^simultaneous  *8/8  done"' 'said "^repeats: 0 of 2 done, [12] running (.*, epoch [0-9]*/[23][0-9]*)  0:"'
 
 # On one of 40 columns and 8 rows, on which twelve studies have no room: the head is wrapped, and
 # the best value, the time that is left and the total stay.  It takes several times as long as a

@@ -103,7 +103,49 @@ echo "no database" >"$work/results/second/study.db"
 run show "$work/results/"
 check a_run_that_cannot_be_read_is_told_beside_the_others all 'exits 1' 'complained "second/study.db"' 'said "^set/one "' '! said "^second"'
 run show "$work/results" --csv
-check csv_is_of_one_run all 'exits 2' quiet 'complained "holds 2 runs"'
+check csv_of_several_runs_has_a_column_of_their_names all 'exits 1' 'complained "second/study.db"' \
+  '[ "$(grep -c "^$work/results/set/one,quick/" "$work/out")" -eq 5 ]' 'said "^run,study,strategy,"'
+run show "$work/results/set/one" "$study" --top 1
+check several_runs_are_shown_one_after_the_other all 'exits 0' silent 'said "^Run $work/results/set/one$"' 'said "^Run $study$"' \
+  '[ "$(grep -c "^Table 4:" "$work/out")" -eq 2 ]'
+run show "$work/results/set/one" "$work/none" --json
+check a_run_that_is_not_there_is_told_beside_the_others all 'exits 1' 'complained "/none: there is no such"' 'said "^{.runs.:.*set/one"'
+
+# --------------------------------------------------------------------------- what is chosen of a run
+
+run show "$work/a run" --study grouped/0 --top 1
+check a_study_and_its_best_trials_are_chosen all 'exits 0' silent '[ "$(grep -c "^quick/" "$work/out")" -eq 1 ]' \
+  'said "^quick/grouped/0: 2 trials"' 'said "^   \*0  "' '! said "^    1  "' 'said "^Best configuration: quick/grouped/0, trial 0$"'
+run show "$work/a run" --study simultaneous --sort -seconds --csv
+check csv_has_what_is_chosen_in_its_order all 'exits 0' silent '[ "$(wc -l <"$work/out")" -eq 3 ]' \
+  '[ "$(cut -d, -f4 "$work/out" | tr "\n" " ")" = "trial 0 1 " ]'
+run show "$work/a run" --trial 1
+check a_trial_is_shown_of_each_study_that_has_it all 'exits 0' silent narrow 'said "^quick/grouped/0, trial 1: complete$"' \
+  'said "^quick/simultaneous/0, trial 1: complete$"' '! said greedy' 'said "^  images trained  *1000$"'
+run show "$work/a run" --json --study greedy
+cat >"$work/read_json.py" <<'END'
+import json, sys
+(study,) = json.load(open(sys.argv[1]))["runs"][0]["studies"]
+(trial,) = study["trials"]
+assert study["name"] == "quick/greedy/0" and study["best"] is None and study["asked"] == 3000, study
+assert trial["state"] == "failed" and trial["value"] is None and trial["reason"] == 'diverged: a "loss", not finite', trial
+assert trial["params"]["padding"] == "same" and trial["params"]["lr"] == 0.01, trial
+END
+check json_is_read_by_another_program all 'exits 0' silent '[ "$(wc -l <"$work/out")" -eq 1 ]' 'python3 "$work/read_json.py" "$work/out"'
+wrong() { # MESSAGE ARGUMENT...
+  # shellcheck disable=SC2034 # the condition below has it
+  message=$1
+  shift
+  run show "$work/a run" "$@"
+  check "show_refuses_$(echo "$*" | tr ' -' '__')" all 'exits 2' quiet 'complained "$message"'
+}
+wrong "there is no study 'gruoped/0'; did you mean 'grouped'" --study gruoped/0
+wrong "--sort los: there is no such column; did you mean 'loss'" --sort los
+wrong "--trial 2: there is no such trial; they go from 0 to 1" --trial 2
+wrong "--trial x: is no trial's number" --trial x
+wrong "--top 0: is no number of trials" --top 0
+wrong "--csv or --json, not both" --csv --json
+wrong "--top or --trial, not both" --top 1 --trial 1
 
 # ----------------------------------------------------------------------------- what cannot be shown
 
@@ -154,8 +196,6 @@ check a_study_that_cannot_be_shown_is_not_in_the_csv all 'exits 0' 'complained "
 
 run show
 check show_without_a_path_is_wrong_usage all 'exits 2' 'complained "which folder"' 'complained "show --help"'
-run show "$study" "$study"
-check show_with_two_paths_is_wrong_usage all 'exits 2' quiet 'complained "at a time"'
 run show --nonsense "$study"
 check show_names_an_unknown_option all 'exits 2' quiet 'complained "gsos show: unrecognized option .*--nonsense"'
 run show --help

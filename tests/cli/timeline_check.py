@@ -49,8 +49,7 @@ for study, number, state, trial in db.execute(
         "SELECT study_name, number, state, trial_id FROM trials JOIN studies USING (study_id)"):
     if state not in names:
         continue
-    _, strategy, round_ = study.rsplit("/", 2)
-    found = ended.get(f"{strategy} {round_}, trial {number}") or ended.get(f"{strategy}, trial {number}")
+    found = ended.get(f"{study}, trial {number}")
     assert found, (study, number)
     assert found["args"]["state"] == names[state], found
     epochs = db.execute("SELECT count(*) FROM trial_intermediate_values WHERE trial_id = ?", (trial,)).fetchone()[0]

@@ -109,6 +109,7 @@ def check_table(storage, path):
     same(sorted(s.study_name for s in optuna.get_all_study_summaries(storage)), studies, "studies")
     for name in studies:
         study = optuna.load_study(study_name=name, storage=storage)
+        assert study.metric_names == ["validation accuracy"], study.metric_names
         mine = [row for row in rows if row["study"] == name]
         same([str(t.number) for t in study.trials], [row["trial"] for row in mine], f"{name}, numbers")
         for trial, row in zip(study.trials, mine):

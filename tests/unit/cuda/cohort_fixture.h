@@ -124,6 +124,7 @@ enum { EPOCHS_MAX = 4, PARAMETERS_MAX = 20000 };
 struct outcome {
   int epochs;
   double training_loss[EPOCHS_MAX], accuracy[EPOCHS_MAX], loss[EPOCHS_MAX];
+  int32_t tally[EPOCHS_MAX][2 * CLASSES];
   double seconds;
   int64_t parameters;
   float weights[PARAMETERS_MAX];
@@ -159,7 +160,7 @@ TEST_MAY_USE static void train_cpu(const struct plan *p, uint64_t key, struct ou
   for (o->epochs = 0; o->epochs < p->config.epochs; o->epochs++) {
     struct evaluation evaluation;
     check(network_train_epoch(n, &o->training_loss[o->epochs], NULL, &e), &e);
-    check(network_evaluate(n, &data, &data.validation, &evaluation, NULL, &e), &e);
+    check(network_evaluate_classes(n, &data, &data.validation, &evaluation, o->tally[o->epochs], NULL, &e), &e);
     o->accuracy[o->epochs] = evaluation.accuracy;
     o->loss[o->epochs] = evaluation.loss;
   }
@@ -201,6 +202,7 @@ static void train_on(struct device_data *on_device, int capacity, int first, int
       o->training_loss[o->epochs] = events[i].training_loss;
       o->accuracy[o->epochs] = events[i].accuracy;
       o->loss[o->epochs] = events[i].loss;
+      check(cohort_tally(c, events[i].id, o->tally[o->epochs], &e), &e);
       o->seconds += events[i].seconds;
       if (++o->epochs < p.config.epochs) continue;
       tensors_of(c, events[i].id, &p, o);
@@ -260,9 +262,11 @@ TEST_MAY_USE static void same(const struct outcome *a, const struct outcome *b)
 {
   assert_int_equal(a->epochs, b->epochs);
   assert_int_equal(a->parameters, b->parameters);
-  for (int i = 0; i < a->epochs; i++)
+  for (int i = 0; i < a->epochs; i++) {
     assert_true(a->training_loss[i] == b->training_loss[i] && a->accuracy[i] == b->accuracy[i] &&
                 a->loss[i] == b->loss[i]);
+    assert_memory_equal(a->tally[i], b->tally[i], sizeof a->tally[i]);
+  }
   assert_memory_equal(a->weights, b->weights, sizeof(float) * (size_t)a->parameters);
 }
 

@@ -285,6 +285,76 @@ static void the_ini_files_of_the_repository_load(void **state)
   experiment_destroy(x);
 }
 
+/* What is searched, with which groups, in how many trials and rounds, by which TPE: the paper's
+ * experiment, in its size or in small. */
+static void assert_the_papers(const char *const lines[][2], const int shares[3], int startup)
+{
+  int count[SPACE_MAX];
+  char text[PARAM_TEXT_MAX];
+  assert_int_equal(x->space.n, HP_COUNT);
+  for (int i = 0; i < HP_COUNT; i++) {
+    assert_string_equal(x->space.params[i].name, lines[i][0]);
+    param_format(&x->space.params[i], text, sizeof text);
+    assert_string_equal(text, lines[i][1]);
+    assert_int_equal(x->groups.of[i], i < 3 ? 0 : i < 6 ? 1 : 2);
+  }
+  assert_int_equal(x->groups.n, 3);
+  groups_split(&x->groups, x->trials, count);
+  for (int g = 0; g < 3; g++) assert_int_equal(count[g], shares[g]);
+  assert_true(x->n_strategies == 2 && x->rounds == 5 && x->parallel == 1 && x->cycles == 1);
+  assert_string_equal(x->strategies[0], "grouped");
+  assert_string_equal(x->strategies[1], "simultaneous");
+  assert_string_equal(x->sampler, "tpe");
+  assert_true(!x->baseline && !x->revisit && x->order == ORDER_SEQUENTIAL);
+  assert_true(x->sampler_settings.tpe_quantile == 0.25 && x->sampler_settings.tpe_startup == startup);
+  assert_string_equal(x->pruner, "none");
+}
+
+static void the_papers_experiment_is_that_of_its_tables(void **state)
+{
+  (void)state;
+  const char *table_1[HP_COUNT][2] = {{"num_conv_layers", "int 2 .. 4 default 3"},
+                                      {"lr", "float 1e-05 .. 1 log default 0.01"},
+                                      {"dropout_rate", "float 0 .. 0.9 default 0"},
+                                      {"optimizer", "categorical adam, sgd default adam"},
+                                      {"epoch", "int 10 .. 100 default 10"},
+                                      {"stride", "ordinal 1, 2 default 1"},
+                                      {"padding", "categorical valid, same default same"},
+                                      {"kernel", "ordinal 3, 5 default 3"},
+                                      {"num_fc_units", "int 64 .. 256 default 64"},
+                                      {"batch_size", "ordinal 32, 64, 128, 256 default 32"}};
+  static const struct {
+    const char *name, *data;
+    int image_size;
+  } table_2[] = {{"ahe", "data/ahe", 224},         {"intel", "data/intel", 150},
+                 {"rps", "data/rps", 300},         {"dogs-cats", "data/dogs-cats", 256},
+                 {"flowers", "data/flowers", 224}, {"k49", "data/kuzushiji-49", 0}}; /* its files say 28 */
+  char path[200], text[200];
+  for (size_t i = 0; i < sizeof table_2 / sizeof *table_2; i++) {
+    snprintf(path, sizeof path, "configs/paper/%s.ini", table_2[i].name);
+    load_settings(path, 0, NULL);
+    assert_the_papers(table_1, (const int[]){40, 30, 30}, 15);
+    assert_int_equal(x->studies, STUDIES_ONE_BY_ONE);
+    assert_string_equal(x->name, table_2[i].name);
+    snprintf(text, sizeof text, "configs/paper/../../%s", table_2[i].data);
+    assert_string_equal(x->dataset.path, text);
+    assert_int_equal(x->dataset.image_size, table_2[i].image_size);
+    snprintf(text, sizeof text, "results/paper/%s", table_2[i].name);
+    assert_string_equal(x->output, text);
+    experiment_destroy(x);
+  }
+  static const char *const small[] = {"ahe", "flowers", "mnist", "rps"};
+  table_1[HP_EPOCH][1] = "int 1 .. 6 default 1";
+  for (size_t i = 0; i < sizeof small / sizeof *small; i++) {
+    snprintf(path, sizeof path, "configs/paper-small/%s.ini", small[i]);
+    load_settings(path, 0, NULL);
+    assert_the_papers(table_1, (const int[]){16, 12, 12}, 6);
+    snprintf(text, sizeof text, "results/paper-small/%s", small[i]);
+    assert_string_equal(x->output, text);
+    experiment_destroy(x);
+  }
+}
+
 /* ------------------------------------------------------------- values ---- */
 
 static void assert_fixed(const char *name, const char *line)
@@ -1219,6 +1289,89 @@ static void best_ini_reads_back_with_the_values_as_defaults(void **state)
   experiment_destroy(x);
 }
 
+/* From the file's folder, and the same text from wherever it is given; settings start here. */
+static void start_from_takes_paths_that_hold_anywhere(void **state)
+{
+  char expected[1400], cwd[600], value[1400];
+  const char *settings[] = {"experiment.start_from=results/../a , .//b/./c/"};
+  (void)state;
+  load_text("[experiment]\nstart_from = old run, ../b,/c\n");
+  snprintf(expected, sizeof expected, "%s/old run, %s/../b, /c", folder, folder);
+  assert_string_equal(x->start_from, expected);
+  char *text = experiment_search_text(x);
+  assert_true(experiment_search_get(text, "experiment.start_from", value, sizeof value));
+  assert_string_equal(value, expected);
+  assert_true(x->start_best == 3 && x->start_seen && !x->start && experiment_given(x) == 1);
+  free(text);
+  experiment_destroy(x);
+  load_settings(ini_path, 1, settings);
+  assert_non_null(getcwd(cwd, sizeof cwd));
+  snprintf(expected, sizeof expected, "%s/results/../a, %s/b/c", cwd, cwd);
+  assert_string_equal(x->start_from, expected);
+  experiment_destroy(x);
+}
+
+static void start_from_that_names_nothing_is_refused(void **state)
+{
+  static const char *const wrong[][2] = {{"start_from = a,,b", "a path is missing before a comma"},
+                                         {"start_from = a,", "a path is missing after the last comma"},
+                                         {"start_from = a,b,c,d,e,f,g,h,i,j,k,l,m,n,o,p,q", "more than 16 paths"},
+                                         {"start_from = a\nstart_best = 0\nstart_seen = no", "nothing would be taken"},
+                                         {"start_best = 65", "not a whole number from 0 to 64"}};
+  char text[300];
+  (void)state;
+  for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+    snprintf(text, sizeof text, "[experiment]\n%s\n", wrong[i][0]);
+    write_text(text);
+    memset(&e, 0, sizeof e);
+    assert_int_equal(experiment_load(x, ini_path, NULL, 0, &e), ERROR_CONFIG);
+    if (!strstr(e.message, wrong[i][1])) fail_msg("%s", e.message);
+  }
+}
+
+/* Every key has its value in it, so that a second one of what was read back is the same text. */
+static void run_ini_reads_back_as_the_same_experiment(void **state)
+{
+  (void)state;
+  static const char *const inis[] = {
+      "",
+      "[experiment]\nname = \"a # b\"\nseed = 77\ntrials = 12\ncycles = 2\noutput = \"o;ut '' \"\ntarget = 0.9\n"
+      "time_limit = 1h30m\n[dataset]\npath = data dir\nvalidation_images = v\nvalidation_labels = w\n"
+      "image_size = 32\n[space]\nepoch = int 1 .. 6 default 1\nlr = 0.1\n[enqueue]\none = lr 0.1, optimizer sgd\n"
+      "all_default = epoch 1\n[scheduler]\ntrial_memory = 3MB\nslots = 3\n[train]\nround = 2\ntrial = 7\n",
+      "[experiment]\nstart_from = \"a#, ../b\"\nstart_studies = x/y/0, z\nstart_best = 64\nstart_seen = no\n",
+      "[groups]\nfrom = weights\n[importance]\ngroups = 2\nratio = 0.30000000000000004 1\n",
+      "[experiment]\nstrategies = greedy, grouped\nrevisit = no\n[groups]\nfrom = auto\n",
+      "[experiment]\nobjective = command\ndirection = minimize\n[command]\nrun = \"prog 'a b' #\"\n[space]\n"
+      "x = ordinal 1, 2.50 default 1\ny = float 1e-5 .. 1 log default 0.1\nz = categorical a, \xc3\xa4 default a\n",
+      "[experiment]\nobjective = function\n[function]\nname = mixed\n[gp]\ncost = time\ncost_weight = 0.1\n"};
+  for (size_t i = 0; i < sizeof inis / sizeof *inis; i++) {
+    load_text(inis[i]);
+    char *text = experiment_run_ini(x), *search = experiment_search_text(x);
+    for (int k = 0; k < key_count; k++) { /* the first line of its name: each stands there, if as a comment */
+      char line[100];
+      const struct experiment_key *key = &key_table[k].about;
+      if (key_table[k].type == KEY_LINE || !strcmp(key->section, "groups")) continue;
+      snprintf(line, sizeof line, "\n%s =", key->key);
+      char *given = strstr(text, line);
+      snprintf(line, sizeof line, "\n#%s =\n", key->key);
+      if (!given && !strstr(text, line)) fail_msg("[%s] %s is missing:\n%s", key->section, key->key, text);
+    }
+    write_text(text);
+    memset(&e, 0, sizeof e);
+    if (experiment_load(x2, ini_path, NULL, 0, &e)) fail_msg("%s\n%s", e.message, text);
+    char *again = experiment_run_ini(x2), *search_again = experiment_search_text(x2);
+    assert_string_equal(again, text);
+    assert_string_equal(search_again, search);
+    free(again);
+    free(search_again);
+    free(search);
+    free(text);
+    experiment_destroy(x);
+    experiment_destroy(x2);
+  }
+}
+
 /* A run of best.ini begins at the best configuration: where no baseline does that, [enqueue]. */
 static void best_ini_begins_at_the_best_without_a_baseline_too(void **state)
 {
@@ -1327,6 +1480,7 @@ int main(void)
       cmocka_unit_test(the_reference_has_every_key_once_with_its_default_and_mark),
       cmocka_unit_test(the_reference_is_the_same_as_an_empty_file),
       cmocka_unit_test(the_ini_files_of_the_repository_load),
+      cmocka_unit_test(the_papers_experiment_is_that_of_its_tables),
       cmocka_unit_test(a_single_value_fixes_a_hyperparameter),
       cmocka_unit_test(more_trials_than_anybody_can_make_are_refused),
       cmocka_unit_test(a_message_that_comes_later_names_the_line),
@@ -1353,6 +1507,9 @@ int main(void)
       cmocka_unit_test(the_order_of_names_is_part_of_the_search),
       cmocka_unit_test(a_key_that_a_text_lacks_stands_at_its_default),
       cmocka_unit_test(best_ini_reads_back_with_the_values_as_defaults),
+      cmocka_unit_test(start_from_takes_paths_that_hold_anywhere),
+      cmocka_unit_test(start_from_that_names_nothing_is_refused),
+      cmocka_unit_test(run_ini_reads_back_as_the_same_experiment),
       cmocka_unit_test(best_ini_begins_at_the_best_without_a_baseline_too),
       cmocka_unit_test(spoiled_files_never_crash),
   };

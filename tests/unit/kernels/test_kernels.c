@@ -743,6 +743,7 @@ static void loss_case(struct net *n, struct rng *r, int precision)
   int64_t all = (int64_t)n->t.batch * m->columns, used = (int64_t)n->count * m->columns;
   float *logits = get_floats(n->t.logits, all), *losses = get_floats(n->t.losses, n->t.batch);
   int32_t *hits = get(n->t.hits, n->t.batch * (int64_t)sizeof *hits);
+  int32_t *taken = training ? NULL : get(n->t.best, n->t.batch * (int64_t)sizeof *taken);
   struct wanted out = wanted_make(used, n->t.units + classes), loss = wanted_make(n->count, n->t.units + classes);
   for (int image = 0; image < n->count; image++) {
     double z[128], total = 0;
@@ -759,6 +760,7 @@ static void loss_case(struct net *n, struct rng *r, int precision)
       if (k != best) lead = fmin(lead, z[best] - z[k]);
     }
     if (n->whole || lead > 1e-5) assert_int_equal(hits[image], best == label);
+    if (taken && (n->whole || lead > 1e-5)) assert_int_equal(taken[image], best);
     set(&loss, image, log(total) - (z[label] - z[best]), 1 + fabs(z[label]) + fabs(z[best]));
     for (int k = 0; k < m->columns; k++) {
       int64_t at = (int64_t)image * m->columns + k;
@@ -787,6 +789,7 @@ static void loss_case(struct net *n, struct rng *r, int precision)
   free(logits);
   free(losses);
   free(hits);
+  free(taken);
 }
 
 static void the_first_dense_layer_is_that_of_a_loop(void **state)

@@ -86,8 +86,10 @@ static void epoch_of(int members, const struct net *net, struct rng *r, int fail
   double loss[4][2] = {{0}};
   int64_t epoch[4], step[4], hits[4] = {0};
   const struct net *of[4];
+  int32_t *want[4]; /* the tally */
   for (int m = 0; m < members; m++) {
     of[m] = &net[m];
+    want[m] = calloc(2 * (size_t)net[m].t.classes, sizeof *want[m]);
     batches[m] = epoch_batches(&net[m].t, b[m]);
     if (batches[m] > most) most = batches[m];
     epoch[m] = draw(r, 0, 50);
@@ -123,18 +125,28 @@ static void epoch_of(int members, const struct net *net, struct rng *r, int fail
         assert_true(s.loss == loss[m][1]);
         assert_int_equal(s.correct, hits[m]);
       }
+      if (!failed && now->phase == DEVICE_IDLE && n->t.validation_images > 0) {
+        int64_t bytes = 2 * n->t.classes * (int64_t)sizeof **want;
+        int32_t *tally = get(n->t.tally, bytes);
+        assert_memory_equal(tally, want[m], bytes);
+        free(tally);
+      }
       check_rows(n, now, epoch[m]);
       float losses[256];
-      int32_t hit[256];
+      int32_t hit[256], best[256];
       for (int j = 0; j < now->count; j++) {
         losses[j] = (float)draw(r, 0, 1000) / 64;
         hit[j] = draw(r, 0, 1);
         loss[m][now->phase == DEVICE_EVALUATE] += losses[j];
+        best[j] = draw(r, 0, n->t.classes - 1);
         if (now->phase == DEVICE_EVALUATE) hits[m] += hit[j];
+        if (now->phase == DEVICE_EVALUATE) want[m][best[j]] += hit[j];
+        if (now->phase == DEVICE_EVALUATE) want[m][n->t.classes + best[j]]++;
       }
       if (m == failing && i == at) losses[draw(r, 0, now->count - 1)] = draw(r, 0, 1) ? NAN : INFINITY;
       put(n->t.losses, losses, now->count * (int64_t)sizeof *losses);
       put(n->t.hits, hit, now->count * (int64_t)sizeof *hit);
+      put(n->t.best, best, now->count * (int64_t)sizeof *best);
       if (now->phase == DEVICE_TRAIN) step[m]++;
     }
     assert_int_equal(step_advance(c.table, (struct device_tiles){NULL, members}, 0, c.precision, stream), cudaSuccess);
@@ -142,6 +154,7 @@ static void epoch_of(int members, const struct net *net, struct rng *r, int fail
     no_reports();
   }
   cohort_destroy(&c);
+  for (int m = 0; m < members; m++) free(want[m]);
 }
 
 static void the_state_moves_through_training_and_validation_images_to_idle_or_failed(void **state)

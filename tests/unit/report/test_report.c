@@ -3,111 +3,18 @@
  *
  * With arguments it is no test but a writer for tests/cli/test_cli_show.sh:  test_report --write
  * STUDY.DB */
-#include "tests/unit/store/store_fixture.h"
+#include "tests/unit/report/report_fixture.h"
 
+#include <float.h>
 #include <limits.h>
 
-#include "host/report/report.h"
-#include "host/store/study_attributes.h"
 #include "host/base/text_table.h"
 #include "host/base/text_wrap.h"
-#include "tests/unit/report/tidy.h"
-
-/* ---- studies by hand ------------------------------------------------------------------------- */
-
-static int make_record_study(struct store *s, const char *strategy, int round, int trials, struct study_record *r)
-{
-  char name[80];
-  memset(r, 0, sizeof *r);
-  snprintf(name, sizeof name, "quick/%s/%d", strategy, round);
-  int id = make_study(s, name);
-  r->ours = true;
-  snprintf(r->version, sizeof r->version, "1.2.3");
-  snprintf(r->experiment, sizeof r->experiment, "quick");
-  snprintf(r->strategy, sizeof r->strategy, "%s", strategy);
-  r->round = round;
-  r->trials = trials;
-  snprintf(r->objective, sizeof r->objective, "cnn");
-  snprintf(r->value_name, sizeof r->value_name, "validation accuracy");
-  snprintf(r->depends_on, sizeof r->depends_on, "cpu, avx2, oneDNN 3.1");
-  r->n_groups = 2;
-  snprintf(r->groups[0], SPACE_NAME_MAX, "first");
-  snprintf(r->groups[1], SPACE_NAME_MAX, "second");
-  return id;
-}
-
-/* A trial at the defaults that ended so. */
-static struct stored_trial trial_of(int number, double value, double loss, double seconds)
-{
-  struct stored_trial t = {.number = number,
-                           .state = STORED_COMPLETE,
-                           .value = value,
-                           .loss = loss,
-                           .seconds = seconds,
-                           .wall_s = seconds / 2,
-                           .epochs = 3,
-                           .images = 1000,
-                           .flops = 1e9,
-                           .group = -1};
-  space_defaults(&fixture_space, t.values);
-  return t;
-}
-
-static void add_trial(struct store *s, int study, struct stored_trial t)
-{
-  assert_ok(store_trial_start(s, study, &fixture_space, &t, &err));
-  if (t.state != STORED_RUNNING) assert_ok(store_trial_end(s, study, &t, &err));
-}
-
-static void add_failed(struct store *s, int study, int number, const char *reason)
-{
-  struct stored_trial t = trial_of(number, NAN, NAN, 1);
-  t.state = STORED_FAIL;
-  snprintf(t.reason, sizeof t.reason, "%s", reason);
-  add_trial(s, study, t);
-}
-
-static struct report load(void)
-{
-  struct report r;
-  struct store *s;
-  assert_ok(store_open(&s, db_path, true, NULL, &err));
-  assert_ok(report_load(&r, s, &err));
-  store_close(s);
-  return r;
-}
-
-static char *printed; /* of the last print_with */
-
-static void print_with(void (*print)(FILE *, const struct report *), const struct report *r)
-{
-  size_t size;
-  free(printed);
-  FILE *out = open_memstream(&printed, &size);
-  print(out, r);
-  fclose(out);
-}
 
 static int shown_width; /* of print_trials */
 static void print_trials(FILE *out, const struct report *r)
 {
   for (int i = 0; i < r->n; i++) report_print_trials_within(out, &r->studies[i], shown_width);
-}
-
-/* Is there a line of these words, whatever blanks are between them? */
-static void assert_row(const char *words)
-{
-  char squeezed[512];
-  for (const char *line = printed; *line; line += strcspn(line, "\n") + 1) {
-    size_t used = 0;
-    for (const char *p = line; *p && *p != '\n' && used + 2 < sizeof squeezed; p++) {
-      if (*p == ' ' && (used == 0 || squeezed[used - 1] == ' ')) continue;
-      squeezed[used++] = *p;
-    }
-    squeezed[used] = 0;
-    if (!strcmp(squeezed, words)) return;
-  }
-  fail_msg("no row '%s' in:\n%s", words, printed);
 }
 
 /* ---- the record ------------------------------------------------------------------------------ */
@@ -130,6 +37,10 @@ static void a_record_comes_back_as_it_was_written(void **state)
   w.n_changes = 2;
   snprintf(w.changes[0], sizeof w.changes[0], "oneDNN 3.1 became 3.2");
   snprintf(w.changes[1], sizeof w.changes[1], "AVX2 became \"AVX-512\"");
+  w.n_start = 1;
+  snprintf(w.start[0], sizeof w.start[0], "60 trials of 2 studies in \"old\"");
+  w.start_best = 3;
+  w.start_seen = true;
   assert_ok(study_record_write(s, study, &w, &err));
   assert_ok(study_record_read(s, study, &r, &err));
   assert_string_equal(r.search, w.search);
@@ -152,6 +63,46 @@ static void a_record_comes_back_as_it_was_written(void **state)
   assert_ok(study_record_write_finished(s, study, true, true, &err));
   assert_ok(study_record_read(s, study, &r, &err));
   assert_true(!r.test.available && r.test.value == 0 && r.finished && r.target_reached);
+  study_record_free(&r);
+  store_close(s);
+}
+
+static void repeats_come_back_as_they_were_written(void **state)
+{
+  (void)state;
+  struct store *s = open_store();
+  struct study_record w, r;
+  int study = make_record_study(s, "grouped", 3, 100, &w);
+  struct study_repeat all[RECORD_REPEATS_MAX] = {{.ended = true,
+                                                  .value = 0.97,
+                                                  .loss = 0.125,
+                                                  .tested = true,
+                                                  .test = 0.96,
+                                                  .test_loss = 0.5,
+                                                  .flops = 1e12,
+                                                  .images = 640},
+                                                 {.ended = true, .failed = true, .seconds = 0.25, .images = 32},
+                                                 {.ended = false}};
+  struct study_repeats repeats = {.trial = 7, .first = 1000000, .n = 3, .all = all};
+  assert_ok(study_record_write(s, study, &w, &err));
+  assert_ok(study_record_write_repeats(s, study, &repeats, &err));
+  assert_ok(study_record_read(s, study, &r, &err));
+  assert_true(r.repeats.trial == 7 && r.repeats.first == 1000000 && r.repeats.n == 3);
+  assert_true(r.repeats.all[0].ended && !r.repeats.all[0].failed && r.repeats.all[0].tested);
+  assert_true(r.repeats.all[0].value == 0.97 && r.repeats.all[0].loss == 0.125 && r.repeats.all[0].test == 0.96);
+  assert_true(r.repeats.all[0].test_loss == 0.5 && r.repeats.all[0].flops == 1e12 && r.repeats.all[0].images == 640);
+  assert_true(r.repeats.all[1].ended && r.repeats.all[1].failed && r.repeats.all[1].seconds == 0.25);
+  assert_true(!r.repeats.all[2].ended);
+  assert_int_equal(study_repeats_ended(&r.repeats), 2);
+  study_record_free(&r);
+  assert_ok(study_record_write(s, study, &w, &err)); /* a run that goes on keeps them */
+  const struct study_repeat longest = {true,     false,    -DBL_MAX, -DBL_MIN, true,
+                                       -DBL_MAX, -DBL_MIN, DBL_MIN,  -DBL_MAX, 999999999999};
+  for (int k = 0; k < RECORD_REPEATS_MAX; k++) repeats.all[k] = longest;
+  repeats.n = RECORD_REPEATS_MAX; /* the longest that there are can be read */
+  assert_ok(study_record_write_repeats(s, study, &repeats, &err));
+  assert_ok(study_record_read(s, study, &r, &err));
+  assert_int_equal(study_repeats_ended(&r.repeats), RECORD_REPEATS_MAX);
   study_record_free(&r);
   store_close(s);
 }
@@ -222,7 +173,7 @@ static void hostile_attributes_read_as_missing(void **state)
   static const char *const keys[] = {"gsos:version",        "gsos:experiment", "gsos:round",  "gsos:trials",
                                      "gsos:objective",      "gsos:value_name", "gsos:search", "gsos:depends_on",
                                      "gsos:groups",         "gsos:finished",   "gsos:wall_s", "gsos:changes",
-                                     "gsos:target_reached", "gsos:ran_alone",  "gsos:test"};
+                                     "gsos:target_reached", "gsos:ran_alone",  "gsos:test",   "gsos:repeats"};
   char *values[] = {strdup("nonsense"),
                     strdup(""),
                     strdup("{\"a\": 1"),
@@ -236,6 +187,9 @@ static void hostile_attributes_read_as_missing(void **state)
                     strdup("{\"trial\": 1, \"value\": \"x\", \"n\": 1, \"correct\": 1}"),
                     strdup("{\"trial\": 1, \"value\": 1e999, \"n\": 1, \"correct\": 1}"),
                     strdup("{\"trial\": 1, \"value\": 1, \"n\": -1, \"correct\": 1}"),
+                    strdup("{\"trial\": 1, \"first\": 2, \"trainings\": 3}"),
+                    strdup("{\"trial\": -1, \"first\": 2, \"trainings\": [{\"value\": 1}]}"),
+                    repeated("{\"trial\": 1, \"first\": 2, \"trainings\": [", "{},", 101, "{}]}"),
                     strdup("[1, null, {}]"),
                     strdup("[\"a\", 2]; "),
                     repeated("[", "[", 5000, ""),
@@ -511,6 +465,32 @@ static void shares_of_a_device_are_compared_with_nothing(void **state)
   r = load();
   print_with(report_print_tables, &r);
   assert_says("  device time: ");
+  report_free(&r);
+}
+
+/* Those of an experiment start from the same. */
+static void what_studies_start_from_is_told_once(void **state)
+{
+  (void)state;
+  struct store *s = open_store();
+  struct study_record w;
+  for (int round = 0; round < 2; round++) {
+    int study = finished_study(s, "grouped", round, 1, 10, 0.6, 0, 0, &w);
+    w.n_start = 2;
+    snprintf(w.start[0], sizeof w.start[0], "60 trials of 2 studies in old");
+    snprintf(w.start[1], sizeof w.start[1], "1 trial of 1 study in older\033");
+    w.start_best = 1;
+    assert_ok(study_record_write(s, study, &w, &err));
+  }
+  store_close(s);
+  struct report r = load();
+  print_with(report_print_tables, &r);
+  assert_tidy(printed, 80);
+  assert_says("  started from 60 trials of 2 studies in old\n"
+              "  started from 1 trial of 1 study in older\\x1b\n"
+              "  no proposal saw the values of these trials; the best configuration was tried\n"
+              "  first; no figure here counts them\n");
+  assert_null(strstr(strstr(printed, "started from 60") + 1, "started from 60"));
   report_free(&r);
 }
 
@@ -1259,6 +1239,45 @@ static void anything_stored_gives_tables_that_fit(void **state)
   }
 }
 
+/* ---- repeats --------------------------------------------------------------------------------- */
+
+static void repeats_are_a_mean_and_a_deviation_and_their_own_cost(void **state)
+{
+  (void)state;
+  struct store *s = open_store();
+  struct study_record w;
+  int study = make_record_study(s, "grouped", 2, 2, &w);
+  struct study_repeat all[] = {
+      {.ended = true, .value = 0.97, .tested = true, .test = 0.95, .flops = 1e12, .images = 1000},
+      {.ended = true, .value = 0.99, .tested = true, .test = 0.97, .flops = 1e12, .images = 1000},
+      {.ended = true, .failed = true, .flops = 5e11, .images = 500},
+      {.ended = false}};
+  struct study_repeats repeats = {.trial = 1, .first = 1000000, .n = 4, .all = all};
+  assert_ok(study_record_write(s, study, &w, &err));
+  assert_ok(study_record_write_repeats(s, study, &repeats, &err));
+  add_trial(s, study, trial_of(0, 0.9, 0.3, 1));
+  add_trial(s, study, trial_of(1, 0.995, 0.1, 1));
+  struct report r = load();
+  print_with(report_print_repeats, &r);
+  assert_row("grouped 2 1 2 0.9800 ± 0.0141 0.9600 ± 0.0141");
+  assert_non_null(strstr(printed, "they took 2,500 images and 2.5 TFLOP, which no other table counts"));
+  assert_non_null(strstr(printed, "1 of them diverged"));
+  assert_non_null(strstr(printed, "1 of them are still to be made"));
+  print_with(report_print_best, &r);
+  assert_row("trained again validation 0.9800 ± 0.0141, test 0.9600 ± 0.0141");
+  report_free(&r);
+
+  repeats.trial = 0; /* those of a trial that has been beaten say nothing of the best */
+  assert_ok(study_record_write_repeats(s, study, &repeats, &err));
+  r = load();
+  print_with(report_print_repeats, &r);
+  assert_string_equal(printed, "");
+  print_with(report_print_best, &r);
+  assert_null(strstr(printed, "trained again"));
+  report_free(&r);
+  store_close(s);
+}
+
 /* ---- all ------------------------------------------------------------------------------------- */
 
 /* A database that a test of the command line can show. */
@@ -1342,6 +1361,8 @@ int main(int argc, char **argv)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
   const struct CMUnitTest tests[] = {
       TEST(a_record_comes_back_as_it_was_written),
+      TEST(repeats_come_back_as_they_were_written),
+      TEST(repeats_are_a_mean_and_a_deviation_and_their_own_cost),
       TEST(the_strategy_is_written_last),
       TEST(texts_that_are_no_utf8_are_written_as_json),
       TEST(hostile_attributes_read_as_missing),
@@ -1353,6 +1374,7 @@ int main(int argc, char **argv)
       TEST(tables_say_what_the_papers_do),
       TEST(shares_of_a_device_are_compared_with_nothing),
       TEST(the_gain_over_the_defaults_stands_beside_its_noise),
+      TEST(what_studies_start_from_is_told_once),
       TEST(rounds_are_averaged_with_their_deviation),
       TEST(rounds_are_paired_whatever_order_they_stand_in),
       TEST(a_figure_that_a_round_lacks_has_no_mean),

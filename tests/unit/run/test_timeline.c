@@ -211,11 +211,11 @@ static void the_log_is_a_json_object_a_line(void **state)
   char *text = NULL;
   size_t size;
   struct event_log log = {.out = open_memstream(&text, &size)};
-  static const char *const names[] = {"run_begin", "run_end",    "study_end",   "trial_begin", "epoch",
-                                      "trial_end", "trial_left", "device_lost", "warning",     "notice"};
+  static const char *const names[] = {"run_begin",  "run_end",     "study_end", "trial_begin", "epoch", "trial_end",
+                                      "trial_left", "device_lost", "warning",   "notice",      "best",  "repeat_end"};
   int n = 0;
   (void)state;
-  for (int k = EVENT_RUN_BEGIN; k <= EVENT_NOTICE; k++) {
+  for (int k = EVENT_RUN_BEGIN; k <= EVENT_REPEAT_END; k++) {
     struct event e = trial_event(k, 3, 1, 0.25);
     e.reason = k == EVENT_TRIAL_LEFT ? "a \"reason\"\nof two lines" : NULL;
     event_log_write(&log, &e);
@@ -231,7 +231,7 @@ static void the_log_is_a_json_object_a_line(void **state)
       assert_string_equal(cJSON_GetObjectItem(json, "reason")->valuestring, "a \"reason\"\nof two lines");
     cJSON_Delete(json);
   }
-  assert_int_equal(n, 10);
+  assert_int_equal(n, 12);
   free(text);
 }
 

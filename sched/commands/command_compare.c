@@ -1,0 +1,104 @@
+/* `gsos compare`: several runs side by side, with the mean over them. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "host/base/file_replace.h"
+#include "host/base/text_escape.h"
+#include "host/report/report_compare.h"
+#include "sched/commands/command.h"
+#include "sched/commands/databases.h"
+#include "sched/run/signals.h"
+
+static const char help[] = "Usage: gsos compare DIR|FILE.db... [OPTION]...\n"
+                           "Print runs' output folders, or study databases, side by side: what each strategy\n"
+                           "found in each run and what it took, and what strategies differ by from the usual\n"
+                           "one, run by run and as the mean over the runs with its 95 % interval, as the\n"
+                           "last row of the paper's tables has it.  Finished studies count.\n"
+                           "\n"
+                           "  -o, --output FILE.html   write the tables as a page, too\n"
+                           "  -h, --help               print this and exit\n"
+                           "\n"
+                           "Examples:\n"
+                           "  gsos compare results/digits results/photos\n"
+                           "  gsos compare results/digits study.db --output compare.html\n"
+                           "\n"
+                           "Exit status: 0 done, 1 where there is no database, it cannot be read, or no\n"
+                           "study is finished, 2 wrong usage, 130 interrupted, 143 terminated.\n";
+
+struct options {
+  char **given; /* [n] folders or databases, as the user names them */
+  int n;
+  const char *output; /* NULL: no page */
+};
+
+/* The bytes that all names begin with, up to a slash: they tell nothing. */
+static size_t in_common(char *const *names, int n)
+{
+  size_t common = 0;
+  for (size_t i = 0; names[0][i]; i++) {
+    for (int k = 1; k < n; k++)
+      if (names[k][i] != names[0][i]) return common;
+    if (names[0][i] == '/' && names[0][i + 1]) common = i + 1;
+  }
+  return common;
+}
+
+static int write_page(const char *path, const struct report_compare *c, struct error *e)
+{
+  struct file_replace f;
+  char shown[1200];
+  int code = file_replace_begin(&f, path, e);
+  if (code) return code;
+  report_compare_html(f.out, c);
+  code = file_replace_commit(&f, e);
+  if (!code) printf("\nWritten: %s\n", text_escape(shown, sizeof shown, path));
+  return code;
+}
+
+static int compare(const struct options *o, struct error *e)
+{
+  struct databases d = {0};
+  struct report_compare c = {0};
+  const char **names = calloc((size_t)o->n, sizeof *names);
+  size_t common = in_common(o->given, o->n);
+  int code = names ? 0 : error_set(e, ERROR_MACHINE, "no memory for %d runs", o->n);
+  for (int i = 0; i < o->n && !code; i++) names[i] = o->given[i] + common;
+  if (!code) code = databases_load(&d, "compare", (const char *const *)o->given, o->n, e);
+  if (!code) code = report_compare_make(&c, d.reports, names, o->n, e);
+  if (!code) report_compare_print(stdout, &c);
+  if (!code && o->output) code = write_page(o->output, &c, e);
+  report_compare_free(&c);
+  databases_free(&d);
+  free(names);
+  return code;
+}
+
+/* 0: go on; else *status is the exit status. */
+static int parse(int argc, char **argv, struct options *o, int *status)
+{
+  static const struct option options[] = {
+      {"output", required_argument, NULL, 'o'}, {"help", no_argument, NULL, 'h'}, {NULL, 0, NULL, 0}};
+  struct command_line line = {"gsos compare", help, "o:h", options, argc, argv, status, false};
+  int c;
+  while ((c = command_option(&line)) > 0) o->output = optarg;
+  if (c < 0) return c;
+  if (o->output && !o->output[0]) return command_usage_error(&line, "--output takes the name of a file");
+  o->given = argv + optind;
+  o->n = argc - optind;
+  return o->n > 0 ? 0 : command_usage_error(&line, "which folders, or which study databases?");
+}
+
+int command_compare(int argc, char **argv)
+{
+  struct options o = {0};
+  struct error e = {0};
+  int status = 1;
+  signals_install();
+  if (parse(argc, argv, &o, &status) == 0) {
+    compare(&o, &e);
+    command_complain(&e);
+    status = command_status(&e);
+  }
+  return command_end(status);
+}
