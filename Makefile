@@ -144,8 +144,8 @@ $(BUILD)/have-%: tools/setup.sh $(BUILD)/flags
 
 # ------------------------------------------------------------------------------------ run and check
 
-.PHONY: quickstart paper paper-small tests test soak bench bench-search bench-sched bench-boxes bench-asha bench-strategies roofline \
-        kernel-report lint asan tsan ci
+.PHONY: quickstart paper paper-small tests test soak bench bench-search bench-sched bench-boxes bench-asha bench-strategies \
+        roofline kernel-report lint asan tsan ci
 quickstart: gsos## builds, and runs configs/quickstart.ini
 	./gsos run configs/quickstart.ini
 
@@ -228,16 +228,17 @@ put   = $(if $(1),install -m 644 $(1) '$(2)/')
 .PHONY: install uninstall clean help
 install: gsos## installs under PREFIX (/usr/local), with DESTDIR before it
 	install -d '$(bin)' '$(man1)' '$(bash_completions)' '$(zsh_completions)'
-	install -d '$(data)/configs/slurm' '$(data)/configs/bench' '$(data)/configs/command' '$(data)/configs/data' '$(data)/configs/paper' '$(data)/configs/paper-small'
+	install -d '$(data)/configs/bench' '$(data)/configs/command' '$(data)/configs/data' '$(data)/configs/paper' \
+	  '$(data)/configs/paper-small' '$(data)/configs/slurm'
 	install -m 755 gsos '$(bin)/gsos'
 	$(call put,$(wildcard man/*.1),$(man1))
 	$(call put,$(wildcard configs/*.ini),$(data)/configs)
 	$(call put,$(wildcard configs/bench/*.ini),$(data)/configs/bench)
 	$(call put,$(wildcard configs/command/*),$(data)/configs/command)
 	$(call put,$(wildcard configs/data/*),$(data)/configs/data)
-	$(call put,$(wildcard configs/slurm/*),$(data)/configs/slurm)
 	$(call put,$(wildcard configs/paper/*),$(data)/configs/paper)
 	$(call put,$(wildcard configs/paper-small/*),$(data)/configs/paper-small)
+	$(call put,$(wildcard configs/slurm/*),$(data)/configs/slurm)
 	$(call put,LICENSE,$(data))
 	install -m 644 completions/gsos.bash '$(bash_completions)/gsos'
 	install -m 644 completions/_gsos '$(zsh_completions)/_gsos'

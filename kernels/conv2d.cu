@@ -69,7 +69,7 @@ __global__ void __launch_bounds__(TILE_THREADS, tf32 ? TILE_BLOCKS_WIDE : TILE_B
   gemm_tile<tf32>(conv_pixels(c, t->conv[layer - 1].map, windows, first),
                   matrix_plain(w, c.matrix.columns, c.matrix.columns, c.matrix.rows, column), c.matrix.rows, sum,
                   shared);
-  store_window(t, layer, first / 4 + tile_row(), column + 4 * tile_column(), windows, sum);
+  store_window(t, layer, first / 4 + tile_row(), column + 4 * tile_column(), windows, sum, tf32);
 }
 
 /* ---- backward -------------------------------------------------------------------------------- */
@@ -238,6 +238,8 @@ void conv2d_divisors(struct device_conv *c)
   c->by_stride = conv2d_divisor(c->stride);
   conv2d_forward_pieces(c);
   conv2d_gradient_pieces(c);
+  conv2d_tensor_grids(c);
+  conv2d_tensor_weight_grid(c);
 }
 
 /* By the argmax byte: whole images, of about 98 windows a part, which is 16 parts for 14×14 maps of

@@ -1,9 +1,10 @@
 /* Convolutions: what the files of their kernels have of each other.
  *
  *   conv2d_first*.cu     the first layer, from bytes
- *   conv2d.cu            any shape, and all of TF32: tiles of a matrix product
+ *   conv2d.cu            any shape: tiles of a matrix product
  *   conv2d_patch.cu      forward in FP32 from patches: kernel 3 or 5, stride 1 or 2
- *   conv2d_gradients.cu  gradients in FP32 by the argmax byte: kernel 3 or 5, stride 1 or 2 */
+ *   conv2d_gradients.cu  gradients in FP32 by the argmax byte: kernel 3 or 5, stride 1 or 2
+ *   conv2d_tensor*.cu    forward and gradients in TF32: kernel 3 or 5, stride 1 or 2 */
 #ifndef GSOS_CONV2D_H
 #define GSOS_CONV2D_H
 
@@ -21,5 +22,8 @@ int conv2d_tiles_backward(const struct device_trial *t, int layer);
 /* Sets c->forward and c->gradients, from the shapes. */
 void conv2d_forward_pieces(struct device_conv *c);
 void conv2d_gradient_pieces(struct device_conv *c);
+/* Sets c->tensor; after the two. */
+void conv2d_tensor_grids(struct device_conv *c);
+void conv2d_tensor_weight_grid(struct device_conv *c);
 
 #endif

@@ -5,7 +5,8 @@
  * floats in shared memory, a plane for each channel.  They come from the image's bytes by the
  * normalisation table once, with zeros where the image ends, so that nothing is asked of a pixel
  * any more when it is multiplied.  FP32 in both precisions: the depth is too short for tensor cores
- * to help, and the bytes deserve their three digits.
+ * to help, and the bytes deserve their three digits.  The map is rounded to TF32 where the layers
+ * behind it are in that.
  *
  * Forward a lane has two filters, whose weights stay in registers, and computes two neighbouring
  * windows at a time: of each row of pixels that it loads, by one or two addresses in a warp,
@@ -217,7 +218,7 @@ __device__ __forceinline__ void load_weights(float (&w)[K * K][LANE_FILTERS], co
 
 /* Ends window `i` of the pair: the largest of its sums (the first of equals in row order), ReLU,
  * argmax byte.  What is not a number passes all of this, so that the loss shows it. */
-__device__ __forceinline__ void store_pair(const pair_sums &sum, int i, float *map, uint8_t *argmax)
+__device__ __forceinline__ void store_pair(const pair_sums &sum, int i, float *map, uint8_t *argmax, bool tf32)
 {
   float value[LANE_FILTERS];
   unsigned char which[LANE_FILTERS];
@@ -225,7 +226,7 @@ __device__ __forceinline__ void store_pair(const pair_sums &sum, int i, float *m
   for (int j = 0; j < LANE_FILTERS; j++) {
     const float a = sum[0][2 * i][j], b = sum[0][2 * i + 1][j], c = sum[1][2 * i][j], d = sum[1][2 * i + 1][j];
     const float best = max_or_nan(max_or_nan(a, b), max_or_nan(c, d));
-    value[j] = best;
+    value[j] = tf32 ? to_tf32(best) : best;
     which[j] = (unsigned char)(a == best ? 0 : b == best ? 1 : c == best ? 2 : 3);
     if (best <= 0) {
       value[j] = 0;
@@ -239,7 +240,8 @@ __device__ __forceinline__ void store_pair(const pair_sums &sum, int i, float *m
 /* A block: a patch of an image × a chunk of filters.  C channels, whose weights stay in registers;
  * 0: any number, whose weights are read again for each pair of windows. */
 template <int K, int S, int C>
-__device__ __forceinline__ void forward_patch(const device_trial *t, const device_conv &c, int index, float *shared)
+__device__ __forceinline__ void forward_patch(const device_trial *t, const device_conv &c, int index, float *shared,
+                                              bool tf32)
 {
   const device_first_patch &p = t->forward_patch;
   const int columns = c.matrix.columns, pool_width = c.pool_width;
@@ -299,7 +301,7 @@ __device__ __forceinline__ void forward_patch(const device_trial *t, const devic
     UNROLL
     for (int i = 0; i < LANE_WINDOWS; i++) {
       const int offset = (row * pool_width + column + i) * columns;
-      if (mine && column + i < across) store_pair(sum, i, map + offset, argmax + offset);
+      if (mine && column + i < across) store_pair(sum, i, map + offset, argmax + offset, tf32);
     }
   }
   /* Dropout of the last map, each thread what it has written. */
@@ -312,14 +314,15 @@ __device__ __forceinline__ void forward_patch(const device_trial *t, const devic
     for (int k = 0; k < LANE_WINDOWS * LANE_FILTERS; k++) {
       const int i = k / LANE_FILTERS, j = k % LANE_FILTERS, window = row * pool_width + column + i;
       float *x = map + window * columns + j;
-      if (column + i < across && filter + j < c.filters)
-        *x = dropped(t, 0, *x, n, c.filters * area, (filter + j) * area + place0 + window);
+      if (column + i >= across || filter + j >= c.filters) continue;
+      const float y = dropped(t, 0, *x, n, c.filters * area, (filter + j) * area + place0 + window);
+      *x = tf32 ? to_tf32(y) : y;
     }
   }
 }
 
 __global__ void __launch_bounds__(FORWARD_THREADS, FORWARD_BLOCKS)
-    conv2d_first_forward(const device_trial *trials, device_tiles tiles)
+    conv2d_first_forward(const device_trial *trials, device_tiles tiles, bool tf32)
 {
   __shared__ float4 shared[PATCH_FLOATS / 4];
   float *const floats = (float *)shared;
@@ -331,27 +334,27 @@ __global__ void __launch_bounds__(FORWARD_THREADS, FORWARD_BLOCKS)
   if (c.kernel == 3) {
     if (c.stride == 1) {
       if (channels == 1)
-        forward_patch<3, 1, 1>(t, c, index, floats);
+        forward_patch<3, 1, 1>(t, c, index, floats, tf32);
       else if (channels == 3)
-        forward_patch<3, 1, 3>(t, c, index, floats);
+        forward_patch<3, 1, 3>(t, c, index, floats, tf32);
       else
-        forward_patch<3, 1, 0>(t, c, index, floats);
+        forward_patch<3, 1, 0>(t, c, index, floats, tf32);
     } else if (channels == 1) {
-      forward_patch<3, 2, 1>(t, c, index, floats);
+      forward_patch<3, 2, 1>(t, c, index, floats, tf32);
     } else if (channels == 3) {
-      forward_patch<3, 2, 3>(t, c, index, floats);
+      forward_patch<3, 2, 3>(t, c, index, floats, tf32);
     } else {
-      forward_patch<3, 2, 0>(t, c, index, floats);
+      forward_patch<3, 2, 0>(t, c, index, floats, tf32);
     }
   } else if (c.stride == 1) {
     if (channels == 1)
-      forward_patch<5, 1, 1>(t, c, index, floats);
+      forward_patch<5, 1, 1>(t, c, index, floats, tf32);
     else
-      forward_patch<5, 1, 0>(t, c, index, floats);
+      forward_patch<5, 1, 0>(t, c, index, floats, tf32);
   } else if (channels == 1) {
-    forward_patch<5, 2, 1>(t, c, index, floats);
+    forward_patch<5, 2, 1>(t, c, index, floats, tf32);
   } else {
-    forward_patch<5, 2, 0>(t, c, index, floats);
+    forward_patch<5, 2, 0>(t, c, index, floats, tf32);
   }
 }
 
@@ -636,7 +639,8 @@ int step_tiles_forward(const device_trial *t, int layer)
 
 int step_tiles_forward_tf32(const device_trial *t, int layer)
 {
-  return layer == 0 ? first_tiles_forward(t) : conv2d_tiles_forward(t, layer);
+  if (layer == 0) return first_tiles_forward(t);
+  return t->conv[layer].tensor.forward.rows > 0 ? 0 : conv2d_tiles_forward(t, layer);
 }
 
 int step_tiles_backward(const device_trial *t, int layer)
@@ -647,13 +651,15 @@ int step_tiles_backward(const device_trial *t, int layer)
 
 int step_tiles_backward_tf32(const device_trial *t, int layer)
 {
-  return layer == 0 ? first_tiles_backward(t) : conv2d_tiles_backward(t, layer);
+  if (layer == 0) return first_tiles_backward(t);
+  return t->conv[layer].tensor.forward.rows > 0 ? 0 : conv2d_tiles_backward(t, layer);
 }
 
 int step_forward(const device_trial *trials, device_tiles tiles, int layer, enum precision precision, void *stream)
 {
   if (layer > 0) return conv2d_forward_launch(trials, tiles, layer, precision, stream);
-  return launch(conv2d_first_forward, dim3(tiles.room), dim3(FORWARD_THREADS), 0, (cudaStream_t)stream, trials, tiles);
+  return launch(conv2d_first_forward, dim3(tiles.room), dim3(FORWARD_THREADS), 0, (cudaStream_t)stream, trials, tiles,
+                precision == PRECISION_TF32);
 }
 
 int step_backward(const device_trial *trials, device_tiles tiles, int layer, enum precision precision, void *stream)

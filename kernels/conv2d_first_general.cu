@@ -2,7 +2,7 @@
  *
  * A tile's rows are the pixels of pooling windows, as in conv2d.cu; its depth is (channel, tap);
  * what is fetched is a byte of the image that the epoch's order puts at that place of the batch,
- * normalised.  FP32 in both precisions. */
+ * normalised.  FP32 in both precisions; where the others are in TF32 the map is kept in it. */
 #include "kernels/conv2d.h"
 #include "kernels/gemm_tile.cuh"
 #include "kernels/launch.h"
@@ -55,7 +55,7 @@ struct byte_pixels {
 };
 
 __global__ void __launch_bounds__(TILE_THREADS, TILE_BLOCKS_WIDE)
-    conv2d_first_forward_general(const device_trial *trials, device_tiles tiles)
+    conv2d_first_forward_general(const device_trial *trials, device_tiles tiles, bool tf32)
 {
   __shared__ gemm_shared shared;
   const device_trial *t;
@@ -71,7 +71,7 @@ __global__ void __launch_bounds__(TILE_THREADS, TILE_BLOCKS_WIDE)
       byte_pixels(t, c, windows, first),
       matrix_plain(t->weights + c.matrix.weight, c.matrix.columns, c.matrix.columns, c.matrix.rows, column),
       c.matrix.rows, sum, shared);
-  store_window(t, 0, first / 4 + tile_row(), column + 4 * tile_column(), windows, sum);
+  store_window(t, 0, first / 4 + tile_row(), column + 4 * tile_column(), windows, sum, tf32);
 }
 
 /* A: (channel, tap) × the pixels of windows begin ... end - 1, four a window, and a row of ones.
@@ -144,10 +144,10 @@ int step_tiles_first_backward(const device_trial *t, int layer)
   return t->patches || layer > 0 ? 0 : conv2d_tiles_backward(t, 0);
 }
 
-int step_first_forward(const device_trial *trials, device_tiles tiles, int, enum precision, void *stream)
+int step_first_forward(const device_trial *trials, device_tiles tiles, int, enum precision precision, void *stream)
 {
   return launch(conv2d_first_forward_general, dim3(tiles.room), dim3(TILE_THREADS), 0, (cudaStream_t)stream, trials,
-                tiles);
+                tiles, precision == PRECISION_TF32);
 }
 
 int step_first_backward(const device_trial *trials, device_tiles tiles, int, enum precision, void *stream)

@@ -222,7 +222,7 @@ __device__ __forceinline__ void forward_tile(const device_trial *t, int layer, i
     UNROLL
     for (int p = 0; p < 4; p++) UNROLL
     for (int i = 0; i < 4; i++) four[p][i] = sum[p][f + i];
-    store_window(t, layer, real, first_filter + of_filters * FILTERS + f, all, four);
+    store_window(t, layer, real, first_filter + of_filters * FILTERS + f, all, four, false);
   }
 }
 

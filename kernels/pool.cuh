@@ -6,6 +6,7 @@
 
 #include "kernels/gemm_tile.cuh"
 #include "kernels/random.cuh"
+#include "kernels/tensor_core.cuh"
 
 /* Pixel 0 ... 3 of a window of the batch, in the convolution's output. */
 struct window_pixel {
@@ -31,9 +32,10 @@ __device__ __forceinline__ float dropped(const device_trial *t, int block, float
 }
 
 /* Ends a window: sum[pixel][filter] + bias, the largest of the four (the first of equals in row
- * order), ReLU, argmax byte; while training the last layer's map is thinned by dropout. */
+ * order), ReLU, argmax byte; while training the last layer's map is thinned by dropout.  In TF32
+ * the map is rounded to it, which whoever reads it would do. */
 __device__ __forceinline__ void store_window(const device_trial *t, int layer, int window, int filter, int windows,
-                                             const float sum[4][4])
+                                             const float sum[4][4], bool tf32)
 {
   const device_conv c = t->conv[layer];
   const int columns = c.matrix.columns;
@@ -68,7 +70,8 @@ __device__ __forceinline__ void store_window(const device_trial *t, int layer, i
         value[j] = dropped(t, 0, value[j], image, c.filters * area, (filter + j) * area + place);
   }
   int64_t at = (int64_t)window * columns + filter;
-  *(float4 *)(c.map + at) = make_float4(value[0], value[1], value[2], value[3]);
+  const float4 x = make_float4(value[0], value[1], value[2], value[3]);
+  *(float4 *)(c.map + at) = tf32 ? to_tf32(x) : x;
   *(uchar4 *)(c.argmax + at) = make_uchar4(which[0], which[1], which[2], which[3]);
 }
 

@@ -13,7 +13,7 @@
  * Layouts, in floats (N the image in the batch, F a layer's filters rounded up to 8, what is padded
  * is zero and stays zero):
  *   images       bytes [N][H][W][C]
- *   maps         [N][height][width][F]  after ReLU and pool
+ *   maps         [N][height][width][F]  after ReLU and pool; in TF32 rounded to it
  *   argmax       the same in bytes: 0 ... 3, or POOL_MASKED
  *   hidden       [N][units rounded up to 8];  logits [N][classes rounded up to 8]
  *   parameters   of every layer a matrix [rows + 1][columns], the last row the biases:
@@ -74,6 +74,23 @@ struct device_patch {
   int windows; /* of a block, at most */
 };
 
+/* The windows in which tensor cores take a convolution (conv2d_tensor.cuh): of each strip of an
+ * image, which is as good as an image of its own, and the rows and columns of pixels that they see
+ * of it, the halo included.  rows 0: its shape is not theirs. */
+struct device_grid {
+  int rows, columns, strips;
+  int windows;                       /* of a block, or of a chunk of a part, at most */
+  int virtual_rows, virtual_columns; /* pixels of a strip */
+  int row_floats, patch_floats;      /* of a row of pixels, and of the pixels of a block, in shared memory */
+  struct device_divisor by_area, by_columns, by_strips;
+  struct device_divisor by_virtual_rows, by_virtual_columns;
+};
+
+struct device_tensor {
+  struct device_grid forward, weights; /* pooling windows over the input */
+  struct device_grid data;             /* 2×2 pixels of the input over the gradient */
+};
+
 struct device_conv {
   struct device_matrix matrix;
   int filters;     /* without the padding: element numbers of dropout masks are logical */
@@ -89,6 +106,7 @@ struct device_conv {
   struct device_divisor by_taps, by_kernel, by_stride; /* kernel², kernel, stride */
   struct device_patch forward;
   struct device_pieces gradients;
+  struct device_tensor tensor;
 };
 
 /* How the blocks of the first convolution divide an image: rectangles of pooling windows, and what
@@ -246,6 +264,8 @@ step_launcher step_first_forward; /* the first convolution, where its shapes hav
 step_launcher step_forward;       /* a convolution, with ReLU and pool */
 /* the same in FP32 from patches, for kernels of 3 and of 5 */
 step_launcher step_forward_3, step_forward_5;
+/* the same in TF32 */
+step_launcher step_forward_tensor_3, step_forward_tensor_5;
 step_launcher step_dense;          /* the first dense layer, in chunks of its depth */
 step_launcher step_loss;           /* ReLU, dropout, the second one, softmax, cross-entropy; its gradients */
 step_launcher step_loss_backward;  /* gradients of the second dense layer, beyond DEVICE_HEAD_CLASSES */
@@ -253,6 +273,9 @@ step_launcher step_dense_backward; /* gradients of the first one */
 step_launcher step_backward;       /* gradients of a convolution */
 /* the same in FP32 by the argmax byte, for kernels of 3 and of 5 */
 step_launcher step_data_gradient_3, step_data_gradient_5, step_weight_gradient_3, step_weight_gradient_5;
+/* the same in TF32 */
+step_launcher step_data_gradient_tensor_3, step_data_gradient_tensor_5, step_weight_gradient_tensor_3,
+    step_weight_gradient_tensor_5;
 step_launcher step_first_backward; /* ... and its gradients */
 step_launcher step_optimizer;
 step_launcher step_advance; /* ends the step of every row: losses into the state, the next batch, the end of an epoch */
@@ -263,7 +286,9 @@ typedef int step_tiles(const struct device_trial *t, int layer);
 step_tiles step_tiles_first_forward, step_tiles_forward, step_tiles_forward_tf32, step_tiles_forward_3,
     step_tiles_forward_5, step_tiles_dense, step_tiles_loss, step_tiles_loss_backward, step_tiles_dense_backward,
     step_tiles_backward, step_tiles_backward_tf32, step_tiles_first_backward, step_tiles_optimizer,
-    step_tiles_data_gradient_3, step_tiles_data_gradient_5, step_tiles_weight_gradient_3, step_tiles_weight_gradient_5;
+    step_tiles_data_gradient_3, step_tiles_data_gradient_5, step_tiles_weight_gradient_3, step_tiles_weight_gradient_5,
+    step_tiles_forward_tensor_3, step_tiles_forward_tensor_5, step_tiles_data_gradient_tensor_3,
+    step_tiles_data_gradient_tensor_5, step_tiles_weight_gradient_tensor_3, step_tiles_weight_gradient_tensor_5;
 
 /* Parts of a convolution's gradient: each sums over about as many windows; those of the first
  * layer's over as many images.  After conv2d_divisors. */

@@ -161,6 +161,10 @@ static const struct stage stages[] = {
      step_tiles_forward_tf32},
     {"forward", "the same, kernel 3", FIRST_LAYER_FIRST, step_tiles_forward_3, step_forward_3, forward_cost, no_tiles},
     {"forward", "the same, kernel 5", FIRST_LAYER_FIRST, step_tiles_forward_5, step_forward_5, forward_cost, no_tiles},
+    {"forward", "in TF32, kernel 3", FIRST_LAYER_FIRST, no_tiles, step_forward_tensor_3, forward_cost,
+     step_tiles_forward_tensor_3},
+    {"forward", "in TF32, kernel 5", FIRST_LAYER_FIRST, no_tiles, step_forward_tensor_5, forward_cost,
+     step_tiles_forward_tensor_5},
     {"dense", "dense 1", ONCE_A_STEP, step_tiles_dense, step_dense, dense_cost, NULL},
     {"loss", "dense 2, loss, gradients", ONCE_A_STEP, step_tiles_loss, step_loss, loss_cost, NULL},
     {"loss backward", "of dense 2 of many classes", ONCE_A_STEP, step_tiles_loss_backward, step_loss_backward,
@@ -177,6 +181,14 @@ static const struct stage stages[] = {
      step_weight_gradient_3, weight_gradient_cost, no_tiles},
     {"weight gradient", "of a convolution, kernel 5", LAST_LAYER_FIRST, step_tiles_weight_gradient_5,
      step_weight_gradient_5, weight_gradient_cost, no_tiles},
+    {"data gradient", "in TF32, kernel 3", LAST_LAYER_FIRST, no_tiles, step_data_gradient_tensor_3, data_gradient_cost,
+     step_tiles_data_gradient_tensor_3},
+    {"data gradient", "in TF32, kernel 5", LAST_LAYER_FIRST, no_tiles, step_data_gradient_tensor_5, data_gradient_cost,
+     step_tiles_data_gradient_tensor_5},
+    {"weight gradient", "in TF32, kernel 3", LAST_LAYER_FIRST, no_tiles, step_weight_gradient_tensor_3,
+     weight_gradient_cost, step_tiles_weight_gradient_tensor_3},
+    {"weight gradient", "in TF32, kernel 5", LAST_LAYER_FIRST, no_tiles, step_weight_gradient_tensor_5,
+     weight_gradient_cost, step_tiles_weight_gradient_tensor_5},
     {"first backward", "of convolution 1 without patches", ONCE_A_STEP, step_tiles_first_backward, step_first_backward,
      backward_cost, NULL},
     {"optimizer", "sums of gradients, Adam or SGD", ONCE_A_STEP, step_tiles_optimizer, step_optimizer, optimizer_cost,
@@ -184,9 +196,12 @@ static const struct stage stages[] = {
     {"advance", "losses, the next batch", ONCE_A_STEP, NULL, step_advance, advance_cost, NULL},
 };
 
+enum { STAGES = sizeof stages / sizeof *stages };
+_Static_assert(STAGES *DEVICE_CONV_MAX <= STEP_LAUNCHES_MAX, "each stage in each layer");
+
 int step_launches(struct step_launch *launches, int layers)
 {
-  const struct stage *end = stages + sizeof stages / sizeof *stages, *next;
+  const struct stage *end = stages + STAGES, *next;
   int n = 0;
   for (const struct stage *s = stages; s < end; s = next) {
     next = s + 1;

@@ -43,7 +43,7 @@ struct step_launch {
   const struct stage *stage;
   int layer; /* 0 for what is once a step */
 };
-enum { STEP_LAUNCHES_MAX = 8 * DEVICE_CONV_MAX + 8 };
+enum { STEP_LAUNCHES_MAX = 24 * DEVICE_CONV_MAX }; /* as many stages as the table may have in each layer */
 
 /* The launches of a step of networks of at most `layers` convolutions, in order, of all shapes and
  * precisions.

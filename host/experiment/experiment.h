@@ -44,10 +44,12 @@ enum unlike_ranks { UNLIKE_RANKS(NAME_VALUE) };
 
 /* How trials are ended early ([pruner]; sched/study/pruner.h). */
 struct pruner_settings {
-  double eta;  /* asha: one trial in eta goes on at a rung */
-  int first;   /* asha: epoch of the first rung */
-  int startup; /* median: other trials that must have reached an epoch before one is ended there */
-  int warmup;  /* epochs within which no trial is ended */
+  double eta;   /* asha, hyperband: one trial in eta goes on at a rung */
+  int first;    /* asha: epoch of the first rung */
+  int smallest; /* hyperband: epochs that a trial has at least */
+  int largest;  /* hyperband: epochs of the last rung; 0: as many as a trial may have */
+  int startup;  /* median: other trials that must have reached an epoch before one is ended there */
+  int warmup;   /* asha, median: epochs within which no trial is ended */
 };
 
 /* A configuration to try first ([enqueue]): given values; the others stay at the defaults. */

@@ -41,8 +41,8 @@ static const char *const design_names[] = {GP_DESIGNS(NAME_TEXT) NULL};
 static const char *const order_names[] = {TRIAL_ORDERS(NAME_TEXT) NULL};
 static const char *const studies_names[] = {STUDIES_RUNS(NAME_TEXT) NULL};
 static const char *const rule_names[] = {GROUPS_RULES(NAME_TEXT) NULL};
-static const char *const unlike_names[] = {UNLIKE_RANKS(NAME_TEXT) NULL};
 static const char *const metric_names[] = {METRICS(NAME_TEXT) NULL};
+static const char *const unlike_names[] = {UNLIKE_RANKS(NAME_TEXT) NULL};
 static const char *const yes_names[] = {"no", "yes", NULL};
 
 /* clang-format off */
@@ -236,11 +236,16 @@ const struct key_spec key_table[] = {
   CHOICE("pruner", "strategies", "search", "all", KEY_WORD, pruned_names, pruned_strategies,
          "whose trials: of all strategies, or of one"),
   NUMBER("pruner", "eta", "3", 1.01, 1000, OPEN_NONE, pruner_settings.eta,
-         "asha: one trial in eta goes on at a rung; rungs are eta times apart"),
+         "asha, hyperband: one trial in eta goes on at a rung; rungs are eta times apart"),
   INT("pruner", "first", "search", "1", 1, 1000000, pruner_settings.first, "asha: the epoch of the first rung"),
+  INT("pruner", "smallest", "search", "1", 1, 1000000, pruner_settings.smallest,
+      "hyperband: epochs that a trial of the first bracket begins with, at least"),
+  INT("pruner", "largest", "search", "0", 0, 1000000, pruner_settings.largest,
+      "hyperband: epochs that the rungs are counted from; 0: the most that a trial may have"),
   INT("pruner", "startup", "search", "5", 1, 1000000, pruner_settings.startup,
       "median: others that must have reached an epoch before a trial is ended there"),
-  INT("pruner", "warmup", "search", "0", 0, 1000000, pruner_settings.warmup, "epochs within which no trial is ended"),
+  INT("pruner", "warmup", "search", "0", 0, 1000000, pruner_settings.warmup,
+      "asha, median: epochs within which no trial is ended"),
 
   INT("train", "round", "machine", "0", 0, 65534, train_round,
       "gsos train: the round of the trial whose random numbers the network has"),

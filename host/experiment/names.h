@@ -30,7 +30,8 @@ enum strategy_trait {
 
 #define PRUNERS(ROW)                                                                                                   \
   ROW(median)                                                                                                          \
-  ROW(asha)
+  ROW(asha)                                                                                                            \
+  ROW(hyperband)
 
 #define OBJECTIVES(ROW)                                                                                                \
   ROW(cnn)                                                                                                             \

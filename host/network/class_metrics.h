@@ -25,8 +25,8 @@ bool metric_by_class(enum metric metric);
  *   tally  [2][classes] images of a class that were taken for it; images that were taken for it at
  *          all
  * Balanced accuracy is the mean over the classes that the part has of the share of their images
- * that were taken for them (recall); macro F1 the mean over the classes that the part has or that any
- * image was taken for of 2·hit / (images of it + taken for it).  As scikit-learn has them
+ * that were taken for them (recall).  Macro F1 is the mean over the classes that the part has, or
+ * that any image was taken for, of 2·hit / (images of it + taken for it).  As scikit-learn has them
  * (balanced_accuracy_score; f1_score, average = macro). */
 double metric_of_classes(enum metric metric, const struct dataset_split *s, int classes, const int32_t *tally);
 

@@ -11,8 +11,8 @@
  * FLOPs are not known, and a trial costs its epochs.
  *
  * The space is the experiment's own: the table's hyperparameters, in ranges and choices that the
- * table covers.  A place has one trial; whichever was not told to its end runs again from its
- * start, which costs nothing. */
+ * table covers.  A place has one trial; what is kept of one that pauses or is stopped is how many
+ * epochs it has told. */
 #include <gnu/libc-version.h>
 #include <math.h>
 #include <stdio.h>
@@ -277,6 +277,41 @@ static int table_advance(struct place *p, struct trial_event *events, int max, i
   return 0;
 }
 
+/* --- a trial that pauses --- */
+
+/* What is kept of it: its curve is asked anew. */
+struct table_checkpoint {
+  int64_t epoch;
+};
+
+static int table_checkpoint(struct place *p, int id, void **block, size_t *bytes, struct error *e)
+{
+  struct table_checkpoint kept = {.epoch = p->epoch};
+  if (!p->used || p->id != id) return error_set(e, ERROR_FAILED, "trial %d is not in this place", id);
+  *block = malloc(sizeof kept);
+  if (!*block) return error_set(e, ERROR_MACHINE, "no memory to keep trial %d", id);
+  memcpy(*block, &kept, sizeof kept);
+  *bytes = sizeof kept;
+  return 0;
+}
+
+static int table_restore(struct place *p, const struct trial_spec *spec, const void *block, size_t bytes,
+                         struct error *e)
+{
+  struct table_checkpoint kept;
+  if (bytes != sizeof kept) return error_set(e, ERROR_FAILED, "trial %d: its kept state is damaged", spec->id);
+  memcpy(&kept, block, sizeof kept);
+  int code = table_add(p, spec, e);
+  if (code) return code;
+  if (kept.epoch < 0 || kept.epoch >= p->epochs) {
+    table_remove(p, spec->id);
+    return error_set(e, ERROR_FAILED, "trial %d: its kept state is damaged", spec->id);
+  }
+  p->epoch = (int)kept.epoch;
+  p->seconds = 0;
+  return 0;
+}
+
 /* --- for people --- */
 
 static void table_description(struct objective *o, char *text, size_t size)
@@ -382,6 +417,8 @@ int objective_table_create(struct objective **o, const struct experiment *x, str
                                     .open = table_open,
                                     .add = table_add,
                                     .advance = table_advance,
+                                    .checkpoint = table_checkpoint,
+                                    .restore = table_restore,
                                     .remove = table_remove,
                                     .close = table_close,
                                     .description = table_description,

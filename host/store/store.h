@@ -108,13 +108,16 @@ int store_study_attribute_get(struct store *s, int study, const char *key, char 
 int store_trial_start(struct store *s, int study, const struct space *space, const struct stored_trial *t,
                       struct error *e);
 /* Epoch values, committed as they come but at most once a second (a pending one goes with the next
- * commit of any trial, at the latest with the heartbeat): epoch from 1.  The trial was started
- * through this store. NaN and ±inf are typed. */
+ * commit of any trial, at the latest with the heartbeat): epoch from 1.  The trial was started, by
+ * this store or, where it has paused, by one before. NaN and ±inf are typed. */
 int store_trial_epoch(struct store *s, int study, int number, int epoch, double value, struct error *e);
 /* Ends a RUNNING trial as COMPLETE (the value is no NaN), PRUNED or FAIL: value, loss, epochs,
  * seconds, wall_s, flops, images, reason (its bytes that are not UTF-8 become U+FFFD). Committed
  * when it returns 0. */
 int store_trial_end(struct store *s, int study, const struct stored_trial *t, struct error *e);
+/* The same of a trial that had paused, which stands as PRUNED since then, also while it goes on: it
+ * ends anew.  Its epochs go on, too, or are written once more with the same values. */
+int store_trial_end_again(struct store *s, int study, const struct stored_trial *t, struct error *e);
 
 /* No trial runs any more: those that are RUNNING, of all studies, become WAITING, without a time or
  * epochs.  Nobody who looks at the database takes them for trials that somebody runs;

@@ -177,6 +177,13 @@ static int flush_work(struct store *s, void *context, struct error *e)
   return store_flush_epochs(s, e);
 }
 
+static int load_work(struct store *s, void *context, struct error *e)
+{
+  const int *study = context;
+  struct study_index *index;
+  return index_load(s, *study, &index, e);
+}
+
 int store_trial_epoch(struct store *s, int study, int number, int epoch, double value, struct error *e)
 {
   int code = 0;
@@ -184,6 +191,7 @@ int store_trial_epoch(struct store *s, int study, int number, int epoch, double 
   if (s->read_only) return error_set(e, ERROR_FAILED, "%s: is open for reading only", s->shown);
   store_lock(s);
   /* One value that nothing can be done with would keep all others from being committed. */
+  if (!index_find(s, study) && (code = store_read(s, load_work, &study, e))) goto done; /* it goes on after a pause */
   const struct study_index *index = index_find(s, study);
   if (!index || number < 0 || number >= index->n) {
     code = error_set(e, ERROR_FAILED, "%s: trial %d of study %d has not been started", s->shown, number, study);
@@ -421,6 +429,7 @@ int store_trials_retry(struct store *s, int study, int *n, struct error *e)
 struct end {
   int study;
   const struct stored_trial *trial;
+  enum stored_state from; /* what it stands as */
 };
 
 static int end_work(struct store *s, void *context, struct error *e)
@@ -436,12 +445,14 @@ static int end_work(struct store *s, void *context, struct error *e)
    * one form. */
   code = store_run(s, e,
                    "UPDATE trials SET state = ?2, datetime_complete = max(?3, ifnull(datetime_start, ?3)) "
-                   "WHERE trial_id = ?1 AND state = 'RUNNING'",
-                   "itt", id, store_state_name(t->state), now);
+                   "WHERE trial_id = ?1 AND state = ?4",
+                   "ittt", id, store_state_name(t->state), now, store_state_name(w->from));
   if (code) return code;
   if (sqlite3_changes(s->db) != 1)
-    return error_set(e, ERROR_FAILED, "%s: trial %d of study %d is not running and cannot end", s->shown, t->number,
-                     w->study);
+    return error_set(e, ERROR_FAILED, "%s: trial %d of study %d %s and cannot end", s->shown, t->number, w->study,
+                     w->from == STORED_RUNNING ? "is not running" : "has not paused");
+  code = store_run(s, e, "DELETE FROM trial_values WHERE trial_id = ?1", "i", id);
+  if (code) return code;
   if (t->state != STORED_FAIL && !isnan(t->value))
     code = store_run(s, e, "INSERT INTO trial_values (trial_id, objective, value, value_type) VALUES (?1, 0, ?2, ?3)",
                      "idt", id, t->value, value_type(t->value));
@@ -458,9 +469,9 @@ static int end_work(struct store *s, void *context, struct error *e)
   return code;
 }
 
-int store_trial_end(struct store *s, int study, const struct stored_trial *t, struct error *e)
+static int end_trial(struct store *s, int study, const struct stored_trial *t, enum stored_state from, struct error *e)
 {
-  struct end w = {study, t};
+  struct end w = {study, t, from};
   if (t->state != STORED_COMPLETE && t->state != STORED_PRUNED && t->state != STORED_FAIL)
     return error_set(e, ERROR_FAILED, "%s: trial %d cannot end as %s", s->shown, t->number, store_state_name(t->state));
   if (t->state == STORED_COMPLETE && isnan(t->value))
@@ -472,4 +483,14 @@ int store_trial_end(struct store *s, int study, const struct stored_trial *t, st
   if (!code) store_flushed(s);
   store_unlock(s);
   return code;
+}
+
+int store_trial_end(struct store *s, int study, const struct stored_trial *t, struct error *e)
+{
+  return end_trial(s, study, t, STORED_RUNNING, e);
+}
+
+int store_trial_end_again(struct store *s, int study, const struct stored_trial *t, struct error *e)
+{
+  return end_trial(s, study, t, STORED_PRUNED, e);
 }

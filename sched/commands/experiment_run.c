@@ -153,7 +153,13 @@ static int tell_changes(struct run *run, struct error *e)
 static int retry(struct run *run, struct error *e)
 {
   int n = 0;
+  const struct pruner *pruner = pruner_find(run->x->pruner);
   if (!run->options->retry_failed) return 0;
+  if (pruner && pruner->pauses)
+    return error_set(
+        e, ERROR_CONFIG,
+        "--retry-failed: not with [pruner] kind = %s: which trials went on followed from those that failed",
+        pruner->name);
   int code = resume_retry(run->store, run->x, &n, e);
   if (!code && n == 0 && run->options->progress) fprintf(stderr, "no trial has failed that could be run again\n");
   return code;
@@ -275,7 +281,7 @@ static int open_study(struct run *run, struct run_study *s, int strategy, int ro
   if (!code) code = store_study(run->store, s->name, run->objective->maximize, &s->store_id, &created, e);
   if (!code) code = study_record_read(run->store, s->store_id, &old, e);
   if (!code) code = store_trials(run->store, s->store_id, &x->space, NULL, &trials, &n, e);
-  if (!code) code = (old.retried ? study_resume_retried : study_resume)(&s->study, trials, n, e);
+  if (!code) code = runner_resume(run->store, s, trials, n, old.retried, e);
   if (!code) {
     s->done_before = s->study.done;
     s->wall_before_s = old.wall_s;

@@ -33,6 +33,14 @@ void results_clean_networks(const struct run_study *s)
   closedir(folder);
 }
 
+/* It has not ended, or has paused. */
+static bool may_go_on(const struct run_study *s, int trial)
+{
+  enum stored_state state = s->study.trials[trial].state;
+  bool paused = state == STORED_PRUNED && s->study.legs && trial >= study_first_paused(&s->study);
+  return state == STORED_RUNNING || paused;
+}
+
 void results_clean_states(const struct runner *r, const struct run_study *s)
 {
   char prefix[100];
@@ -47,7 +55,7 @@ void results_clean_states(const struct runner *r, const struct run_study *s)
     const char *rest = entry->d_name + length + end;
     bool half = !strcmp(rest, ".tmp"), whole = !*rest;
     if (end == 0 || (!half && !whole)) continue; /* somebody else's, or set aside */
-    bool wanted = whole && trial >= 0 && trial < s->study.n && s->study.trials[trial].state == STORED_RUNNING;
+    bool wanted = whole && trial >= 0 && trial < s->study.n && may_go_on(s, trial);
     wanted = wanted || (whole && trial >= REPEATS_FIRST); /* of a repeat: winner_repeats.c removes it */
     if (wanted) continue;
     snprintf(path, sizeof path, "%s/%s", r->states, entry->d_name);

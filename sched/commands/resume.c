@@ -7,6 +7,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "sched/study/pruner.h"
 #include "sched/study/strategy.h"
 #include "host/store/study_attributes.h"
 #include "host/base/text_escape.h"
@@ -114,6 +115,12 @@ static int compare_search(const struct experiment *x, const char *stored, struct
         "%s: %s: what [gp] cost weighs follows the trials that are left, so that the first ones would have "
         "been others; give the old number, or another --output, or --fresh",
         x->output, differences);
+  const struct pruner *pruner = pruner_find(x->pruner);
+  if (pruner && pruner->pauses && x->cycle_trials > was.trials)
+    return error_set(e, ERROR_CONFIG,
+                     "%s: %s: with [pruner] kind = %s what went on when the last trials had begun would have been "
+                     "another; give the old number, or another --output, or --fresh",
+                     x->output, differences, pruner->name);
   const struct strategy *fixed = fixed_strategy(x, x->cycle_trials > was.trials, x->cycles > was.cycles);
   if (fixed)
     return error_set(

@@ -18,8 +18,8 @@ enum event_kind {
   EVENT_TRIAL_BEGIN, /* in its place; epoch: the last one that ended, where it goes on after a stop */
   EVENT_EPOCH,       /* a trial's epoch ended: epoch, value, loss, images */
   EVENT_TRIAL_END,   /* state, value, loss, seconds, images (of the whole trial), reason where it failed */
-  /* The run was stopped, or the machine failed at it (reason): it goes on, or runs again, under its
-   * number. */
+  /* The run was stopped, the machine failed at it, or it has paused (reason): it may go on, or run
+   * again, under its number. */
   EVENT_TRIAL_LEFT,
   EVENT_DEVICE_LOST, /* a place is given up; its trials leave it */
   EVENT_WARNING,     /* something about a trial that its user has to know (reason) */

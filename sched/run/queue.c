@@ -29,7 +29,9 @@ int queue_add(struct queue *q, int i, struct study *study, struct error *e)
   if (!s->trials) return error_set(e, ERROR_MACHINE, "no memory for a study of %d trials", study->x->trials);
   for (int k = 0; k < study->n; k++) {
     struct objective_cost cost;
-    s->trials[k].taken = study->trials[k].state != STORED_RUNNING;
+    enum stored_state state = study->trials[k].state;
+    bool may_go_on = state == STORED_PRUNED && study->legs; /* it has paused */
+    s->trials[k].taken = state != STORED_RUNNING && !may_go_on;
     s->taken += s->trials[k].taken;
     if (s->trials[k].taken) continue;
     int code = study->objective->cost(study->objective, study->trials[k].values, &cost, e);
@@ -67,9 +69,9 @@ static bool possible(const struct queue *q, int i, struct job *job)
   const struct queue_study *s = &q->studies[i];
   int n;
   if (s->busy) return false;
+  bool may_propose = study_next(s->study) == STUDY_PROPOSE; /* first: it lets go on what paused */
   *job = (struct job){.study = i, .number = longest_untaken(s, &n)};
   if (n >= AHEAD_MAX) return true;
-  bool may_propose = study_next(s->study) == STUDY_PROPOSE;
   if (!may_propose || (n > 0 && !study_is_blind(s->study))) return n > 0;
   job->propose = true;
   job->number = s->study->n;

@@ -66,7 +66,8 @@ enum queue_room {
 };
 enum queue_room queue_take(struct queue *q, const struct job *job);
 
-/* A trial no longer runs.  again: it has not ended and is to be run anew. */
+/* A trial no longer runs.  again: it has not ended and is to be run anew, or it has paused and may
+ * go on. */
 void queue_release(struct queue *q, int study, int number, bool again);
 
 #endif

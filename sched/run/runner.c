@@ -142,6 +142,7 @@ static void watch(struct runner *r)
     if (!s->study.ended || s->study.done < s->study.n || s->over) continue;
     range_end(&s->range);
     s->over = true;
+    paused_forget(r, s);
   }
   if (!r->stopping && r->signal && __atomic_load_n(r->signal, __ATOMIC_RELAXED)) runner_stop(r);
   if (!r->stopping && r->x->time_limit_s > 0 && now - r->began >= r->x->time_limit_s) {
@@ -215,19 +216,28 @@ static int start_threads(struct runner *r, pthread_t *keeper, bool *has_keeper, 
   return code;
 }
 
-/* What a pruner compares with: the epochs of the trials that have ended. */
-static int load_epochs(struct runner *r, struct run_study *s, struct error *e)
+/* What a pruner compares with: the epochs of trials that have ended. */
+static int load_epochs(struct store *store, struct run_study *s, const struct stored_trial *trials, int n,
+                       struct error *e)
 {
   int code = 0;
-  for (int t = 0; s->study.pruner && t < s->study.n && !code; t++) {
+  for (int t = 0; s->study.pruner && t < n && !code; t++) {
     double *values = NULL;
-    int n = 0;
-    if (s->study.trials[t].state == STORED_RUNNING) continue;
-    code = store_epochs(r->store, s->store_id, t, &values, &n, e);
-    for (int i = 0; i < n && !code; i++) code = study_epoch(&s->study, t, i + 1, values[i], e);
+    int n_values = 0;
+    if (trials[t].state == STORED_RUNNING || trials[t].state == STORED_WAITING) continue;
+    code = store_epochs(store, s->store_id, t, &values, &n_values, e);
+    for (int i = 0; i < n_values && !code; i++) code = study_epoch(&s->study, t, i + 1, values[i], e);
     free(values);
   }
   return code;
+}
+
+int runner_resume(struct store *store, struct run_study *s, const struct stored_trial *trials, int n, bool retried,
+                  struct error *e)
+{
+  int most = n < s->study.x->trials ? n : s->study.x->trials; /* more are refused */
+  if (load_epochs(store, s, trials, most, e)) return e->code;
+  return (retried ? study_resume_retried : study_resume)(&s->study, trials, n, e);
 }
 
 static int prepare(struct runner *r, struct error *e)
@@ -253,7 +263,7 @@ static int prepare(struct runner *r, struct error *e)
     s->range = range_begin("%s", s->title);
     s->stored = s->study.n;
     s->first = s->study.known;
-    if (load_epochs(r, s, e) || queue_add(&r->queue, i, &s->study, e)) return e->code;
+    if (queue_add(&r->queue, i, &s->study, e)) return e->code;
   }
   pthread_condattr_t monotonic;
   pthread_condattr_init(&monotonic);
@@ -292,6 +302,7 @@ int runner_run(struct runner *r, runner_tick tick, void *context, struct error *
   if (has_keeper) pthread_join(keeper, NULL);
   r->over = true;
   watch(r);
+  paused_write(r);
   tell_ended(r);
   if (tick) tick(context, r);
   if (r->failure.code) {
@@ -317,6 +328,7 @@ done:
     pthread_mutex_destroy(&r->studies[i].commit);
   }
   queue_destroy(&r->queue);
+  paused_destroy(r);
   for (int i = 0; i < places && r->workers; i++) free(r->workers[i].members);
   free(r->workers);
   free(r->images);

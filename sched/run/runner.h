@@ -11,6 +11,7 @@
  *                    it (events.h)
  *   worker_state.c   trials over a clean stop: what is kept of each that runs, and how the next run
  *                    goes on with it
+ *   paused.c         trials that have paused (study_pauses), whose state waits in memory
  *   runner.c         the keeper, which beats the database's heart every 10 s; and the caller's
  *                    part: signals, time limits, progress (runner_run calls `tick` ten times a
  *                    second)
@@ -42,6 +43,7 @@ struct run_study {
   /* Seconds after the run's start: its first trial's start, the last end of a trial; 0: not yet. */
   double began_s, ended_s;
   bool over, told;        /* every trial has ended; the listeners know */
+  int forgotten;          /* of trials 0 ... forgotten - 1 no state is kept that one has paused in */
   bool interrupted;       /* trials were begun that did not end */
   int first;              /* trials 0 ... first - 1 had ended before */
   uint64_t range;         /* its own (profiler_ranges.h) */
@@ -50,6 +52,16 @@ struct run_study {
 
 enum { RUNNER_CAPACITY_MAX = 32, RUNNER_PATH_MAX = 1300 };
 enum { NOTICES = 16, NOTICE_MAX = 500 }; /* what a user has to know at once: how many are remembered */
+
+/* Bytes of paused trials' states in memory; what is beyond is in the states' folder. */
+enum { PAUSED_BYTES_MAX = 256 << 20 };
+
+struct paused_trial {
+  const struct run_study *study;
+  struct stored_trial trial; /* its figures so far */
+  void *block;               /* [bytes] the objective's */
+  size_t bytes;
+};
 
 struct worker;
 
@@ -84,6 +96,9 @@ struct runner {
   bool over;                /* the last tick: nothing runs any more */
   struct store_trial *kept; /* [n_kept] trials that a stop interrupted and whose state is kept */
   int n_kept;
+  struct paused_trial *paused; /* [n_paused] */
+  int n_paused, paused_capacity;
+  size_t paused_bytes;
   double began;                     /* monotonic seconds */
   char notice[NOTICES][NOTICE_MAX]; /* what a user has to know at once, as a lost device: the last ones */
   int notices;                      /* how many there were */
@@ -140,6 +155,11 @@ bool runner_failure(struct runner *r, int *seen, char *text, size_t size);
  * many there are. */
 void runner_device(struct runner *r, int device, struct run_device *d);
 int runner_trials(struct runner *r, int device, struct run_trial *trials, int max);
+
+/* Takes up what an earlier run left of a study (study_resume, study_resume_retried), with the
+ * epochs that it follows from. */
+int runner_resume(struct store *store, struct run_study *s, const struct stored_trial *trials, int n, bool retried,
+                  struct error *e);
 
 /* Path of the network of a trial, and of its state. */
 void runner_network_path(const struct run_study *s, int trial, char *path, size_t size);

@@ -8,6 +8,7 @@
 struct place_member {
   bool used, timed_out;
   bool has_state; /* there is, or was, a file of its state */
+  bool again;     /* it has paused before, and stands as PRUNED in the database */
   struct run_study *study;
   struct stored_trial trial;
   struct objective_cost cost;
@@ -32,7 +33,15 @@ struct worker {
 };
 
 /* What becomes of a trial. */
-enum outcome { OUTCOME_GOES_ON, OUTCOME_ENDED, OUTCOME_STOPPED, OUTCOME_MACHINE, OUTCOME_LOST, OUTCOME_ERROR };
+enum outcome {
+  OUTCOME_GOES_ON,
+  OUTCOME_ENDED,
+  OUTCOME_PAUSED,
+  OUTCOME_STOPPED,
+  OUTCOME_MACHINE,
+  OUTCOME_LOST,
+  OUTCOME_ERROR
+};
 
 /* runner.c: no new trials, and those that run stop after their step (under the lock); the same for
  * what failed first. */
@@ -64,6 +73,27 @@ bool worker_keep(struct worker *w, struct place_member *m);
 /* Its trial has ended. */
 void worker_forget_state(const struct worker *w, const struct place_member *m);
 
+/* paused.c.  Takes the state of a trial that pauses, as a block of the objective's; its own from
+ * now on.  False: there is no room for it among those in memory. */
+bool paused_put(struct runner *r, const struct run_study *s, const struct stored_trial *trial, void *block,
+                size_t bytes);
+/* Gives back what is kept of a member in memory, the caller's to free (p->block).  False: nothing
+ * is. */
+bool paused_take(struct runner *r, const struct place_member *m, struct paused_trial *p);
+/* States of trials that do not go on any more are given up: of a study that begins a group, or is
+ * over.  Under the lock. */
+void paused_forget(struct runner *r, struct run_study *s);
+/* The run ends: what may go on in the next one goes to disk. */
+void paused_write(struct runner *r);
+void paused_destroy(struct runner *r);
+
+/* worker_state.c: writes a trial's state, that block, to its file. */
+int runner_write_state(struct runner *r, const struct run_study *s, const struct stored_trial *trial, void *block,
+                       size_t bytes, struct error *e);
+
+/* Tells the user, by the progress display and the log, of what went wrong with a trial's state. */
+void worker_warn(struct worker *w, const struct place_member *m, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
 /* What is reported of a member. */
 struct event worker_event(const struct worker *w, const struct place_member *m, enum event_kind kind);
 

@@ -36,6 +36,7 @@ static void propose(struct runner *r, const struct job *job)
   if (code) return;
   study_add(s, &trial);
   queue_proposed(&r->queue, job, &cost);
+  paused_forget(r, &r->studies[job->study]);
 }
 
 /* A trial that runs alone and still needs more than there is ends the run.  Under the lock. */
@@ -72,6 +73,15 @@ static int store_start(struct runner *r, struct run_study *s, int number, struct
 
 /* ---- threads --------------------------------------------------------------------------------- */
 
+/* As if nothing had been trained of it; where it goes on, what is kept of it says what was. */
+static void begin_figures(struct stored_trial *t)
+{
+  t->value = NAN;
+  t->loss = t->seconds = t->wall_s = t->flops = 0;
+  t->epochs = 0;
+  t->images = 0;
+}
+
 /* Starts a trial that has been taken (queue_take): in the database, then in the place.  Under the
  * lock, which is given back meanwhile. */
 static void start(struct worker *w, const struct job *job)
@@ -86,10 +96,11 @@ static void start(struct worker *w, const struct job *job)
   if (s->began_s == 0) s->began_s = m->since - r->began;
   queued(r, s)->busy = true;
   m->trial = s->study.trials[job->number]; /* only its end could change it, and it has not begun */
-  m->trial.value = NAN;
+  m->again = study_has_paused(&s->study, job->number);
+  begin_figures(&m->trial);
   pthread_mutex_unlock(&r->lock);
   int code = r->objective->cost(r->objective, m->trial.values, &m->cost, &e);
-  if (!code) code = store_start(r, s, job->number, &e);
+  if (!code && !m->again) code = store_start(r, s, job->number, &e);
   if (code) runner_fail(r, &e);
   pthread_mutex_lock(&r->lock);
   queued(r, s)->busy = false;

@@ -11,6 +11,7 @@
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 #include "host/base/folder.h"
@@ -27,10 +28,7 @@ static struct state_owner owner_of(const struct runner *r, const struct run_stud
   return (struct state_owner){.study = s->name, .search = r->search, .depends_on = r->depends_on};
 }
 
-/* Tells the user, by the progress display and the log, of what went wrong with a trial's state. */
-static void warn(struct worker *w, const struct place_member *m, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
-static void warn(struct worker *w, const struct place_member *m, const char *format, ...)
+void worker_warn(struct worker *w, const struct place_member *m, const char *format, ...)
 {
   char text[NOTICE_MAX], what[NOTICE_MAX];
   va_list args;
@@ -48,31 +46,35 @@ static void warn(struct worker *w, const struct place_member *m, const char *for
 
 /* ---- keeping --------------------------------------------------------------------------------- */
 
-static int write_state(struct worker *w, const struct place_member *m, struct kept_state *kept, struct error *e)
+int runner_write_state(struct runner *r, const struct run_study *s, const struct stored_trial *trial, void *block,
+                       size_t bytes, struct error *e)
 {
-  struct runner *r = w->runner;
+  struct kept_state kept = {.block = block, .bytes = bytes};
   char path[RUNNER_PATH_MAX];
   int code = 0;
-  if (r->objective->has_epochs)
-    code = store_epochs(r->store, m->study->store_id, m->trial.number, &kept->values, &kept->n, e);
+  if (r->objective->has_epochs) code = store_epochs(r->store, s->store_id, trial->number, &kept.values, &kept.n, e);
   if (!code && folder_make(r->states) != 0) code = error_errno(e, "%s: cannot be made", r->states);
-  if (code) return code;
-  struct state_owner owner = owner_of(r, m->study);
-  runner_state_path(r, m->study, m->trial.number, path, sizeof path);
-  return state_file_write(path, &owner, r->x->space.n, &m->trial, kept, e);
+  if (!code) {
+    struct state_owner owner = owner_of(r, s);
+    runner_state_path(r, s, trial->number, path, sizeof path);
+    code = state_file_write(path, &owner, r->x->space.n, trial, &kept, e);
+  }
+  free(kept.values);
+  return code;
 }
 
 bool worker_keep(struct worker *w, struct place_member *m)
 {
   struct runner *r = w->runner;
-  struct kept_state kept = {0};
   struct error e = {0};
+  void *block = NULL;
+  size_t bytes = 0;
   if (!r->states[0]) return false;
-  int code = objective_checkpoint(r->objective, w->place, (int)(m - w->members), &kept.block, &kept.bytes, &e);
-  bool there_is_one = code || kept.block; /* a program's cannot be kept */
-  if (!code && there_is_one) code = write_state(w, m, &kept, &e);
-  kept_state_free(&kept);
-  if (code) warn(w, m, "its state cannot be kept, and it will begin again: %s", e.message);
+  int code = objective_checkpoint(r->objective, w->place, (int)(m - w->members), &block, &bytes, &e);
+  bool there_is_one = code || block; /* a program's cannot be kept */
+  if (!code && there_is_one) code = runner_write_state(r, m->study, &m->trial, block, bytes, &e);
+  free(block);
+  if (code) worker_warn(w, m, "its state cannot be kept, and it will begin again: %s", e.message);
   if (code || !there_is_one) return false;
   pthread_mutex_lock(&r->lock);
   r->kept[r->n_kept++] = (struct store_trial){m->study->store_id, m->trial.number};
@@ -95,7 +97,7 @@ static void set_aside(struct worker *w, const struct place_member *m, const char
   char unusable[RUNNER_PATH_MAX + 16];
   snprintf(unusable, sizeof unusable, "%s.unusable", path);
   rename(path, unusable);
-  warn(w, m, "begins again: %s (set aside as *.unusable)", why->message);
+  worker_warn(w, m, "begins again: %s (set aside as *.unusable)", why->message);
 }
 
 /* Takes what came of the trial before into the member, the database and the study. */
@@ -163,6 +165,35 @@ static enum outcome restore(struct worker *w, struct place_member *m, const stru
   return outcome;
 }
 
+/* The same from what is in memory of a trial that had paused. */
+static enum outcome restore_paused(struct worker *w, struct place_member *m, const struct trial_spec *spec,
+                                   bool *restored, struct error *e)
+{
+  struct runner *r = w->runner;
+  struct paused_trial p;
+  struct error why = {0};
+  *restored = false;
+  if (!paused_take(r, m, &p)) return OUTCOME_GOES_ON;
+  int code = objective_restore(r->objective, w->place, spec, p.block, p.bytes, &why);
+  bool elsewhere = code == ERROR_MACHINE || code == ERROR_LOST;
+  if (code && !elsewhere) worker_warn(w, m, "begins again: %s", why.message);
+  if (!elsewhere || !paused_put(r, m->study, &p.trial, p.block, p.bytes)) free(p.block);
+  if (elsewhere) {
+    *e = why;
+    return outcome_of(code);
+  }
+  if (code) return OUTCOME_GOES_ON;
+  pthread_mutex_lock(&r->lock); /* the main thread looks at both */
+  m->trial = p.trial;
+  m->trial.state = STORED_RUNNING;
+  m->wall_before_s = p.trial.wall_s;
+  m->shown_epoch = p.trial.epochs;
+  m->shown_value = p.trial.value;
+  pthread_mutex_unlock(&r->lock);
+  *restored = true;
+  return OUTCOME_GOES_ON;
+}
+
 enum outcome worker_place(struct worker *w, struct place_member *m, struct error *e)
 {
   struct trial_spec spec = {.id = (int)(m - w->members),
@@ -172,7 +203,8 @@ enum outcome worker_place(struct worker *w, struct place_member *m, struct error
                             .round = m->study->study.round,
                             .number = m->trial.number};
   bool restored;
-  enum outcome outcome = restore(w, m, &spec, &restored, e);
+  enum outcome outcome = restore_paused(w, m, &spec, &restored, e);
+  if (outcome == OUTCOME_GOES_ON && !restored) outcome = restore(w, m, &spec, &restored, e);
   if (outcome != OUTCOME_GOES_ON || restored) return outcome;
   return outcome_of(w->runner->objective->add(w->place, &spec, e));
 }

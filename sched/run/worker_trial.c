@@ -4,6 +4,7 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -54,9 +55,10 @@ static void tell_epoch(const struct worker *w, struct place_member *m, const str
 
 /* ---- events, and the end --------------------------------------------------------------------- */
 
-/* Commits an epoch's value and tells of it.  *prune out: the trial is to end with it. */
+/* Commits an epoch's value and tells of it.  *prune, *pause out: the trial is to end with it, to
+ * pause after it. */
 static enum outcome take_epoch(struct worker *w, struct place_member *m, const struct trial_event *event, bool *prune,
-                               struct error *e)
+                               bool *pause, struct error *e)
 {
   struct runner *r = w->runner;
   int number = m->trial.number;
@@ -67,7 +69,9 @@ static enum outcome take_epoch(struct worker *w, struct place_member *m, const s
   m->shown_value = event->value;
   r->images[w->device] += event->images;
   int code = study_epoch(&m->study->study, number, event->epoch, event->value, e);
-  *prune = !code && event->kind == TRIAL_EPOCH && study_prunes(&m->study->study, number);
+  bool more = !code && event->kind == TRIAL_EPOCH;
+  *prune = more && study_prunes(&m->study->study, number);
+  *pause = more && study_pauses(&m->study->study, number, event->epoch);
   pthread_mutex_unlock(&r->lock);
   return code ? OUTCOME_MACHINE : OUTCOME_GOES_ON;
 }
@@ -97,14 +101,14 @@ enum outcome worker_take_event(struct worker *w, struct place_member *m, const s
   }
   t->value = event->value;
   t->loss = event->loss;
-  bool prune = false;
+  bool prune = false, pause = false;
   if (r->objective->has_epochs && new_epoch) {
-    enum outcome outcome = take_epoch(w, m, event, &prune, e);
+    enum outcome outcome = take_epoch(w, m, event, &prune, &pause, e);
     if (outcome != OUTCOME_GOES_ON) return outcome;
   }
-  if (event->kind == TRIAL_EPOCH && !prune) return OUTCOME_GOES_ON;
-  t->state = prune ? STORED_PRUNED : STORED_COMPLETE;
-  return OUTCOME_ENDED;
+  if (event->kind == TRIAL_EPOCH && !prune && !pause) return OUTCOME_GOES_ON;
+  t->state = prune || pause ? STORED_PRUNED : STORED_COMPLETE;
+  return pause ? OUTCOME_PAUSED : OUTCOME_ENDED;
 }
 
 enum outcome worker_time_out(struct worker *w, struct place_member *m)
@@ -142,7 +146,7 @@ static int commit(struct worker *w, const struct place_member *m, struct error *
   int before = s->study.best;
   pthread_mutex_unlock(&r->lock);
   if (best && r->objective->has_network) code = save_network(w, m, e);
-  if (!code) code = store_trial_end(r->store, s->store_id, t, e);
+  if (!code) code = (m->again ? store_trial_end_again : store_trial_end)(r->store, s->store_id, t, e);
   if (!code) {
     pthread_mutex_lock(&r->lock);
     study_end(&s->study, t);
@@ -217,12 +221,37 @@ static void take_failure(struct runner *r, const struct run_study *s, const stru
   runner_stop(r);
 }
 
+/* Commits that a trial pauses, and keeps its state: in memory while there is room, else on disk.
+ * Where it cannot be kept it begins again if it goes on, with the same bits. */
+static enum outcome pause_member(struct worker *w, struct place_member *m, struct error *e)
+{
+  struct error why = {0};
+  void *block = NULL;
+  size_t bytes = 0;
+  int code = objective_checkpoint(w->runner->objective, w->place, (int)(m - w->members), &block, &bytes, &why);
+  if (code == ERROR_LOST) {
+    *e = why;
+    return OUTCOME_LOST;
+  }
+  if (commit(w, m, e)) {
+    free(block);
+    return e->code == ERROR_LOST ? OUTCOME_LOST : OUTCOME_ERROR;
+  }
+  if (!code && block && paused_put(w->runner, m->study, &m->trial, block, bytes)) return OUTCOME_PAUSED;
+  if (!code && block) code = runner_write_state(w->runner, m->study, &m->trial, block, bytes, &why);
+  if (code) worker_warn(w, m, "its state cannot be kept; if it goes on, it will begin again: %s", why.message);
+  free(block);
+  return OUTCOME_PAUSED;
+}
+
 /* A member leaves its place, as `outcome` says. */
 void worker_end_member(struct worker *w, struct place_member *m, enum outcome outcome, struct error *e)
 {
   struct runner *r = w->runner;
   m->trial.wall_s = m->wall_before_s + monotonic_seconds() - m->since;
   if (outcome == OUTCOME_ENDED && commit(w, m, e)) outcome = e->code == ERROR_LOST ? OUTCOME_LOST : OUTCOME_ERROR;
+  if (outcome == OUTCOME_PAUSED) outcome = pause_member(w, m, e);
+  if (outcome == OUTCOME_PAUSED) error_set(e, 0, "paused; it may go on after epoch %d", m->trial.epochs);
   if (outcome == OUTCOME_ENDED) worker_forget_state(w, m);
   if (outcome == OUTCOME_STOPPED && worker_keep(w, m))
     error_set(e, ERROR_INTERRUPTED, "stopped; it goes on after epoch %d", m->trial.epochs);
@@ -230,15 +259,16 @@ void worker_end_member(struct worker *w, struct place_member *m, enum outcome ou
   r->objective->remove(w->place, (int)(m - w->members));
   range_end(&m->range);
   struct event event = worker_event(w, m, outcome == OUTCOME_ENDED ? EVENT_TRIAL_END : EVENT_TRIAL_LEFT);
-  if (outcome != OUTCOME_ENDED) event.reason = e->code ? e->message : NULL;
+  if (outcome != OUTCOME_ENDED) event.reason = e->code || outcome == OUTCOME_PAUSED ? e->message : NULL;
   events_emit(r->events, event);
   if (outcome == OUTCOME_ERROR) runner_fail(r, e);
   pthread_mutex_lock(&r->lock);
   m->used = false;
   w->n--;
   if (outcome == OUTCOME_MACHINE) put_back(r, m->study, m->trial.number, e);
-  if (outcome != OUTCOME_ENDED) m->study->interrupted = true;
-  worker_release(r, m->study, m->trial.number, outcome == OUTCOME_MACHINE || outcome == OUTCOME_LOST);
+  bool again = outcome == OUTCOME_MACHINE || outcome == OUTCOME_LOST || outcome == OUTCOME_PAUSED;
+  if (outcome != OUTCOME_ENDED && outcome != OUTCOME_PAUSED) m->study->interrupted = true;
+  worker_release(r, m->study, m->trial.number, again);
   if (outcome == OUTCOME_ENDED && m->trial.state == STORED_FAIL) take_failure(r, m->study, &m->trial);
   pthread_mutex_unlock(&r->lock);
 }

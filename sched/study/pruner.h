@@ -1,5 +1,8 @@
 /* Pruners: whether a trial that does badly is ended after an epoch, before its last.
  *
+ * One that `pauses` (hyperband.h) says of no trial that it ends: trials pause at their rungs, and
+ * the study decides which of them go on (legs.h).  What follows is of all others.
+ *
  * A pruner keeps no state: its verdict is a pure function of the trial's own curve, of the complete
  * curves of the trials that this one may see (contract 2: those that its proposal saw, all of which
  * have ended when it begins), and of the settings.  So a history with pruning is the same whatever
@@ -34,7 +37,8 @@ struct pruner_request {
 struct pruner {
   const char *name;
   const char *summary;
-  bool (*prune)(const struct pruner_request *request);
+  bool (*prune)(const struct pruner_request *request); /* NULL where it pauses */
+  bool pauses;
 };
 
 extern const struct pruner *const pruners[]; /* ends with NULL; "none" is none of them */

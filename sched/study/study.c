@@ -1,5 +1,5 @@
 /* The order of a study's trials (contract 2), and proposals by way of its strategy and sampler. */
-#include "sched/study/study.h"
+#include "sched/study/study_internal.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -38,9 +38,29 @@ static int check_baseline(const struct experiment *x, struct objective *o, struc
   return experiment_locate(x, e);
 }
 
+/* Where trials pause: can they? */
+static int check_pausing(const struct experiment *x, struct objective *o, struct error *e)
+{
+  struct brackets b;
+  if (!o->checkpoint)
+    error_set(e, ERROR_CONFIG,
+              "[pruner] kind = %s: a trial of objective = %s cannot pause and go on later, since its state cannot be "
+              "kept; right are asha, which ends it where it is, median, or none",
+              x->pruner, x->objective);
+  else if (x->order == ORDER_ASYNCHRONOUS)
+    error_set(e, ERROR_CONFIG,
+              "[scheduler] order = asynchronous: with [pruner] kind = %s, whose decisions a run that goes on makes "
+              "again, it has to be sequential",
+              x->pruner);
+  else if (study_brackets(x, o, &b, e) == 0)
+    return 0;
+  return experiment_locate(x, e);
+}
+
 int study_check(const struct experiment *x, struct objective *o, struct error *e)
 {
-  bool prunes = pruner_find(x->pruner) && !o->has_epochs;
+  const struct pruner *pruner = pruner_find(x->pruner);
+  bool prunes = pruner && !o->has_epochs;
   bool weighs = experiment_weighs_cost(x) && x->sampler_settings.gp_cost == GP_COST_FLOPS && !o->has_flops;
   if (prunes)
     error_set(e, ERROR_CONFIG,
@@ -51,7 +71,18 @@ int study_check(const struct experiment *x, struct objective *o, struct error *e
               "[gp] cost = flops: of a trial of objective = %s they are not known; right is time, or none",
               x->objective);
   if (prunes || weighs) return experiment_locate(x, e);
+  if (pruner && pruner->pauses && check_pausing(x, o, e)) return e->code;
   return x->baseline ? check_baseline(x, o, e) : 0;
+}
+
+static int create_legs(struct study *s, struct error *e)
+{
+  struct brackets b;
+  if (!s->pruner || !s->pruner->pauses) return 0;
+  if (study_brackets(s->x, s->objective, &b, e)) return e->code;
+  s->legs = calloc(1, sizeof *s->legs);
+  if (!s->legs) return error_set(e, ERROR_MACHINE, "no memory for a study");
+  return legs_create(s->legs, &b, s->x->trials, e);
 }
 
 int study_create(struct study *s, const struct experiment *x, struct objective *o, const char *strategy, int round,
@@ -63,24 +94,30 @@ int study_create(struct study *s, const struct experiment *x, struct objective *
   if (!s->strategy) return error_set(e, ERROR_CONFIG, "there is no strategy '%s'", strategy);
   if (!s->sampler) return error_set(e, ERROR_CONFIG, "there is no sampler '%s'", x->sampler);
   s->pruner = pruner_of(x, strategy);
-  if (study_check(x, o, e)) return e->code;
+  if (study_check(x, o, e) || create_legs(s, e)) return e->code;
   s->all = s->sampler->sees_all(&x->sampler_settings);
   s->trials = calloc((size_t)x->trials, sizeof *s->trials);
   s->history = calloc((size_t)(start_trials(x) + x->trials + 1), sizeof *s->history);
   s->curves = calloc(s->pruner ? (size_t)x->trials : 1, sizeof *s->curves);
   s->others = calloc(s->pruner ? (size_t)x->trials + 1 : 1, sizeof *s->others);
-  if (s->trials && s->history && s->curves && s->others) return 0;
+  s->reached = calloc(s->legs ? (size_t)x->trials : 1, sizeof *s->reached);
+  if (s->trials && s->history && s->curves && s->others && s->reached) return 0;
   study_destroy(s);
   return error_set(e, ERROR_MACHINE, "no memory for a study of %d trials", x->trials);
 }
 
 void study_destroy(struct study *s)
 {
-  for (int i = 0; i < (s->curves && s->pruner ? s->n : 0); i++) free(s->curves[i].values);
+  for (int i = 0; i < (s->curves && s->pruner ? s->x->trials : 0); i++) free(s->curves[i].values);
+  if (s->legs) legs_destroy(s->legs);
+  free(s->legs);
+  free(s->reached);
   free(s->curves);
   free(s->others);
   free(s->trials);
   free(s->history);
+  s->legs = NULL;
+  s->reached = NULL;
   s->curves = s->others = NULL;
   s->trials = NULL;
   s->history = NULL;
@@ -93,22 +130,19 @@ static bool has_ended(const struct stored_trial *t)
   return t->state == STORED_COMPLETE || t->state == STORED_FAIL || t->state == STORED_PRUNED;
 }
 
-/* A value of the objective such that larger is better. */
-static double upward(const struct study *s, double value)
+double study_upward(const struct study *s, double value)
 {
   return s->objective->maximize ? value : -value;
 }
 
-/* A trial as samplers and strategies see it, larger being better; `known`: its result may be looked
- * at. */
-static struct observation observe(const struct study *s, const struct stored_trial *t, bool known)
+struct observation study_observe(const struct study *s, const struct stored_trial *t, bool known)
 {
   struct observation o = {.number = t->number, .state = OBSERVATION_IN_FLIGHT, .values = t->values, .group = t->group};
   if (!known) return o;
   o.state = t->state == STORED_COMPLETE ? OBSERVATION_COMPLETE
             : t->state == STORED_PRUNED ? OBSERVATION_PRUNED
                                         : OBSERVATION_FAILED;
-  o.value = upward(s, t->value);
+  o.value = study_upward(s, t->value);
   o.loss = t->loss;
   o.step = t->epochs;
   o.seconds = t->seconds;
@@ -119,7 +153,7 @@ bool study_is_best(const struct study *s, const struct stored_trial *t)
 {
   if (t->state != STORED_COMPLETE) return false;
   if (s->best < 0) return true;
-  struct observation new = observe(s, t, true), old = observe(s, &s->trials[s->best], true);
+  struct observation new = study_observe(s, t, true), old = study_observe(s, &s->trials[s->best], true);
   return observation_better(&new, &old);
 }
 
@@ -145,18 +179,22 @@ void study_end(struct study *s, const struct stored_trial *t)
   to->flops = t->flops;
   to->images = t->images;
   memcpy(to->reason, t->reason, sizeof to->reason);
+  bool paused = t->state == STORED_PRUNED;
+  if (s->legs) legs_end(s->legs, t->number, t->state == STORED_FAIL ? NAN : study_upward(s, t->value), !paused);
   count(s, to);
+}
+
+bool study_hits_target(const struct study *s, const struct stored_trial *t)
+{
+  if (!s->x->has_target || t->state != STORED_COMPLETE) return false;
+  return s->objective->maximize ? t->value >= s->x->target : t->value <= s->x->target;
 }
 
 /* Has one of trials 0 ... last reached the target? */
 static bool target_reached(const struct study *s, int last)
 {
-  if (!s->x->has_target) return false;
-  for (int i = 0; i <= last; i++) {
-    const struct stored_trial *t = &s->trials[i];
-    if (t->state != STORED_COMPLETE) continue;
-    if (s->objective->maximize ? t->value >= s->x->target : t->value <= s->x->target) return true;
-  }
+  for (int i = 0; i <= last; i++)
+    if (study_hits_target(s, &s->trials[i])) return true;
   return false;
 }
 
@@ -245,15 +283,13 @@ static bool expect(void *context, const double *current, int n, const bool (*fre
   return s->sampler->expect(&request, n, free, expected, &e) == 0;
 }
 
-/* The group of trial s->n.  All before its first must have ended where that is a new one: false
- * where they have not. */
-static bool enter_group(struct study *s)
+bool study_enter_group(struct study *s)
 {
   while (!s->ended && (!s->in_group || s->n >= s->group.first + s->group.count)) {
     int first = s->in_group ? s->group.first + s->group.count : 0;
     if (s->known < first) return false;
     struct observation *own = s->history + put_start(s);
-    for (int i = 0; i < first; i++) own[i] = observe(s, &s->trials[i], true);
+    for (int i = 0; i < first; i++) own[i] = study_observe(s, &s->trials[i], true);
     struct group next;
     const struct outlook outlook = {expect, s};
     if (s->strategy->next_group(s->x, s->in_group ? &s->group : NULL, own, first, s->sampler->expect ? &outlook : NULL,
@@ -291,7 +327,8 @@ static bool must_wait(const struct study *s)
 enum study_state study_next(struct study *s)
 {
   if (s->ended) return STUDY_ENDED;
-  if (!enter_group(s)) return STUDY_WAIT;
+  if (s->legs) return study_next_leg(s);
+  if (!study_enter_group(s)) return STUDY_WAIT;
   if (s->ended) {
     s->target_reached = target_reached(s, s->n - 1);
     return STUDY_ENDED;
@@ -304,24 +341,29 @@ enum study_state study_next(struct study *s)
 
 /* ---- proposals ------------------------------------------------------------------------------- */
 
-/* The first trial that proposals of the present group learn from, but for its incumbent. */
-static int first_learnt(const struct study *s)
+int study_first_learnt(const struct study *s)
 {
   return s->all || s->group.learns_from_all ? 0 : s->group.first;
 }
 
+void study_put_aside(struct study *s, int i, struct observation o)
+{
+  bool given = i < experiment_given(s->x) || i == s->group.incumbent; /* counts as it stands, whatever was searched */
+  if (s->group.learns_from_all && !given) o.free = s->trials[i].free;
+  s->history[s->n_history++] = o;
+}
+
 void study_look(struct study *s)
 {
-  int n = put_start(s), from = first_learnt(s);
-  if (from > s->group.incumbent && s->group.incumbent >= 0)
-    s->history[n++] = observe(s, &s->trials[s->group.incumbent], true);
-  for (int i = from; i < s->n; i++) {
-    s->history[n] = observe(s, &s->trials[i], is_visible(s, s->n, i));
-    bool given = i < experiment_given(s->x) || i == s->group.incumbent; /* counts as it stands, whatever was searched */
-    if (s->group.learns_from_all && !given) s->history[n].free = s->trials[i].free;
-    n++;
+  int from = study_first_learnt(s);
+  s->n_history = put_start(s);
+  if (s->legs) {
+    study_look_at_legs(s);
+    return;
   }
-  s->n_history = n;
+  if (from > s->group.incumbent && s->group.incumbent >= 0)
+    study_put_aside(s, s->group.incumbent, study_observe(s, &s->trials[s->group.incumbent], true));
+  for (int i = from; i < s->n; i++) study_put_aside(s, i, study_observe(s, &s->trials[i], is_visible(s, s->n, i)));
 }
 
 /* What proposes the trials of the present group. */
@@ -370,7 +412,7 @@ bool study_is_blind(const struct study *s)
   if (looks_at_results(s->x, s->pruner)) return false;
   if (s->n < experiment_given(s->x)) return true;
   struct sampler_request request = request_of(s);
-  int from = first_learnt(s);
+  int from = study_first_learnt(s);
   request.history = NULL;
   request.n_history = start_trials(s->x) + s->n - from + (s->group.incumbent >= 0 && s->group.incumbent < from);
   return sampler_now(s)->is_blind(&request);
@@ -397,6 +439,7 @@ int study_propose(const struct study *s, struct stored_trial *t, struct error *e
 void study_add(struct study *s, const struct stored_trial *t)
 {
   s->trials[s->n++] = *t;
+  if (s->legs) study_add_leg(s, t->number);
 }
 
 /* ---- pruning --------------------------------------------------------------------------------- */
@@ -405,10 +448,14 @@ int study_epoch(struct study *s, int number, int epoch, double value, struct err
 {
   struct curve *c = &s->curves[s->pruner ? number : 0];
   if (!s->pruner) return 0;
+  if (s->legs && epoch < c->n) { /* it trains anew what it had trained when it paused: the same value */
+    c->values[epoch - 1] = study_upward(s, value);
+    return 0;
+  }
   double *values = realloc(c->values, sizeof *values * (size_t)epoch);
   if (!values) return error_set(e, ERROR_MACHINE, "no memory for the values of %d epochs", epoch);
   for (int i = c->n; i < epoch; i++) values[i] = NAN;
-  values[epoch - 1] = upward(s, value);
+  values[epoch - 1] = study_upward(s, value);
   c->values = values;
   c->n = epoch;
   return 0;
@@ -416,12 +463,30 @@ int study_epoch(struct study *s, int number, int epoch, double value, struct err
 
 bool study_prunes(const struct study *s, int number)
 {
-  if (!s->pruner || s->group.is_random) return false; /* of a warm start's best alone, importance would be another */
+  if (!s->pruner || s->legs || s->group.is_random)
+    return false; /* of a warm start's best alone, importance would be another */
   struct pruner_request request = {.own = s->curves[number], .others = s->others, .settings = &s->x->pruner_settings};
   if (s->group.incumbent >= 0) s->others[request.n_others++] = s->curves[s->group.incumbent];
   for (int i = s->group.first; i < s->n; i++)
     if (i != number && is_visible(s, number, i)) s->others[request.n_others++] = s->curves[i];
   return s->pruner->prune(&request);
+}
+
+bool study_pauses(const struct study *s, int number, int epoch)
+{
+  int pause = s->legs ? legs_pause(s->legs, number) : 0;
+  return pause > 0 && epoch >= pause;
+}
+
+bool study_has_paused(const struct study *s, int number)
+{
+  return s->legs && legs_paused(s->legs, number);
+}
+
+int study_first_paused(const struct study *s)
+{
+  bool any = s->legs && !s->ended && s->legs->group < s->legs->n;
+  return any ? s->legs->legs[s->legs->group].trial : s->n;
 }
 
 /* ---- going on -------------------------------------------------------------------------------- */
@@ -444,6 +509,7 @@ static int resume(struct study *s, const struct stored_trial *trials, int n, enu
   if (n > s->x->trials)
     return error_set(e, ERROR_FAILED, "%s, round %d: the database has %d trials, the experiment %d", s->strategy->name,
                      s->round, n, s->x->trials);
+  if (s->legs) return study_resume_legs(s, trials, n, e);
   for (int i = 0; i < n && !code; i++) {
     struct stored_trial t = trials[i];
     if (!has_ended(&t)) t.state = open;
@@ -460,7 +526,7 @@ int study_resume(struct study *s, const struct stored_trial *trials, int n, stru
 int study_resume_retried(struct study *s, const struct stored_trial *trials, int n, struct error *e)
 {
   int code = resume(s, trials, n, STORED_FAIL, e);
-  for (int i = n - 1; i >= 0 && !code; i--) {
+  for (int i = n - 1; i >= 0 && !code && !s->legs; i--) {
     if (has_ended(&trials[i])) continue;
     s->trials[i].state = STORED_RUNNING;
     s->done--;

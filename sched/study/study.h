@@ -14,6 +14,10 @@
  * before those of the study, and they count as proposed: so many trials fewer are random at the
  * start.  Strategies and pruners see the study's own alone.
  *
+ * Where the pruner pauses (legs.h) the same holds of legs in place of trials: a trial that has
+ * paused has ended as STORED_PRUNED, and study_next makes those that go on run again,
+ * STORED_RUNNING, before it says what else there is.
+ *
  * With `order = asynchronous` a proposal sees whatever has ended when it is made, and waits only
  * where P trials are in flight.
  *
@@ -25,6 +29,7 @@
 
 #include "host/experiment/experiment.h"
 #include "host/objectives/objective.h"
+#include "sched/study/legs.h"
 #include "sched/study/pruner.h"
 #include "host/store/store.h"
 #include "sched/study/strategy.h"
@@ -35,6 +40,7 @@ struct study {
   const struct strategy *strategy;
   const struct sampler *sampler;
   const struct pruner *pruner; /* NULL: none */
+  struct legs *legs;           /* of a pruner that pauses; else NULL */
   int round;                   /* from 0 */
   bool all;                    /* the sampler learns from the whole study, not from a group alone */
 
@@ -52,6 +58,7 @@ struct study {
   int n_history;
   struct curve *curves;       /* [n] of a study with a pruner, larger being better, as far as they have come */
   struct curve *others;       /* [x->trials + 1] scratch of study_prunes */
+  int *reached;               /* [x->trials] scratch of study_look where trials pause */
   int done, complete, failed; /* trials that have ended, in all and by how */
   int best;                   /* number of the best complete trial (contract 5); -1: none */
 };
@@ -67,12 +74,13 @@ void study_destroy(struct study *s); /* accepts a zero-initialised struct */
 
 /* Takes up what an earlier run left: trials [n] by number.  Those that have not ended
  * (STORED_RUNNING, STORED_WAITING) keep their configuration and are to be run again.  Where there
- * is a pruner, study_epoch follows for what the others' epochs were.  ERROR_FAILED where they
- * cannot be this study's. */
+ * is a pruner, study_epoch follows for what the others' epochs were; where it pauses, it comes
+ * before, since what has gone on follows from them.  ERROR_FAILED where they cannot be this
+ * study's. */
 int study_resume(struct study *s, const struct stored_trial *trials, int n, struct error *e);
-/* The same of a study whose failed trials run again, so that trials which have not ended may be
- * anywhere among those that have.  What was proposed meanwhile took them for failed, and so does
- * the choice between groups that have begun. */
+/* The same, not of one that pauses, of a study whose failed trials run again, so that trials
+ * which have not ended may be anywhere among those that have.  What was proposed meanwhile took
+ * them for failed, and so does the choice between groups that have begun. */
 int study_resume_retried(struct study *s, const struct stored_trial *trials, int n, struct error *e);
 
 enum study_state {
@@ -109,6 +117,13 @@ int study_epoch(struct study *s, int number, int epoch, double value, struct err
 
 /* Is a trial to end now, as STORED_PRUNED?  After study_epoch, but not after its last epoch. */
 bool study_prunes(const struct study *s, int number);
+/* Is a trial to pause after this epoch, which is not its last: to end as STORED_PRUNED, with its
+ * state kept? */
+bool study_pauses(const struct study *s, int number, int epoch);
+/* Has a trial that runs paused before? */
+bool study_has_paused(const struct study *s, int number);
+/* May a trial that has paused, of those from this one on, still go on?  Those before it do not. */
+int study_first_paused(const struct study *s);
 
 /* Have the trials from `first` on that have ended, as many as its sampler's startup and at least 4,
  * all failed for the same kind of reason (a reason's beginning, up to its colon), and has none ever

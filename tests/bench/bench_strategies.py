@@ -48,12 +48,16 @@ WAYS = {f"{name} {sampler}": way(sampler, *settings) for sampler in ("tpe", "gp"
     "greedy": ("greedy",),
     "grouped cycles": ("grouped", "experiment.cycles=2"),
     "grouped asha": ("grouped", "pruner.kind=asha", "pruner.first=3"),
+    "simultaneous asha": ("simultaneous", "pruner.kind=asha", "pruner.first=3"),
+    "grouped hyperband": ("grouped", "pruner.kind=hyperband"),
+    "simultaneous hyperband": ("simultaneous", "pruner.kind=hyperband"),
+    "simultaneous median": ("simultaneous", "pruner.kind=median"),
 }.items()}
 WAYS["grouped revisit gp"] = way("gp", "grouped", "experiment.revisit=yes")
 WAYS["auto revisit gp"] = way("gp", "grouped", "experiment.revisit=yes", "groups.from=auto")
 WAYS["simultaneous cost gp"] = way("gp", "simultaneous", "gp.cost=flops")
 WAYS["grouped cost gp"] = way("gp", "grouped", "gp.cost=flops")
-NETWORK_ONLY = ("asha", "cost")
+NETWORK_ONLY = ("asha", "cost", "hyperband", "median")
 
 
 def run(gsos, ini, name, settings, args):
@@ -140,12 +144,12 @@ def compare(name, these, control, sign, scale):
 def print_table(task, rows, accuracy):
     unit = "%" if accuracy else ""
     print(f"\n{task}: {rows[0]['rounds']} rounds; cost in that of {CONTROL}")
-    print(f"{'way':21} {'best' + unit:>9} {'difference':>11} {'95 % interval':>17} {'p':>7} {'cost':>6} {'images':>7} {'to best':>8} "
+    print(f"{'way':26} {'best' + unit:>9} {'difference':>11} {'95 % interval':>17} {'p':>7} {'cost':>6} {'images':>7} {'to best':>8} "
           f"{'to equal':>9}")
     for r in rows:
         equal = "-" if math.isinf(r["to_equal"]) else f"{r['to_equal']:.2f}"
         images = f"{r['images']:7.2f}" if accuracy else f"{'':7}"
-        print(f"{r['way']:21} {r['best']:9.4g} {r['difference']:+11.3g} {r['low']:+8.3g} {r['high']:+8.3g} {r['p']:7.2g} "
+        print(f"{r['way']:26} {r['best']:9.4g} {r['difference']:+11.3g} {r['low']:+8.3g} {r['high']:+8.3g} {r['p']:7.2g} "
               f"{r['cost']:6.2f} {images} {r['to_best']:8.2f} {equal:>5} {r['reached']:3d}")
 
 
@@ -162,14 +166,14 @@ def print_all(tasks):
     common = [n for n in names if all(n in best for _, best in tasks.values())]
     rank = [ranks(best, common) for _, best in tasks.values()]
     print(f"\nAll tasks: better (+) or worse (-) than {CONTROL}, or neither (=)")
-    print(f"{'way':21} " + " ".join(f"{task:>9}" for task in tasks) + f" {'rank':>6}")
+    print(f"{'way':26} " + " ".join(f"{task:>9}" for task in tasks) + f" {'rank':>6}")
     for name in names:
         marks = []
         for rows, _ in tasks.values():
             row = next((row for row in rows if row["way"] == name), None)
             marks.append("" if row is None else "=" if row["p"] > 0.05 else "+" if row["difference"] > 0 else "-")
         shown = f"{mean([r[name] for r in rank]):6.2f}" if name in common else ""
-        print((f"{name:21} " + " ".join(f"{mark:>9}" for mark in marks) + f" {shown:>6}").rstrip())
+        print((f"{name:26} " + " ".join(f"{mark:>9}" for mark in marks) + f" {shown:>6}").rstrip())
 
 
 def print_aim(rows):

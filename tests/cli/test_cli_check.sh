@@ -204,6 +204,11 @@ check what_is_wrong_with_the_data_names_the_line all 'exits 2' 'complained "wron
 printf '[experiment]\nobjective = function\n\n[function]\nname = ackley\n\n[pruner]\nkind = asha\n' >"$work/wrong.ini"
 run check "$work/wrong.ini"
 check what_does_not_fit_the_objective_names_the_line all 'exits 2' 'complained "wrong.ini:8: \[pruner\] kind = asha: .*no epochs"'
+printf '[experiment]\nobjective = command\ndirection = maximize\n\n[command]\nrun = true\n\n[space]\nx = int 0 .. 9 default 3\n\n[pruner]\nkind = hyperband\n' >"$work/wrong.ini"
+run check "$work/wrong.ini"
+check a_program_whose_trials_cannot_pause_is_refused all 'exits 2' 'complained "wrong.ini:12: \[pruner\] kind = hyperband: .*cannot pause"'
+small --set pruner.kind=hyperband --set pruner.smallest=1000
+check a_smallest_budget_that_is_too_large_is_refused all 'exits 2' 'complained "smallest = 1000: a trial has at most"'
 small --set experiment.rounds=65535
 check more_trials_than_anybody_can_make_are_refused all 'exits 2' 'complained "13107000 trials" || complained "right is rounds"' '[ ! -s "$work/out" ]'
 small --set space.weight_decay=0.1

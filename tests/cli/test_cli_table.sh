@@ -96,6 +96,21 @@ run "$work/mine.ini" --output "$work/pruned" --set pruner.kind=asha
 check a_pruner_sees_the_epochs_of_a_table all 'exits 0' '[ "$(sqlite3 "$work/pruned/study.db" "SELECT count(*) FROM trials WHERE state = '"'PRUNED'"'")" -gt 10 ]' \
   '[ "$(sqlite3 "$work/pruned/study.db" "SELECT max(step) FROM trial_intermediate_values")" -eq 9 ]'
 
+run "$work/mine.ini" --output "$work/paused" --set pruner.kind=hyperband --set scheduler.slots=1
+history "$work/paused" >"$work/one"
+check trials_of_a_table_pause_and_go_on all 'exits 0' '[ "$(sqlite3 "$work/paused/study.db" "SELECT count(*) FROM trials WHERE state = '"'PRUNED'"'")" -gt 10 ]' \
+  '[ "$(sqlite3 "$work/paused/study.db" "SELECT count(*) FROM trials WHERE state = '"'COMPLETE'"'")" -gt 10 ]' \
+  '[ ! -d "$work/paused/states" ] || [ -z "$(ls "$work/paused/states")" ]'
+run "$work/mine.ini" --output "$work/paused-beside" --set pruner.kind=hyperband --set scheduler.slots=5
+check trials_that_pause_make_the_same_history_side_by_side all 'exits 0' 'history "$work/paused-beside" | cmp -s - "$work/one"'
+run "$work/mine.ini" --output "$work/paused" --set pruner.kind=hyperband --set experiment.trials=31
+check where_trials_pause_there_cannot_be_more all 'exits 2' 'complained "with \[pruner\] kind = hyperband what went on"'
+run "$work/mine.ini" --output "$work/paused-few" --set pruner.kind=hyperband --set experiment.rounds=1
+run "$work/mine.ini" --output "$work/paused-few" --set pruner.kind=hyperband --retry-failed
+check where_trials_pause_the_failed_do_not_run_again all 'exits 2' 'complained "retry-failed: not with \[pruner\] kind = hyperband"'
+run "$work/mine.ini" --output "$work/paused-few" --set pruner.kind=hyperband
+check more_rounds_of_trials_that_pause_are_those_that_more_would_have_been all 'exits 0' 'history "$work/paused-few" | cmp -s - "$work/one"'
+
 run "$work/mine.ini" --output "$work/more" --set experiment.rounds=2
 check some_rounds_on_a_table_end all 'exits 0' '[ "$(states "$work/more")" = "COMPLETE 60" ]'
 run "$work/mine.ini" --output "$work/more"

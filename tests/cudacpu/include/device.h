@@ -78,6 +78,7 @@ enum cudacpu_warp_kind {
   CUDACPU_REDUCE_OR,
   CUDACPU_REDUCE_XOR,
   CUDACPU_MMA_TF32,
+  CUDACPU_MMA_TF32_REGISTERS,
   CUDACPU_MMA_F64,
 };
 uint64_t cudacpu_warp(enum cudacpu_warp_kind kind, unsigned mask, uint64_t value, int operand, int width,

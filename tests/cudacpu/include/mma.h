@@ -1,10 +1,11 @@
 /* CUDA on the CPU: the tensor cores, as nvcuda::wmma has them, in the two shapes that the project
- * uses:
+ * uses, and PTX's mma.sync, in one:
  *
- *   m16n16k8  TF32 inputs, FP32 sums        m8n8k4  FP64
+ *   m16n16k8  TF32 inputs, FP32 sums        m8n8k4  FP64        m16n8k8  mma.sync, as the first
  *
- * A matrix lies on the lanes row by row, lane l holding elements l·n ... l·n + n-1; which lane
- * holds which is nobody's business on the GPU either.  Loading and storing is each lane's own, as
+ * Of mma.sync PTX says which lane holds which element.  Of wmma a matrix lies on the lanes row by
+ * row, lane l holding elements l·n ... l·n + n-1; which holds which is nobody's business on the GPU
+ * either.  Loading and storing is each lane's own, as
  * far as races go: like the hardware's they are no fence.  mma_sync waits for all 32 lanes.  Sums
  * go in the order of k, each rounded: c + a0·b0, + a1·b1, ...; the products of TF32 are exact in
  * FP32.  The hardware's order is its own.
@@ -18,9 +19,17 @@
 
 extern "C" {
 void cudacpu_mma_tf32(float *d, const float *a, const float *b, const float *c, const char *file, int line);
+void cudacpu_mma_m16n8k8(float *d, const float *a, const float *b, const float *c, const char *file, int line);
 void cudacpu_mma_f64(double *d, const double *a, const double *b, const double *c, const char *file, int line);
 void cudacpu_matrix_aligned(const void *p, size_t row_bytes, const char *file, int line);
 unsigned cudacpu_lane(void) __attribute__((const)); /* a thread's never changes */
+}
+
+/* mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32 with C and D the same registers. */
+CUDACPU_DEVICE void cudacpu_mma_sync(float (&c)[4], const float4 &a, float b0, float b1, CUDACPU_HERE)
+{
+  const float x[4] = {a.x, a.y, a.z, a.w}, y[2] = {b0, b1};
+  cudacpu_mma_m16n8k8(c, x, y, c, file, line);
 }
 
 namespace nvcuda

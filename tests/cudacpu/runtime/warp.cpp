@@ -18,7 +18,7 @@ const char *warp_operation_name(int kind)
       "__syncwarp",        "__shfl_sync",       "__shfl_up_sync",    "__shfl_down_sync",  "__shfl_xor_sync",
       "__ballot_sync",     "__any_sync",        "__all_sync",        "__match_any_sync",  "__reduce_add_sync",
       "__reduce_min_sync", "__reduce_max_sync", "__reduce_min_sync", "__reduce_max_sync", "__reduce_and_sync",
-      "__reduce_or_sync",  "__reduce_xor_sync", "mma_sync (TF32)",   "mma_sync (FP64)"};
+      "__reduce_or_sync",  "__reduce_xor_sync", "mma_sync (TF32)",   "mma.sync (TF32)",   "mma_sync (FP64)"};
   return names[kind];
 }
 
@@ -61,14 +61,49 @@ static uint64_t reduce(int kind, uint64_t x, uint64_t y)
   }
 }
 
-/* D = A · B + C, [M][K] · [K][N] + [M][N]; lane l holds the elements l·n ... of each. */
-template <typename T, int M, int N, int K> static void multiply(struct warp_operation *const lane[32])
+/* Which element of a matrix [rows][columns] lane l holds as its i-th.  Of wmma's the n that begin
+ * at l·n; of mma.sync's, with g = l / 4 and t = l % 4 (PTX ISA, "Matrix Fragments for mma.m16n8k8"):
+ * A (g, t), (g + 8, t), (g, t + 4), (g + 8, t + 4); B (t, g), (t + 4, g); C (g, 2t), (g, 2t + 1),
+ * (g + 8, 2t), (g + 8, 2t + 1). */
+struct by_lanes {
+  template <int count> static int a(int l, int i)
+  {
+    return l * count + i;
+  }
+  template <int count> static int b(int l, int i)
+  {
+    return l * count + i;
+  }
+  template <int count> static int c(int l, int i)
+  {
+    return l * count + i;
+  }
+};
+struct by_fragments {
+  template <int> static int a(int l, int i)
+  {
+    return (l / 4 + i % 2 * 8) * 8 + l % 4 + i / 2 * 4;
+  }
+  template <int> static int b(int l, int i)
+  {
+    return (l % 4 + 4 * i) * 8 + l / 4;
+  }
+  template <int> static int c(int l, int i)
+  {
+    return (l / 4 + i / 2 * 8) * 8 + l % 4 * 2 + i % 2;
+  }
+};
+
+/* D = A · B + C, [M][K] · [K][N] + [M][N]. */
+template <typename T, int M, int N, int K, class Place = by_lanes>
+static void multiply(struct warp_operation *const lane[32])
 {
+  constexpr int A = M * K / 32, B = K * N / 32, C = M * N / 32; /* of a lane */
   T a[M * K], b[K * N], c[M * N];
   for (int l = 0; l < 32; l++) {
-    memcpy(a + l * (M * K / 32), lane[l]->a, sizeof a / 32);
-    memcpy(b + l * (K * N / 32), lane[l]->b, sizeof b / 32);
-    memcpy(c + l * (M * N / 32), lane[l]->c, sizeof c / 32);
+    for (int i = 0; i < A; i++) a[Place::template a<A>(l, i)] = ((const T *)lane[l]->a)[i];
+    for (int i = 0; i < B; i++) b[Place::template b<B>(l, i)] = ((const T *)lane[l]->b)[i];
+    for (int i = 0; i < C; i++) c[Place::template c<C>(l, i)] = ((const T *)lane[l]->c)[i];
   }
   if (sizeof(T) == 4) {
     uint32_t low = 0, bits[M * K + K * N];
@@ -77,7 +112,8 @@ template <typename T, int M, int N, int K> static void multiply(struct warp_oper
     for (int i = 0; i < M * K + K * N; i++) low |= bits[i] & 0x1fffu;
     if (low) {
       report(CUDACPU_NOT_ROUNDED, {lane[0]->file, lane[0]->line, NULL},
-             "mma_sync of an operand that is not TF32: __float_to_tf32 has been forgotten");
+             "%s of an operand that is not TF32: __float_to_tf32 has been forgotten",
+             warp_operation_name(lane[0]->kind));
       for (int i = 0; i < M * K + K * N; i++) bits[i] &= ~0x1fffu;
       memcpy(a, bits, sizeof(float) * M * K);
       memcpy(b, bits + M * K, sizeof(float) * K * N);
@@ -91,7 +127,8 @@ template <typename T, int M, int N, int K> static void multiply(struct warp_oper
         else
           c[m * N + n] = (T)__builtin_fma(a[m * K + k], b[k * N + n], c[m * N + n]);
       }
-  for (int l = 0; l < 32; l++) memcpy(lane[l]->d, c + l * (M * N / 32), sizeof c / 32);
+  for (int l = 0; l < 32; l++)
+    for (int i = 0; i < C; i++) ((T *)lane[l]->d)[i] = c[Place::template c<C>(l, i)];
 }
 
 int warp_compute(struct warp_operation *const lane[32], unsigned lanes)
@@ -135,6 +172,7 @@ int warp_compute(struct warp_operation *const lane[32], unsigned lanes)
     break;
 
   case CUDACPU_MMA_TF32:
+  case CUDACPU_MMA_TF32_REGISTERS:
   case CUDACPU_MMA_F64:
     if (lanes != ~0u) { /* of a block that is not whole warps, or a lane has ended */
       report(CUDACPU_DIVERGENCE, {lane[__builtin_ctz(lanes)]->file, lane[__builtin_ctz(lanes)]->line, NULL},
@@ -143,6 +181,8 @@ int warp_compute(struct warp_operation *const lane[32], unsigned lanes)
     }
     if (kind == CUDACPU_MMA_TF32)
       multiply<float, 16, 16, 8>(lane);
+    else if (kind == CUDACPU_MMA_TF32_REGISTERS)
+      multiply<float, 16, 8, 8, by_fragments>(lane);
     else
       multiply<double, 8, 8, 4>(lane);
     break;

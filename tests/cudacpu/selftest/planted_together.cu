@@ -2,6 +2,7 @@
  * (planted.h). */
 #include <mma.h>
 
+#include "kernels/tensor_core.cuh"
 #include "tests/cudacpu/selftest/planted_kernels.h"
 
 /* ------------------------------------------------------------- barriers and warps that go wrong */
@@ -110,6 +111,33 @@ KERNEL(rounded)
   if (blockIdx.x == 0 && t < 32) product(out, in, true);
 }
 
+static __device__ void product_of_registers(float *out, float x)
+{
+  float sum[4] = {0, 0, 0, 0};
+  tensor_multiply(sum, make_float4(1, 2, 3, x), 1, 2); /* FAULT not_rounded_registers */
+  *out = sum[3];
+}
+KERNEL(not_rounded_registers)
+{
+  INDICES;
+  if (blockIdx.x == 0 && t < 32) product_of_registers(out + t, in[t] / 3);
+}
+KERNEL(rounded_registers)
+{
+  INDICES;
+  if (blockIdx.x == 0 && t < 32) product_of_registers(out + t, to_tf32(in[t] / 3));
+}
+/* What a lane has stored for another's operand is read before a barrier. */
+KERNEL(operand_read_at_once)
+{
+  INDICES;
+  __shared__ float x[64];
+  x[t] = 0;
+  __syncthreads();
+  x[t] = in[t];                                                                     /* FAULT operand_read_at_once */
+  if (blockIdx.x == 0 && t < 32) product_of_registers(out + t, to_tf32(x[t ^ 33])); /* FAULT operand_read_at_once */
+}
+
 KERNEL(stored_and_read_at_once)
 {
   INDICES;
@@ -147,6 +175,9 @@ KERNEL(crooked_matrix)
   ALWAYS(X, absent_lane, CUDACPU_DIVERGENCE, cudaErrorLaunchFailure)                                                   \
   ALWAYS(X, not_rounded, CUDACPU_NOT_ROUNDED, cudaSuccess)                                                             \
   RIGHT(X, rounded)                                                                                                    \
+  ALWAYS(X, not_rounded_registers, CUDACPU_NOT_ROUNDED, cudaSuccess)                                                   \
+  RIGHT(X, rounded_registers)                                                                                          \
+  SEEN(X, operand_read_at_once, CUDACPU_RACE)                                                                          \
   SEEN(X, stored_and_read_at_once, CUDACPU_RACE)                                                                       \
   ALWAYS(X, crooked_matrix, CUDACPU_MISALIGNED, cudaErrorIllegalAddress)
 

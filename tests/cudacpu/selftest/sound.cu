@@ -6,6 +6,7 @@
 
 #include "kernels/launch.h"
 #include "kernels/philox.h"
+#include "kernels/tensor_core.cuh"
 #include "tests/cudacpu/selftest/sound.h"
 
 #define KERNEL(name) static __global__ void name(void *out, const void *in, int n)
@@ -199,6 +200,19 @@ KERNEL(product_tf32)
   wmma::store_matrix_sync((float *)out, fc, 16, wmma::mem_row_major);
 }
 
+/* a [16][8], b [8][8] by columns, c [16][8]: the same by mma.sync, each lane with its elements. */
+KERNEL(product_tf32_registers)
+{
+  INDICES;
+  const float *a = (const float *)in, *b = a + 128, *c = b + 64;
+  const int row = (int)t / 4, k = (int)t % 4, at = 8 * row + 2 * k;
+  float sum[4] = {c[at], c[at + 1], c[at + 64], c[at + 65]};
+  const float4 x = make_float4(a[8 * row + k], a[8 * row + 64 + k], a[8 * row + k + 4], a[8 * row + 64 + k + 4]);
+  tensor_multiply(sum, to_tf32(x), to_tf32(b[8 * row + k]), to_tf32(b[8 * row + k + 4]));
+  ((float2 *)out)[at / 2] = make_float2(sum[0], sum[1]);
+  ((float2 *)out)[at / 2 + 32] = make_float2(sum[2], sum[3]);
+}
+
 /* a [8][4], b [4][8], c [8][8] by columns: out the same in FP64. */
 KERNEL(product_f64)
 {
@@ -320,6 +334,7 @@ extern "C" cudaError_t sound_convolution(int tf32, int n, float *y, const float 
   X(philox_blocks)                                                                                                     \
   X(bits)                                                                                                              \
   X(product_tf32)                                                                                                      \
+  X(product_tf32_registers)                                                                                            \
   X(product_f64)
 
 typedef void (*sound_kernel)(void *, const void *, int);

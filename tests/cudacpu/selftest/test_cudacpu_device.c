@@ -320,6 +320,17 @@ static void products_of_small_matrices_are_those_of_plain_loops(void **state)
         }
         assert_memory_equal(&out[16 * m + n], &sum, sizeof sum);
       }
+    memset(out, 0xff, sizeof out);
+    run("product_tf32_registers", d3(1, 1, 1), d3(32, 1, 1), 0, out, sizeof out, in, sizeof in, 0);
+    for (int m = 0; m < 16; m++)
+      for (int n = 0; n < 8; n++) {
+        float sum = in[192 + 8 * m + n];
+        for (int k = 0; k < 8; k++) {
+          volatile float product = tf32(in[8 * m + k]) * tf32(in[128 + 8 * n + k]);
+          sum += product;
+        }
+        assert_memory_equal(&out[8 * m + n], &sum, sizeof sum);
+      }
     for (int m = 0; m < 8; m++)
       for (int n = 0; n < 8; n++) {
         double sum = in64[64 + 8 * n + m];

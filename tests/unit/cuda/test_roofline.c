@@ -56,16 +56,16 @@ static void a_step_has_a_launch_for_each_layer_and_stage_and_each_has_its_cost(v
   (void)state;
   for (int layers = 1; layers <= DEVICE_CONV_MAX; layers++) {
     int n = step_launches(launches, layers), forward = 0, backward = 0;
-    assert_int_equal(n, (3 + 5) * layers + 8);
+    assert_int_equal(n, (5 + 9) * layers + 8);
     for (int i = 0; i < n; i++) {
-      if (launches[i].stage->order == FIRST_LAYER_FIRST) assert_int_equal(launches[i].layer, forward++ / 3);
+      if (launches[i].stage->order == FIRST_LAYER_FIRST) assert_int_equal(launches[i].layer, forward++ / 5);
       if (launches[i].stage->order == LAST_LAYER_FIRST)
-        assert_int_equal(launches[i].layer, layers - 1 - backward++ / 5);
+        assert_int_equal(launches[i].layer, layers - 1 - backward++ / 9);
       for (int j = 0; j < i; j++)
         assert_true(launches[j].stage != launches[i].stage || launches[j].layer != launches[i].layer);
     }
-    assert_int_equal(forward, 3 * layers);
-    assert_int_equal(backward, 5 * layers);
+    assert_int_equal(forward, 5 * layers);
+    assert_int_equal(backward, 9 * layers);
   }
   make_of(&s, 28, 1, 32, DEVICE_HEAD_CLASSES + 1);
   assert_int_equal(s.n, 3 + (1 + 2 * 2) + 6);

@@ -7,7 +7,9 @@
  * so outputs may differ from the loop's by 5e-7·√K of their norm (where terms cancel, of the
  * terms'); the loop rounds to TF32 what the tensor cores do.  Without that rounding, 2⁻¹¹ at most
  * of each operand, TF32 may be 1e-3 off.  Where all values are small whole numbers every sum is
- * exact, and so must the result be.
+ * exact, and so must the result be.  Maps are kept in TF32 where products are in it: what a
+ * convolution reads of one is so rounded, and of what it writes the rounding itself is checked.
+ * Where a kernel's text says in which order it adds, the same order gives the same bits here.
  *
  * Not under ThreadSanitizer: the host has one thread here, and a sweep over shapes runs under one
  * sanitizer. */
@@ -25,8 +27,10 @@ enum { REAL_TENSOR_CORES = 0 };
 #endif
 static const struct net_limits one_layer = {.least_layers = 1, .flops = 12e6};
 static const struct net_limits two_layers = {.least_layers = 2, .flops = 12e6};
+static const struct net_limits fewer_layers = {.least_layers = 2, .flops = 4e6};
 static const struct net_limits many_classes = {
     .least_layers = 1, .flops = 12e6, .least_classes = DEVICE_HEAD_CLASSES + 1};
+static const struct net_limits larger = {.least_layers = 2, .flops = 20e6, .large = true};
 static const struct net_limits large = {.least_layers = 2, .flops = 60e6, .large = true};
 static const struct net_limits large_images = {.least_layers = 1, .flops = 20e6, .large_images = true};
 
@@ -148,11 +152,12 @@ static float *fill(const struct net *n, struct rng *r, float *device, int places
   return x;
 }
 
-/* As `fill`, of what ReLU leaves: nothing is negative. */
-static float *fill_activations(const struct net *n, struct rng *r, float *device, int places, int columns, int logical)
+/* As `fill`, of what ReLU leaves: nothing is negative; `round`: in TF32, as maps are kept. */
+static float *fill_activations(const struct net *n, struct rng *r, float *device, int places, int columns, int logical,
+                               int round)
 {
   float *x = fill(n, r, device, places, columns, logical, true);
-  for (int64_t i = 0; i < (int64_t)n->count * places * columns; i++) x[i] = fabsf(x[i]);
+  for (int64_t i = 0; i < (int64_t)n->count * places * columns; i++) x[i] = (float)rounded(fabsf(x[i]), round);
   put(device, x, (int64_t)n->count * places * columns * (int64_t)sizeof *x);
   return x;
 }
@@ -162,10 +167,10 @@ static int area_of(const struct device_conv *c)
   return c->pool_height * c->pool_width;
 }
 
-static float *fill_map(const struct net *n, struct rng *r, int layer)
+static float *fill_map(const struct net *n, struct rng *r, int layer, int precision)
 {
   const struct device_conv *c = &n->t.conv[layer];
-  return fill_activations(n, r, c->map, area_of(c), c->matrix.columns, c->filters);
+  return fill_activations(n, r, c->map, area_of(c), c->matrix.columns, c->filters, precision == PRECISION_TF32);
 }
 
 /* ---- convolutions ---------------------------------------------------------------------------- */
@@ -236,6 +241,44 @@ static void check_argmax(const struct net *n, const double pixel[4], int byte)
     fail_msg("argmax %d of the pixels %g %g %g %g\n%s", byte, pixel[0], pixel[1], pixel[2], pixel[3], net_text(n));
 }
 
+/* Where the order of a sum is said, it is the same to the last bit. */
+static void check_bits(const struct net *n, const char *what, int64_t i, float got, float want)
+{
+  if (got != want) fail_msg("%s, element %ld: %.9g, not %.9g\n%s", what, (long)i, got, want, net_text(n));
+}
+
+/* The order in which the products of conv2d_tensor*.cu take a depth of eight. */
+static const int eight[8] = {0, 2, 4, 6, 1, 3, 5, 7};
+
+/* Whether a later convolution's sums in TF32 have an order that is the code's. */
+static bool is_tensor(const struct net *n, int precision, int layer)
+{
+  return !REAL_TENSOR_CORES && precision == PRECISION_TF32 && layer > 0 && n->t.conv[layer].tensor.forward.rows > 0;
+}
+
+/* Eights of channels, taps, channels: products of TF32 are exact, so each addition rounds once. */
+static float tensor_convolve(const struct net *n, int layer, const float *map, int image, int y, int x, int filter)
+{
+  const struct device_conv *c = &n->t.conv[layer];
+  float sum = 0;
+  for (int first = 0; first < c->in_channels; first += 8)
+    for (int tap = 0; tap < c->kernel * c->kernel; tap++)
+      for (int i = 0; i < 8; i++) {
+        int row = y * c->stride - c->pad + tap / c->kernel, column = x * c->stride - c->pad + tap % c->kernel;
+        float weight = weight_at(n, layer, matrix_row(c, layer, tap, first + eight[i]), filter);
+        sum += input_at(n, layer, map, image, row, column, first + eight[i]) * (float)tf32(weight);
+      }
+  return sum;
+}
+
+/* A map's element in TF32 is what `want`, off by `slack` at most, is rounded to; rounding keeps the
+ * order. */
+static void check_rounded(const struct net *n, float out, double want, double slack)
+{
+  if (!(tf32((float)(want - slack)) <= out && out <= tf32((float)(want + slack))))
+    fail_msg("map: %.9g, not %.9g in TF32, give or take %g\n%s", out, want, slack, net_text(n));
+}
+
 static void forward_case(struct net *n, struct rng *r, int precision, int layer)
 {
   const struct device_conv *c = &n->t.conv[layer];
@@ -243,7 +286,7 @@ static void forward_case(struct net *n, struct rng *r, int precision, int layer)
   bool last = layer == n->t.layers - 1;
   net_batch(n, r, draw(r, 0, 1) ? DEVICE_TRAIN : DEVICE_EVALUATE);
   struct device_state s = net_state(n);
-  float *before = layer ? fill_map(n, r, layer - 1) : NULL;
+  float *before = layer ? fill_map(n, r, layer - 1, precision) : NULL;
   layer_run_alone(n, precision, FIRST_LAYER_FIRST, layer);
   int64_t all = (int64_t)n->t.batch * area * columns, used = (int64_t)n->count * area * columns;
   float *map = get_floats(c->map, all);
@@ -269,6 +312,18 @@ static void forward_case(struct net *n, struct rng *r, int precision, int layer)
       w.unrounded[i] = fmax(w.unrounded[i], scale * pixel.unrounded[q]);
     }
     w.squares += scale * scale * pixel.squares / 4;
+    if (is_tensor(n, precision, layer)) {
+      float best = 0, bias = weight_at(n, layer, c->matrix.rows, filter);
+      for (int q = 0; q < 4; q++)
+        best = fmaxf(best, tensor_convolve(n, layer, before, image, place / c->pool_width * 2 + q / 2,
+                                           place % c->pool_width * 2 + q % 2, filter) +
+                               bias);
+      if (scale != 1) best *= scale == 0 ? 0 : n->t.dropout_scale;
+      check_bits(n, "map", i, map[i], (float)tf32(best));
+    }
+    if (precision == PRECISION_FP32) continue;
+    check_rounded(n, map[i], w.exact[i], n->whole ? 0 : 4e-6 * scale * sqrt(w.terms * pixel.squares));
+    w.exact[i] = map[i];
   }
   check(n, "map", precision, map, &w);
   assert_poisoned(map + used, (all - used) * (int64_t)sizeof *map, "map");
@@ -308,7 +363,7 @@ static void what_is_not_a_number_comes_through_the_pool(void **state)
     net_poison(&n);
     net_weights(&n, &r);
     net_batch(&n, &r, DEVICE_EVALUATE);
-    free(fill_map(&n, &r, 0));
+    free(fill_map(&n, &r, 0, PRECISION_TF32));
     const struct device_conv *c = &n.t.conv[1];
     int image = draw(&r, 0, n.count - 1), y = draw(&r, 0, c->in_height - 1), x = draw(&r, 0, c->in_width - 1);
     const float nan = NAN;
@@ -405,6 +460,79 @@ static float *gradient_of(const struct net *n, int layer)
   return sum;
 }
 
+/* The gradient before the pool, in TF32, of the pooled `behind`; zero outside. */
+static float gradient_at(const struct device_conv *c, const float *behind, const uint8_t *argmax, int image, int y,
+                         int x, int filter)
+{
+  if (y < 0 || x < 0 || y >= 2 * c->pool_height || x >= 2 * c->pool_width) return 0;
+  int64_t at = (((int64_t)image * c->pool_height + y / 2) * c->pool_width + x / 2) * c->matrix.columns + filter;
+  return argmax[at] == y % 2 * 2 + x % 2 ? (float)tf32(behind[at]) : 0;
+}
+
+/* The data gradient in the order of conv2d_tensor.cu: eights of filters, taps from the last,
+ * filters. */
+static void check_data_order(const struct net *n, int layer, const float *behind, const uint8_t *argmax,
+                             const float *out)
+{
+  const struct device_conv *c = &n->t.conv[layer];
+  for (int64_t i = 0; i < (int64_t)n->count * c->in_height * c->in_width * c->in_channels; i++) {
+    int channel = (int)(i % c->in_channels), place = (int)(i / c->in_channels % (c->in_height * c->in_width));
+    int image = (int)(i / c->in_channels / (c->in_height * c->in_width));
+    float sum = 0;
+    for (int first = 0; first < c->matrix.columns; first += 8)
+      for (int tap = c->kernel * c->kernel - 1; tap >= 0; tap--) {
+        int y = place / c->in_width + c->pad - tap / c->kernel, x = place % c->in_width + c->pad - tap % c->kernel;
+        if (y % c->stride || x % c->stride) continue;
+        for (int k = 0; k < 8; k++)
+          sum += gradient_at(c, behind, argmax, image, y / c->stride, x / c->stride, first + eight[k]) *
+                 (float)tf32(weight_at(n, layer, matrix_row(c, layer, tap, channel), first + eight[k]));
+      }
+    check_bits(n, "data's gradient", i, out[i], sum);
+  }
+}
+
+/* Each part of the weight gradient in the order of conv2d_tensor_weights.cu: groups of eight
+ * windows, for kernel 3 the even ones and the odd ones by themselves, pixels, windows.  The biases'
+ * are added by lanes, which have two windows of a group. */
+static void check_weight_order(const struct net *n, int layer, const float *map, const float *behind,
+                               const uint8_t *argmax)
+{
+  const struct device_conv *c = &n->t.conv[layer];
+  const struct device_grid *g = &c->tensor.weights;
+  const struct device_matrix *m = &c->matrix;
+  int area = g->rows * g->columns * g->strips, turns = c->kernel == 3 ? 2 : 1;
+  int share = (n->t.batch + m->splits - 1) / m->splits;
+  float *part = get_floats(n->t.partial + m->partial, m->splits * matrix_floats(m));
+  for (int64_t i = 0; i < m->splits * matrix_floats(m); i += 7) { /* some of all */
+    int split = (int)(i / matrix_floats(m)), row = (int)(i % matrix_floats(m) / m->columns);
+    int filter = (int)(i % m->columns), tap = row / c->in_channels, channel = row % c->in_channels;
+    int begin = split * share, end = begin + share < n->count ? begin + share : n->count;
+    float sum[2] = {0, 0}, bias[2][4] = {{0}};
+    for (int first = begin * area; first < end * area; first += 8) {
+      int turn = (first - begin * area) / 8 % turns;
+      for (int p = 0; p < 4; p++)
+        for (int w = first; w < first + 8 && w < end * area; w++) {
+          int in = w % (g->rows * g->columns), strip = w / (g->rows * g->columns) % g->strips;
+          int y = 2 * (in / g->columns) + p / 2, x = 2 * (strip * g->columns + in % g->columns) + p % 2;
+          float gradient = gradient_at(c, behind, argmax, w / area, y, x, filter);
+          int down = y * c->stride - c->pad + tap / c->kernel, right = x * c->stride - c->pad + tap % c->kernel;
+          if (row < m->rows) sum[turn] += input_at(n, layer, map, w / area, down, right, channel) * gradient;
+        }
+      for (int w = first; row == m->rows && w < first + 8 && w < end * area; w++)
+        for (int p = 0; p < 4; p++) {
+          int in = w % (g->rows * g->columns), strip = w / (g->rows * g->columns) % g->strips;
+          int y = 2 * (in / g->columns) + p / 2, x = 2 * (strip * g->columns + in % g->columns) + p % 2;
+          bias[turn][(w - first) % 4] += gradient_at(c, behind, argmax, w / area, y, x, filter);
+        }
+    }
+    float lane[4];
+    for (int k = 0; k < 4; k++) lane[k] = bias[0][k] + bias[1][k];
+    float want = row < m->rows ? sum[0] + sum[1] : (lane[0] + lane[1]) + (lane[2] + lane[3]);
+    check_bits(n, "weights' gradient", i, part[i], want);
+  }
+  free(part);
+}
+
 /* Both gradients of convolution `layer` from random ones behind its pool. */
 static void backward_case(struct net *n, struct rng *r, int precision, int layer)
 {
@@ -412,7 +540,7 @@ static void backward_case(struct net *n, struct rng *r, int precision, int layer
   const int columns = c->matrix.columns, area = area_of(c), round = layer > 0 && precision == PRECISION_TF32;
   const int taps = c->kernel * c->kernel, inputs = inputs_of(n, layer);
   net_batch(n, r, DEVICE_TRAIN);
-  float *before = layer ? fill_map(n, r, layer - 1) : NULL;
+  float *before = layer ? fill_map(n, r, layer - 1, precision) : NULL;
   float *behind = fill(n, r, c->gradient, area, columns, c->filters, true);
   int64_t used = (int64_t)n->count * area * columns;
   uint8_t *argmax = malloc((size_t)used);
@@ -443,10 +571,12 @@ static void backward_case(struct net *n, struct rng *r, int precision, int layer
   }
   float *gradient = gradient_of(n, layer);
   check(n, "weights' gradient", precision, gradient, &dw);
+  if (is_tensor(n, precision, layer)) check_weight_order(n, layer, before, behind, argmax);
   if (layer) {
     int64_t all = n->t.batch * pixels * c->in_channels;
     float *out = get_floats(n->t.conv[layer - 1].gradient, all);
     check(n, "data's gradient", precision, out, &dx); /* the loop's padding is zero */
+    if (is_tensor(n, precision, layer)) check_data_order(n, layer, behind, argmax, out);
     for (int64_t i = 0; i < data; i++)
       if (i % c->in_channels >= inputs) check_zero(n, "data's gradient", out[i]);
     assert_poisoned(out + data, (all - data) * (int64_t)sizeof *out, "data's gradient");
@@ -549,13 +679,119 @@ static void gradients_in_pieces_are_those_of_a_loop(void **state)
               pieces_met.rows > 0 && pieces_met.images > 0 && pieces_met.filters > 0);
 }
 
-/* ---- dense layers ---------------------------------------------------------------------------- */
-
-/* Where the order of a sum is said, it is the same to the last bit. */
-static void check_bits(const struct net *n, const char *what, int64_t i, float got, float want)
+/* Where a shape has kernels from patches and by the argmax byte, it goes by the tiles of any shape
+ * all the same. */
+static void only_tiles(struct net *n)
 {
-  if (got != want) fail_msg("%s, element %ld: %.9g, not %.9g\n%s", what, (long)i, got, want, net_text(n));
+  for (int l = 1; l < n->t.layers; l++) {
+    struct device_conv *c = &n->t.conv[l];
+    memset(&c->forward, 0, sizeof c->forward);
+    memset(&c->gradients, 0, sizeof c->gradients);
+    memset(&c->tensor, 0, sizeof c->tensor);
+  }
 }
+static void tile_forward_case(struct net *n, struct rng *r, int precision)
+{
+  only_tiles(n);
+  later_forward_case(n, r, precision);
+}
+static void tile_backward_case(struct net *n, struct rng *r, int precision)
+{
+  only_tiles(n);
+  later_backward_case(n, r, precision);
+}
+static void later_convolutions_by_tiles_are_those_of_a_loop(void **state)
+{
+  (void)state;
+  sweep(tile_forward_case, fewer_layers, PRECISION_TF32 + 1);
+}
+static void gradients_of_later_convolutions_by_tiles_are_those_of_a_loop(void **state)
+{
+  (void)state;
+  sweep(tile_backward_case, fewer_layers, PRECISION_TF32 + 1);
+}
+
+/* What the sweep of large shapes has met, of tensor cores. */
+static struct {
+  int cases, strips, data_strips, weight_strips, windows, filters;
+} tensor_met;
+
+static void tensor_case(struct net *n, struct rng *r, int precision)
+{
+  int layer = draw(r, 1, n->t.layers - 1);
+  const struct device_tensor *p = &n->t.conv[layer].tensor;
+  if (precision == PRECISION_FP32) return;
+  tensor_met.cases += p->forward.rows > 0;
+  tensor_met.strips += p->forward.strips > 1;
+  tensor_met.data_strips += p->data.strips > 1;
+  tensor_met.weight_strips += p->weights.strips > 1;
+  tensor_met.windows += p->weights.windows < 32 || p->forward.windows < (n->t.conv[layer].kernel == 3 ? 64 : 32);
+  tensor_met.filters += n->t.conv[layer].matrix.columns > 32;
+  forward_case(n, r, precision, layer);
+  backward_case(n, r, precision, layer);
+}
+
+/* Wide maps, by strips; small ones, many together; more filters and channels than a block has. */
+static void convolutions_by_tensor_cores_are_those_of_a_loop(void **state)
+{
+  (void)state;
+  memset(&tensor_met, 0, sizeof tensor_met);
+  sweep(tensor_case, larger, PRECISION_TF32 + 1);
+  print_message("%d of %d by tensor cores: in strips %d, of the data %d, of weights %d; %d of fewer windows\n",
+                tensor_met.cases, LARGE_SHAPES, tensor_met.strips, tensor_met.data_strips, tensor_met.weight_strips,
+                tensor_met.windows);
+  assert_true(tensor_met.cases == LARGE_SHAPES && tensor_met.strips > 0 && tensor_met.data_strips > 0 &&
+              tensor_met.weight_strips > 0 && tensor_met.windows > 0 && tensor_met.filters > 0);
+}
+
+/* A trial of few windows has blocks whose threads have 4 filters, any other's have 8: the batch
+ * decides, and the sums are the same. */
+static void threads_of_four_and_of_eight_filters_give_the_same_bits(void **state)
+{
+  (void)state;
+  uint64_t seed = first_seed();
+  for (int i = 0; i < 8; i++, seed++) {
+    struct rng r = test_rng(seed);
+    struct net n = {.seed = seed, .count = 1};
+    const int kernel = i & 1 ? 5 : 3, stride = i & 2 ? 2 : 1, side = stride == 1 ? draw(&r, 20, 30) : draw(&r, 50, 70);
+    struct network_config config = {.num_conv_layers = 2,
+                                    .epochs = 1,
+                                    .stride = stride,
+                                    .padding = PADDING_SAME,
+                                    .kernel = kernel,
+                                    .num_fc_units = 8,
+                                    .batch_size = 256,
+                                    .model = {.filters = i & 4 ? draw(&r, 33, 64) : draw(&r, 1, 32), .momentum = 0.9}};
+    plan_make(&n.plan, &config, side, side, 1, 10, STORED_IMAGES, 1);
+    assert_true(n.plan.feasible);
+    net_make(&n, &r);
+    net_poison(&n);
+    net_weights(&n, &r);
+    net_batch(&n, &r, DEVICE_EVALUATE);
+    free(fill_map(&n, &r, 0, PRECISION_FP32));
+    const struct device_conv *c = &n.t.conv[1];
+    step_tiles *tiles = kernel == 3 ? step_tiles_forward_3 : step_tiles_forward_5;
+    const int most = kernel == 3 ? 32 : 64, columns = (c->matrix.columns + 31) / 32;
+    float *map[2];
+    for (int few = 0; few < 2; few++) {
+      if (few) n.t.batch = 1;
+      const struct device_patch *p = &c->forward;
+      int across = (c->pool_width + p->columns - 1) / p->columns * p->columns;
+      int windows = n.t.batch * c->pool_height * across, usual = (windows + p->windows - 1) / p->windows * columns;
+      int block = few && p->windows > most / 2 ? most / 2 : p->windows;
+      assert_int_equal(few, usual < 32);
+      assert_int_equal(tiles(&n.t, 1), (windows + block - 1) / block * columns);
+      layer_run_alone(&n, PRECISION_FP32, FIRST_LAYER_FIRST, 1);
+      map[few] = get_floats(c->map, map_floats(&n.t, 1));
+    }
+    assert_memory_equal(map[0], map[1], (size_t)map_floats(&n.t, 1) * sizeof(float));
+    free(map[0]);
+    free(map[1]);
+    net_destroy(&n);
+  }
+}
+
+/* ---- dense layers ---------------------------------------------------------------------------- */
 
 /* Each chunk of the depth by itself; in FP32 a chain of fmaf over its features in order. */
 static void check_chunks(const struct net *n, int precision, const float *map)
@@ -594,7 +830,7 @@ static void dense_case(struct net *n, struct rng *r, int precision)
   const int round = precision == PRECISION_TF32, layer = n->t.layers;
   net_batch(n, r, draw(r, 0, 1) ? DEVICE_TRAIN : DEVICE_EVALUATE);
   struct device_state s = net_state(n);
-  float *map = fill_map(n, r, layer - 1);
+  float *map = fill_map(n, r, layer - 1, PRECISION_FP32);
   stage_run_alone(n, precision, step_dense, 0);
   if (net_has_head(n)) {
     check_chunks(n, precision, map);
@@ -678,7 +914,8 @@ static void dense_backward_case(struct net *n, struct rng *r, int precision, int
   const struct device_matrix *m = &n->t.dense[which];
   const int outputs = which ? n->t.classes : n->t.units;
   net_batch(n, r, DEVICE_TRAIN);
-  float *x = which ? fill_activations(n, r, n->t.hidden, 1, m->rows, n->t.units) : fill_map(n, r, n->t.layers - 1);
+  float *x = which ? fill_activations(n, r, n->t.hidden, 1, m->rows, n->t.units, false)
+                   : fill_map(n, r, n->t.layers - 1, PRECISION_FP32);
   float *dy = fill(n, r, which ? n->t.logits : n->t.hidden_gradient, 1, m->columns, outputs, false);
   stage_run_alone(n, precision, which ? step_loss_backward : step_dense_backward, 0);
   check_dense_gradients(n, precision, which, x, dy);
@@ -737,7 +974,7 @@ static void loss_case(struct net *n, struct rng *r, int precision)
   if (net_has_head(n)) {
     hidden = hidden_from_chunks(n, r, precision);
   } else {
-    hidden = fill_activations(n, r, n->t.hidden, 1, m->rows, n->t.units);
+    hidden = fill_activations(n, r, n->t.hidden, 1, m->rows, n->t.units, false);
     stage_run_alone(n, precision, step_loss, 0);
   }
   int64_t all = (int64_t)n->t.batch * m->columns, used = (int64_t)n->count * m->columns;
@@ -1054,6 +1291,10 @@ int main(void)
       cmocka_unit_test_setup(the_first_convolution_of_any_shape_is_that_of_a_loop, fresh_machine),
       cmocka_unit_test_setup(later_convolutions_are_those_of_a_loop, fresh_machine),
       cmocka_unit_test_setup(convolutions_from_patches_are_those_of_a_loop, fresh_machine),
+      cmocka_unit_test_setup(later_convolutions_by_tiles_are_those_of_a_loop, fresh_machine),
+      cmocka_unit_test_setup(gradients_of_later_convolutions_by_tiles_are_those_of_a_loop, fresh_machine),
+      cmocka_unit_test_setup(convolutions_by_tensor_cores_are_those_of_a_loop, fresh_machine),
+      cmocka_unit_test_setup(threads_of_four_and_of_eight_filters_give_the_same_bits, fresh_machine),
       cmocka_unit_test_setup(what_is_not_a_number_comes_through_the_pool, fresh_machine),
       cmocka_unit_test_setup(what_is_not_a_number_in_the_first_weights_comes_through_the_pool, fresh_machine),
       cmocka_unit_test_setup(the_first_dense_layer_is_that_of_a_loop, fresh_machine),

@@ -766,6 +766,46 @@ static void a_stop_is_heard_between_epochs(void **state)
   unload(o, &x);
 }
 
+static void a_trial_that_pauses_goes_on_with_the_rest_of_its_curve(void **state)
+{
+  struct objective *o;
+  struct experiment x;
+  struct error e = {0};
+  struct place *p;
+  struct trial_event whole[EPOCHS], event;
+  double values[SPACE_MAX];
+  void *block;
+  size_t bytes;
+  int n;
+  (void)state;
+  load_good(&o, &x, "usual.db", NULL);
+  space_defaults(&x.space, values);
+  struct trial_spec spec = {.id = 1, .values = values};
+  ok(o->open(o, &p, 0, 1, &e), &e);
+  ok(o->add(p, &spec, &e), &e);
+  for (int i = 0; i < EPOCHS; i++) ok(o->advance(p, &whole[i], 1, &n, NULL, &e), &e);
+  o->remove(p, 1);
+  ok(o->add(p, &spec, &e), &e);
+  for (int i = 0; i < 2; i++) ok(o->advance(p, &event, 1, &n, NULL, &e), &e);
+  ok(o->checkpoint(p, 1, &block, &bytes, &e), &e);
+  o->remove(p, 1);
+  assert_int_equal(o->checkpoint(p, 1, &(void *){NULL}, &(size_t){0}, &e), ERROR_FAILED);
+  ok(o->restore(p, &spec, block, bytes, &e), &e);
+  for (int i = 2; i < EPOCHS; i++) {
+    ok(o->advance(p, &event, 1, &n, NULL, &e), &e);
+    assert_int_equal(event.epoch, i + 1);
+    assert_int_equal(event.kind, whole[i].kind);
+    assert_true(event.value == whole[i].value);
+  }
+  o->remove(p, 1);
+  assert_int_equal(o->restore(p, &spec, block, bytes - 1, &e), ERROR_FAILED);
+  memset(block, 0x7f, bytes);
+  assert_int_equal(o->restore(p, &spec, block, bytes, &e), ERROR_FAILED);
+  free(block);
+  o->close(p);
+  unload(o, &x);
+}
+
 int main(void)
 {
   const struct CMUnitTest tests[] = {
@@ -785,6 +825,7 @@ int main(void)
       cmocka_unit_test(mutated_tables_never_crash),
       cmocka_unit_test(the_networks_table_costs_what_the_network_does),
       cmocka_unit_test(a_stop_is_heard_between_epochs),
+      cmocka_unit_test(a_trial_that_pauses_goes_on_with_the_rest_of_its_curve),
   };
   return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -330,7 +330,7 @@ static int run_places(struct fixture *f, int places, int capacity, int devices)
                      &f->e) ||
         store_study(f->store, name, false, &s->store_id, NULL, &f->e) ||
         store_trials(f->store, s->store_id, &f->x.space, NULL, &trials, &n, &f->e) ||
-        study_resume(&s->study, trials, n, &f->e))
+        runner_resume(f->store, s, trials, n, false, &f->e))
       fail_msg("%s", f->e.message);
     free(trials);
   }
@@ -800,6 +800,84 @@ static void what_a_stop_keeps_is_not_done_again(void **state)
   close_fixture(&cut);
 }
 
+/* Trials that pause, in places of every kind, with states that are kept in memory, or that are not
+ * kept at all. */
+static void pausing_makes_the_same_history_however_it_is_run(void **state)
+{
+  struct fixture one, cohorts, anew;
+  char last[300];
+  (void)state;
+  OPEN(&one, "pruner.kind=hyperband");
+  OPEN(&cohorts, "pruner.kind=hyperband", "scheduler.studies=one_by_one");
+  OPEN(&anew, "pruner.kind=hyperband");
+  one.fake.keeps = cohorts.fake.keeps = true;
+  one.fake.diverge_id = cohorts.fake.diverge_id = anew.fake.diverge_id = 5;
+  cohorts.fake.step_ms = 1;
+  assert_int_equal(run(&one, 1), 0);
+  assert_int_equal(run_places(&cohorts, 2, 4, 1), 0);
+  assert_int_equal(run(&anew, 2), 0);
+  assert_in_range(pruned_in(&one.runner), 4, 30);
+  same_history(&one.runner, &cohorts.runner);
+  same_history(&one.runner, &anew.runner);
+  same_curves(&one.runner, &anew.runner);
+  int epochs = 0;
+  for (int i = 0; i < one.runner.n_studies; i++)
+    for (int t = 0; t < one.runner.studies[i].study.n; t++) epochs += one.runner.studies[i].study.trials[t].epochs;
+  assert_int_equal(one.fake.advanced, epochs); /* each once */
+  assert_int_equal(cohorts.fake.advanced, epochs);
+  assert_true(one.fake.restored > 0);
+  assert_int_equal(anew.fake.restored, 0);
+  assert_true(anew.fake.advanced > epochs);
+  stored_as_in_memory(&one);
+  stored_as_in_memory(&cohorts);
+  stored_as_in_memory(&anew);
+  assert_int_equal(states_in(&one, last, sizeof last), 0);
+  close_fixture(&one);
+  close_fixture(&cohorts);
+  close_fixture(&anew);
+}
+
+/* Stopped again and again: what had paused goes on from its file, and no epoch is trained twice.
+ * Where the files are gone, as after a kill, it begins again, to the same bits. */
+static void what_had_paused_goes_on_in_the_next_run(void **state)
+{
+  (void)state;
+  for (int lost = 0; lost < 2; lost++) {
+    struct fixture whole, cut;
+    char last[300], command[300];
+    OPEN(&whole, "pruner.kind=hyperband");
+    OPEN(&cut, "pruner.kind=hyperband");
+    whole.fake.keeps = cut.fake.keeps = true;
+    assert_int_equal(run(&whole, 1), 0);
+    cut.fake.step_ms = 1;
+    int most = 0;
+    for (int stops = 0, code = ERROR_INTERRUPTED; code; stops++) {
+      cut.fake.began = 0;
+      cut.fake.stop_after = 9;
+      code = run_places(&cut, 1 + stops % 2, 3, 1);
+      if (!code) break;
+      if (code != ERROR_INTERRUPTED) fail_msg("%s", cut.e.message);
+      int states = states_in(&cut, last, sizeof last);
+      if (states > most) most = states;
+      end_run(&cut);
+      snprintf(command, sizeof command, "rm -rf '%s/states'", cut.folder);
+      if (lost) assert_int_equal(system(command), 0);
+      assert_true(stops < 60);
+    }
+    same_history(&whole.runner, &cut.runner);
+    same_curves(&whole.runner, &cut.runner);
+    stored_as_in_memory(&cut);
+    assert_true(most > 6); /* more than there are places */
+    if (lost)
+      assert_true(cut.fake.advanced > whole.fake.advanced);
+    else
+      assert_int_equal(cut.fake.advanced, whole.fake.advanced);
+    assert_int_equal(states_in(&cut, last, sizeof last), 0);
+    close_fixture(&whole);
+    close_fixture(&cut);
+  }
+}
+
 /* A stop that leaves some trials within, with their states. */
 static void stop_with_states(struct fixture *f)
 {
@@ -1062,6 +1140,8 @@ int main(void)
       cmocka_unit_test(a_network_that_cannot_be_written_ends_the_run_before_its_commit),
       cmocka_unit_test(what_was_stopped_goes_on_to_the_same_history),
       cmocka_unit_test(what_a_stop_keeps_is_not_done_again),
+      cmocka_unit_test(pausing_makes_the_same_history_however_it_is_run),
+      cmocka_unit_test(what_had_paused_goes_on_in_the_next_run),
       cmocka_unit_test(a_state_that_is_of_no_use_is_set_aside_and_the_trial_begins_again),
       cmocka_unit_test(a_state_that_cannot_be_written_is_told_and_the_stop_goes_on),
       cmocka_unit_test(the_time_of_a_trial_goes_on_after_a_stop),

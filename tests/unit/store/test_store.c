@@ -525,6 +525,48 @@ static void pending_epochs_of_an_attempt_die_with_it(void **state)
   store_close(s);
 }
 
+/* Whoever looks at it between sees a pruned one, with the value that it paused at; another process
+ * may go on with it. */
+static void a_trial_that_has_paused_ends_again_with_all_its_epochs(void **state)
+{
+  (void)state;
+  struct store *s = open_store();
+  int study = make_study(s, "a"), n;
+  struct stored_trial t = random_trial(1, 0), *read;
+  double *epochs;
+  assert_ok(store_trial_start(s, study, &fixture_space, &t, &err));
+  t.state = STORED_COMPLETE;
+  assert_int_equal(store_trial_end_again(s, study, &t, &err), ERROR_FAILED);
+  assert_message("has not paused");
+  for (int pause = 1; pause <= 2; pause++) {
+    assert_ok(store_trial_epoch(s, study, 0, pause, 0.25 * pause, &err));
+    t.state = STORED_PRUNED;
+    t.epochs = pause;
+    t.value = 0.25 * pause;
+    assert_ok((pause == 1 ? store_trial_end : store_trial_end_again)(s, study, &t, &err));
+    store_close(s);
+    s = open_store();
+    assert_ok(store_trials(s, study, &fixture_space, NULL, &read, &n, &err));
+    assert_int_equal(read[0].state, STORED_PRUNED);
+    assert_int_equal(read[0].epochs, pause);
+    assert_true(read[0].value == 0.25 * pause);
+    free(read);
+  }
+  for (int epoch = 1; epoch <= 3; epoch++) assert_ok(store_trial_epoch(s, study, 0, epoch, 0.25 * epoch, &err));
+  t.state = STORED_COMPLETE;
+  t.epochs = 3;
+  t.value = 0.75;
+  assert_ok(store_trial_end_again(s, study, &t, &err));
+  assert_string_equal(raw_query("SELECT state || ' ' || (SELECT group_concat(value) FROM trial_values) FROM trials"),
+                      "COMPLETE 0.75");
+  assert_ok(store_epochs(s, study, 0, &epochs, &n, &err));
+  assert_int_equal(n, 3);
+  for (int i = 0; i < 3; i++) assert_true(epochs[i] == 0.25 * (i + 1));
+  free(epochs);
+  assert_int_equal(store_trial_end_again(s, study, &t, &err), ERROR_FAILED);
+  store_close(s);
+}
+
 static void a_trial_that_has_ended_is_neither_started_nor_ended_again(void **state)
 {
   (void)state;
@@ -973,6 +1015,7 @@ int main(int argc, char **argv)
       TEST(a_trial_that_another_program_added_is_found_out),
       TEST(a_trial_that_runs_again_keeps_its_id_and_nothing_else),
       TEST(pending_epochs_of_an_attempt_die_with_it),
+      TEST(a_trial_that_has_paused_ends_again_with_all_its_epochs),
       TEST(a_trial_that_has_ended_is_neither_started_nor_ended_again),
       TEST(failed_trials_wait_to_run_again_with_their_configurations),
       TEST(a_value_outside_the_space_is_not_written),

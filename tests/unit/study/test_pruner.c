@@ -205,39 +205,63 @@ static void a_trial_that_runs_again_begins_its_curve_anew(void **state)
   close_experiment();
 }
 
-/* Runs a study to its end, some trial of those in flight going on by an epoch at a time, as the
- * seed has it.  Lengths and values depend on the configuration alone. */
-static void run_in_order(struct study *s, unsigned seed)
+/* Runs a study to its end, or for so many epochs, some trial of those in flight going on by an
+ * epoch at a time, as the seed has it.  Lengths and values depend on the configuration alone.
+ * stored [64] is what a database would have: of a trial that has paused how it paused, also
+ * while it goes on. */
+static void run_for(struct study *s, unsigned seed, int epochs_left, struct stored_trial *stored)
 {
   struct error e = {0};
   int epoch[64] = {0};
-  for (enum study_state next; (next = study_next(s)) != STUDY_ENDED || s->done < s->n;) {
+  for (int i = 0; i < s->n; i++) epoch[i] = s->trials[i].state == STORED_RUNNING ? 0 : s->trials[i].epochs;
+  for (enum study_state next; epochs_left > 0 && ((next = study_next(s)) != STUDY_ENDED || s->done < s->n);) {
     int running[64], n = 0;
     seed = seed * 1664525u + 1013904223u;
     for (int i = s->known; i < s->n; i++)
       if (s->trials[i].state == STORED_RUNNING) running[n++] = i;
     if (next == STUDY_PROPOSE && (n == 0 || (seed >> 16) % 3 == 0)) {
-      propose(s);
+      int number = propose(s);
+      stored[number] = s->trials[number];
       continue;
     }
     int t = running[(seed >> 8) % (unsigned)n], length = 5 + (int)(fabs(s->trials[t].values[0]) * 7) % 20;
     double value = value_of(s->trials[t].values);
     value *= 1 + 0.1 / ++epoch[t];
     assert_int_equal(study_epoch(s, t, epoch[t], value, &e), 0);
+    epochs_left--;
     bool last = epoch[t] == length;
-    if (!last && !study_prunes(s, t)) continue;
+    if (!last && !study_prunes(s, t) && !study_pauses(s, t, epoch[t])) continue;
     s->trials[t].epochs = epoch[t];
     end_as(s, t, last ? STORED_COMPLETE : STORED_PRUNED, value);
+    stored[t] = s->trials[t];
+  }
+}
+
+static void run_in_order(struct study *s, unsigned seed)
+{
+  struct stored_trial stored[64];
+  run_for(s, seed, 100000, stored);
+}
+
+static void same_trials(const struct study *a, const struct study *b)
+{
+  assert_int_equal(a->n, b->n);
+  assert_int_equal(a->best, b->best);
+  for (int i = 0; i < a->n; i++) {
+    assert_memory_equal(a->trials[i].values, b->trials[i].values, sizeof(double) * 10);
+    assert_int_equal(a->trials[i].state, b->trials[i].state);
+    assert_int_equal(a->trials[i].epochs, b->trials[i].epochs);
+    assert_int_equal(a->curves[i].n, b->curves[i].n);
   }
 }
 
 static void the_history_does_not_depend_on_what_ends_first(void **state)
 {
-  static const char *const names[] = {"grouped", "simultaneous"}, *const kinds[] = {"pruner.kind=asha",
-                                                                                    "pruner.kind=median"};
+  static const char *const names[] = {"grouped", "simultaneous"};
+  static const char *const kinds[] = {"pruner.kind=asha", "pruner.kind=median", "pruner.kind=hyperband"};
   (void)state;
-  for (int kind = 0; kind < 2; kind++) {
-    OPEN_PRUNED("experiment.trials=40", "scheduler.parallel=4", kinds[kind], "pruner.startup=3");
+  for (int kind = 0; kind < 3; kind++) {
+    OPEN_PRUNED("experiment.trials=40", "scheduler.parallel=4", kinds[kind], "pruner.startup=3", "pruner.largest=24");
     for (int k = 0; k < 2; k++) {
       struct study first, other;
       int pruned = 0;
@@ -248,18 +272,123 @@ static void the_history_does_not_depend_on_what_ends_first(void **state)
       for (unsigned seed = 2; seed < 6; seed++) {
         make(&other, names[k]);
         run_in_order(&other, seed);
-        assert_int_equal(other.best, first.best);
-        for (int i = 0; i < 40; i++) {
-          assert_memory_equal(other.trials[i].values, first.trials[i].values, sizeof(double) * 10);
-          assert_int_equal(other.trials[i].state, first.trials[i].state);
-          assert_int_equal(other.curves[i].n, first.curves[i].n);
-        }
+        same_trials(&first, &other);
         study_destroy(&other);
       }
       study_destroy(&first);
     }
     close_experiment();
   }
+}
+
+/* ---- trials that pause ----------------------------------------------------------------------- */
+
+#define OPEN_PAUSING(...) OPEN_PRUNED("pruner.kind=hyperband", "pruner.largest=24", __VA_ARGS__)
+
+/* Cut off after every third epoch or so: what the database has makes the same decisions again, and
+ * what had gone on trains anew. */
+static void what_paused_goes_on_after_a_cut_as_it_would_have(void **state)
+{
+  static const char *const names[] = {"grouped", "simultaneous"};
+  (void)state;
+  OPEN_PAUSING("experiment.trials=25", "scheduler.parallel=3");
+  for (int k = 0; k < 2; k++) {
+    struct study whole, again;
+    int went_on = 0, epochs = 0;
+    make(&whole, names[k]);
+    run_in_order(&whole, 1);
+    for (int i = 0; i < 25; i++) epochs += whole.curves[i].n;
+    for (int cut = 1; cut < epochs; cut += 3) {
+      struct stored_trial stored[64];
+      struct study first;
+      struct error e = {0};
+      make(&first, names[k]);
+      run_for(&first, 7, cut, stored);
+      make(&again, names[k]);
+      for (int i = 0; i < first.n; i++)
+        for (int t = 1; stored[i].state != STORED_RUNNING && t <= first.curves[i].n; t++)
+          assert_int_equal(study_epoch(&again, i, t, -first.curves[i].values[t - 1], &e), 0);
+      if (study_resume(&again, stored, first.n, &e)) fail_msg("%s", e.message);
+      for (int i = 0; i < first.n; i++) went_on += stored[i].state == STORED_PRUNED && study_has_paused(&again, i);
+      run_in_order(&again, 5);
+      same_trials(&whole, &again);
+      study_destroy(&first);
+      study_destroy(&again);
+    }
+    assert_true(went_on > 10);
+    study_destroy(&whole);
+  }
+  close_experiment();
+}
+
+/* The last rung that enough trials have reached; one hyperparameter more than it needs are free. */
+static void a_proposal_learns_at_the_last_rung_that_enough_have_reached(void **state)
+{
+  struct study s;
+  (void)state;
+  OPEN_PAUSING("experiment.trials=60", "scheduler.parallel=1", "experiment.baseline=no", "pruner.smallest=8");
+  make(&s, "simultaneous"); /* rungs at 8 and 24 epochs; ten are free, so thirteen are enough */
+  for (int i = 0; i < 60 && s.complete < 13; i++) {
+    int t = propose(&s);
+    for (int more = 1; more;) { /* what goes on comes before the next one */
+      int epochs = study_has_paused(&s, t) ? 24 : legs_pause(s.legs, t) ? 8 : 24;
+      for (int epoch = 1; epoch <= epochs; epoch++)
+        assert_int_equal(study_epoch(&s, t, epoch, 100 * t + epoch, &(struct error){0}), 0);
+      s.trials[t].epochs = epochs;
+      end_as(&s, t, epochs == 24 ? STORED_COMPLETE : STORED_PRUNED, 100 * t + epochs);
+      more = study_next(&s) == STUDY_PROPOSE ? 0 : 1;
+      for (int k = 0; k < s.n; k++)
+        if (s.trials[k].state == STORED_RUNNING) t = k;
+    }
+    study_look(&s);
+    for (int k = 0; k < s.n; k++) {
+      bool whole = s.trials[k].state == STORED_COMPLETE, late = s.complete >= 13;
+      assert_int_equal(s.history[k].state, whole || !late ? OBSERVATION_COMPLETE : OBSERVATION_PRUNED);
+      assert_true(s.history[k].value == -(100 * k + (whole && late ? 24 : 8)));
+    }
+  }
+  assert_int_equal(s.complete, 13);
+  assert_true(s.n > 20);
+  study_destroy(&s);
+  close_experiment();
+}
+
+static void the_baseline_and_a_warm_start_run_to_their_end(void **state)
+{
+  struct study s;
+  (void)state;
+  OPEN_PAUSING("experiment.trials=20", "scheduler.parallel=1", "groups.from=auto", "importance.warm_start=0.5");
+  make(&s, "grouped");
+  for (int i = 0; i < 10; i++) {
+    propose(&s);
+    assert_false(study_pauses(&s, i, 23));
+    end_as(&s, i, STORED_COMPLETE, 10.0 + i);
+  }
+  propose(&s);
+  assert_true(study_pauses(&s, 10, 3));
+  study_destroy(&s);
+  close_experiment();
+}
+
+static void what_cannot_pause_is_refused(void **state)
+{
+  struct study s;
+  struct error e = {0};
+  (void)state;
+  OPEN_PAUSING("scheduler.order=asynchronous");
+  assert_int_equal(study_create(&s, &experiment, objective, "grouped", 0, &e), ERROR_CONFIG);
+  assert_non_null(strstr(e.message, "has to be sequential"));
+  study_destroy(&s);
+  close_experiment();
+  OPEN_PAUSING("pruner.smallest=9");
+  assert_int_equal(study_create(&s, &experiment, objective, "grouped", 0, &e), ERROR_CONFIG);
+  assert_non_null(strstr(e.message, "smallest = 9: a trial has at most 24 epochs"));
+  study_destroy(&s);
+  objective->checkpoint = NULL;
+  assert_int_equal(study_create(&s, &experiment, objective, "grouped", 0, &e), ERROR_CONFIG);
+  assert_non_null(strstr(e.message, "cannot pause"));
+  study_destroy(&s);
+  close_experiment();
 }
 
 static void it_ends_the_trials_of_the_strategies_that_it_is_for(void **state)
@@ -302,6 +431,10 @@ int main(void)
       cmocka_unit_test(no_trial_of_a_warm_start_is_ended),
       cmocka_unit_test(a_trial_that_runs_again_begins_its_curve_anew),
       cmocka_unit_test(the_history_does_not_depend_on_what_ends_first),
+      cmocka_unit_test(what_paused_goes_on_after_a_cut_as_it_would_have),
+      cmocka_unit_test(a_proposal_learns_at_the_last_rung_that_enough_have_reached),
+      cmocka_unit_test(the_baseline_and_a_warm_start_run_to_their_end),
+      cmocka_unit_test(what_cannot_pause_is_refused),
       cmocka_unit_test(it_ends_the_trials_of_the_strategies_that_it_is_for),
       cmocka_unit_test(an_objective_without_epochs_has_nothing_to_end),
   };

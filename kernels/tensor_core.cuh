@@ -1,0 +1,42 @@
+/* Tensor cores whose operands are in registers: mma.sync (PTX ISA, "Warp Level Matrix
+ * Multiply-Accumulate Instructions").  It says what wmma keeps to itself: which lane holds which
+ * element, so that operands need not pass through shared memory in the shape of a matrix, and what
+ * a lane has loaded once may serve several products.
+ *
+ * The harness that runs kernels on the CPU has the same. */
+#ifndef GSOS_TENSOR_CORE_CUH
+#define GSOS_TENSOR_CORE_CUH
+
+#include <cuda_runtime.h>
+#include <mma.h>
+
+/* To TF32: 10 bits of mantissa, to nearest, ties away from zero.  Of what is rounded already the
+ * same bits. */
+__device__ __forceinline__ float to_tf32(float x)
+{
+  return nvcuda::wmma::__float_to_tf32(x);
+}
+__device__ __forceinline__ float4 to_tf32(float4 x)
+{
+  return make_float4(to_tf32(x.x), to_tf32(x.y), to_tf32(x.z), to_tf32(x.w));
+}
+
+/* C += A · B, [16][8] · [8][8], of a warp; operands in TF32, sums in FP32.  With g = lane / 4 and
+ * t = lane % 4:
+ *   a  (g, t), (g + 8, t), (g, t + 4), (g + 8, t + 4)
+ *   b  (t, g), (t + 4, g)
+ *   c  (g, 2t), (g, 2t + 1), (g + 8, 2t), (g + 8, 2t + 1) */
+#ifdef CUDACPU
+#define tensor_multiply(c, a, b0, b1) cudacpu_mma_sync(c, a, b0, b1)
+#else
+__device__ __forceinline__ void tensor_multiply(float (&c)[4], const float4 &a, float b0, float b1)
+{
+  asm("mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, "
+      "{%0, %1, %2, %3};"
+      : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3])
+      : "r"(__float_as_uint(a.x)), "r"(__float_as_uint(a.y)), "r"(__float_as_uint(a.z)), "r"(__float_as_uint(a.w)),
+        "r"(__float_as_uint(b0)), "r"(__float_as_uint(b1)));
+}
+#endif
+
+#endif
