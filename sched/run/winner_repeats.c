@@ -516,7 +516,8 @@ static int start(struct winner_repeats *w, struct repeater *threads, int places,
   pthread_mutex_lock(&w->lock);
   for (; n < places; n++) {
     threads[n].all = w;
-    threads[n].device = n % w->r->n_devices;
+    const int *devices = w->r->objective->device_of_place;
+    threads[n].device = devices ? devices[n] : n % w->r->n_devices;
     if (pthread_create(&threads[n].thread, NULL, repeater_thread, &threads[n]) != 0) break;
     w->alive++;
   }
