@@ -348,6 +348,7 @@ static void train_as_memory_allows(struct device_data *on_device, int n, struct 
       o->training_loss[o->epochs] = events[i].training_loss;
       o->accuracy[o->epochs] = events[i].accuracy;
       o->loss[o->epochs] = events[i].loss;
+      check(cohort_tally(c, events[i].id, o->tally[o->epochs], &e), &e);
       if (++o->epochs < p.config.epochs) continue;
       tensors_of(c, events[i].id, &p, o);
       cohort_remove(c, events[i].id);
