@@ -37,6 +37,7 @@ struct boxes_objective {
   struct box_host *hosts; /* [n_hosts] */
   int n_hosts;
   int64_t trials, far_trials; /* that were added; to other ranks */
+  int64_t restored;           /* of `trials`: those that went on from where they stood */
 };
 
 static inline struct boxes_objective *boxes_of(struct objective *o)

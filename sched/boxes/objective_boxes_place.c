@@ -152,7 +152,7 @@ static bool boxes_admit(struct place *p, const double *values)
 }
 
 /* What was kept for it is the member's from now on. */
-static void note(struct place *p, int id)
+static void note(struct place *p, int id, bool restored)
 {
   struct boxes_objective *b = p->o;
   pthread_mutex_lock(&b->lock);
@@ -164,6 +164,7 @@ static void note(struct place *p, int id)
   p->reserved = 0;
   b->trials++;
   b->far_trials += p->rank != 0;
+  b->restored += restored;
   pthread_mutex_unlock(&b->lock);
 }
 
@@ -208,7 +209,7 @@ static int add_or_restore(struct place *p, enum message type, const struct trial
     if (type == MESSAGE_RESTORE) code = lead_call(p->o->boxes, p->rank, p->slot, type, &body, e);
     wire_writer_free(&body);
   }
-  if (!code) note(p, spec->id);
+  if (!code) note(p, spec->id, type == MESSAGE_RESTORE);
   return code;
 }
 

@@ -58,16 +58,18 @@ static size_t far_summary(struct boxes_objective *b, int rank, char *text, size_
 static void boxes_summary(struct objective *o, char *text, size_t size)
 {
   struct boxes_objective *b = boxes_of(o);
-  char own[300], bytes[TEXT_UNITS_MAX];
+  char own[300], bytes[TEXT_UNITS_MAX], again[60] = "";
   objective_summary(b->inner, own, sizeof own);
   int ranks = 0;
   for (int i = 0; i < b->n; i++) ranks += b->taken[i];
   int64_t sent = lead_bytes(b->boxes) - b->bytes_before;
   pthread_mutex_lock(&b->lock);
+  if (b->restored > 0)
+    text_format(again, sizeof again, " (%" PRId64 " went on from where they stood)", b->restored);
   size_t n = text_format(text, size,
-                         "%d ranks on %d host%s: %" PRId64 " of %" PRId64 " trials were not rank 0's, %s sent "
+                         "%d ranks on %d host%s: %" PRId64 " of %" PRId64 " trials%s were not rank 0's, %s sent "
                          "and received",
-                         ranks, b->n_hosts, b->n_hosts == 1 ? "" : "s", b->far_trials, b->trials,
+                         ranks, b->n_hosts, b->n_hosts == 1 ? "" : "s", b->far_trials, b->trials, again,
                          text_bytes(bytes, sizeof bytes, (double)sent));
   if (b->far_trials > 0 && n < size)
     n += text_format(text + n, size - n, ", %.0f bytes each", (double)sent / (double)b->far_trials);

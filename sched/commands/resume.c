@@ -333,14 +333,16 @@ void resume_print_finished(FILE *out, const struct experiment *x, const struct r
 {
   char more[120] = "", output[1100], held[120];
   bool weighs = experiment_weighs_cost(x);
+  const struct pruner *pruner = pruner_find(x->pruner);
+  bool pauses = pruner && pruner->pauses;
   text_escape(output, sizeof output, x->output);
   resume_earlier_text(earlier, held, sizeof held);
   fprintf(out, "%s is finished (%s); nothing was run.\n", output, held);
   if (rounds) snprintf(more, sizeof more, "--set experiment.rounds=%d", x->rounds + 1);
-  if (!weighs && !fixed_strategy(x, true, false)) add_way(more, sizeof more, "a larger experiment.trials");
+  if (!weighs && !pauses && !fixed_strategy(x, true, false)) add_way(more, sizeof more, "a larger experiment.trials");
   if (!weighs && !fixed_strategy(x, false, true)) add_way(more, sizeof more, "more experiment.cycles");
   text_wrapf(out, "  ", "%s%s%sanew: --fresh, or another --output", more[0] ? "More: " : "", more, more[0] ? "; " : "");
-  if (earlier->failed)
+  if (earlier->failed && !pauses)
     text_wrapf(out, "  ", "%d trial%s failed: --retry-failed runs %s again", earlier->failed,
                earlier->failed == 1 ? "" : "s", earlier->failed == 1 ? "it" : "them");
 }

@@ -12,9 +12,9 @@ int brackets_make(struct brackets *b, double eta, int smallest, int largest, str
   for (double budget = largest / eta; budget >= smallest * (1 - 1e-9) && b->n < RUNGS_MAX; budget /= eta) b->n++;
   if (b->n < 2)
     return error_set(e, ERROR_CONFIG,
-                     "[pruner] smallest = %d: a trial has at most %d epoch%s, less than eta = %g times that, and there "
-                     "would be one bracket, in which nothing pauses; give a smaller one, or more epochs",
-                     smallest, largest, largest == 1 ? "" : "s", eta);
+                     "[pruner] smallest = %d: rungs are counted from %d epoch%s, less than eta = %g times that, and "
+                     "there would be one bracket, in which nothing pauses; give %sa smaller eta, or more epochs",
+                     smallest, largest, largest == 1 ? "" : "s", eta, smallest > 1 ? "a smaller one, " : "");
   for (int k = 0; k < b->n; k++) {
     int s = b->n - 1 - k;
     b->epochs[k] = (int)llround(largest / pow(eta, s));

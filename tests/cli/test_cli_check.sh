@@ -208,7 +208,7 @@ printf '[experiment]\nobjective = command\ndirection = maximize\n\n[command]\nru
 run check "$work/wrong.ini"
 check a_program_whose_trials_cannot_pause_is_refused all 'exits 2' 'complained "wrong.ini:12: \[pruner\] kind = hyperband: .*cannot pause"'
 small --set pruner.kind=hyperband --set pruner.smallest=1000
-check a_smallest_budget_that_is_too_large_is_refused all 'exits 2' 'complained "smallest = 1000: a trial has at most"'
+check a_smallest_budget_that_is_too_large_is_refused all 'exits 2' 'complained "smallest = 1000: rungs are counted from"'
 small --set experiment.rounds=65535
 check more_trials_than_anybody_can_make_are_refused all 'exits 2' 'complained "13107000 trials" || complained "right is rounds"' '[ ! -s "$work/out" ]'
 small --set space.weight_decay=0.1

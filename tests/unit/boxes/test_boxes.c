@@ -234,6 +234,7 @@ static void a_trial_moves_from_rank_to_rank(void **state)
   struct error e = {0};
   double values[SPACE_MAX];
   int epochs, all_epochs;
+  char text[200];
   load(&x, "function.name=curve", "scheduler.slots=3");
   struct objective *o = create(b, &x);
   double value = whole(o, &x, 0, 5, &all_epochs);
@@ -261,6 +262,8 @@ static void a_trial_moves_from_rank_to_rank(void **state)
   assert_non_null(strstr(e.message, "belongs to another trial"));
   o->close(p);
   free(block);
+  objective_summary(o, text, sizeof text); /* of one trial: a trial that goes on is told as such */
+  assert_non_null(strstr(text, "3 ranks on 1 host: 2 of 4 trials (2 went on from where they stood) were not rank 0's"));
   objective_destroy(o);
   end(&h, b);
   experiment_destroy(&x);

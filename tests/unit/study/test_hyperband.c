@@ -52,7 +52,11 @@ static void what_makes_no_brackets_is_refused(void **state)
   struct error e = {0};
   (void)state;
   assert_int_equal(brackets_make(&b, 3, 2, 5, &e), ERROR_CONFIG);
-  assert_non_null(strstr(e.message, "[pruner] smallest = 2: a trial has at most 5 epochs"));
+  assert_non_null(strstr(e.message, "[pruner] smallest = 2: rungs are counted from 5 epochs"));
+  assert_non_null(strstr(e.message, "give a smaller one, a smaller eta, or more epochs"));
+  assert_int_equal(brackets_make(&b, 3, 1, 1, &e), ERROR_CONFIG); /* there is no smaller one to give */
+  assert_non_null(strstr(e.message, "1 epoch, less than eta = 3 times that"));
+  assert_non_null(strstr(e.message, "give a smaller eta, or more epochs"));
   assert_int_equal(brackets_make(&b, 1.9, 1, 81, &e), ERROR_CONFIG);
   assert_non_null(strstr(e.message, "eta = 1.9"));
   assert_int_equal(brackets_make(&b, 3, 2, 6, &e), 0);

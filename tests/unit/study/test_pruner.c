@@ -382,7 +382,7 @@ static void what_cannot_pause_is_refused(void **state)
   close_experiment();
   OPEN_PAUSING("pruner.smallest=9");
   assert_int_equal(study_create(&s, &experiment, objective, "grouped", 0, &e), ERROR_CONFIG);
-  assert_non_null(strstr(e.message, "smallest = 9: a trial has at most 24 epochs"));
+  assert_non_null(strstr(e.message, "smallest = 9: rungs are counted from 24 epochs"));
   study_destroy(&s);
   objective->checkpoint = NULL;
   assert_int_equal(study_create(&s, &experiment, objective, "grouped", 0, &e), ERROR_CONFIG);
