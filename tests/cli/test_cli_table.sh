@@ -108,8 +108,10 @@ check where_trials_pause_there_cannot_be_more all 'exits 2' 'complained "with \[
 run "$work/mine.ini" --output "$work/paused-few" --set pruner.kind=hyperband --set experiment.rounds=1
 run "$work/mine.ini" --output "$work/paused-few" --set pruner.kind=hyperband --retry-failed
 check where_trials_pause_the_failed_do_not_run_again all 'exits 2' 'complained "retry-failed: not with \[pruner\] kind = hyperband"'
-call "$gsos" run "$work/mine.ini" --output "$work/paused-few" --set pruner.kind=hyperband --set experiment.rounds=1 --set experiment.strategies=simultaneous
-check where_trials_pause_what_is_finished_does_not_speak_of_more_trials all 'exits 0' 'wrapped err "More: --set experiment.rounds=2, or more experiment.cycles; anew"' \
+cp -r "$work/paused-few" "$work/paused-failed"
+sqlite3 "$work/paused-failed/study.db" "UPDATE trials SET state = 'FAIL' WHERE number = 5"
+call "$gsos" run "$work/mine.ini" --output "$work/paused-failed" --set pruner.kind=hyperband --set experiment.rounds=1
+check where_trials_pause_no_more_trials_and_no_retry_are_offered all 'exits 0' 'wrapped err "is finished (30 of 30"' 'wrapped err "More: --set experiment.rounds=2, or more experiment.cycles; anew"' \
   '! wrapped err "retry-failed"'
 run "$work/mine.ini" --output "$work/paused-few" --set pruner.kind=hyperband
 check more_rounds_of_trials_that_pause_are_those_that_more_would_have_been all 'exits 0' 'history "$work/paused-few" | cmp -s - "$work/one"'
