@@ -64,8 +64,7 @@ static void boxes_summary(struct objective *o, char *text, size_t size)
   for (int i = 0; i < b->n; i++) ranks += b->taken[i];
   int64_t sent = lead_bytes(b->boxes) - b->bytes_before;
   pthread_mutex_lock(&b->lock);
-  if (b->restored > 0)
-    text_format(again, sizeof again, " (%" PRId64 " went on from where they stood)", b->restored);
+  if (b->restored > 0) text_format(again, sizeof again, " (%" PRId64 " went on from where they stood)", b->restored);
   size_t n = text_format(text, size,
                          "%d ranks on %d host%s: %" PRId64 " of %" PRId64 " trials%s were not rank 0's, %s sent "
                          "and received",
