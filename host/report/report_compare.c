@@ -315,9 +315,10 @@ static void add_notes(struct report_compare *c, const struct report *reports, co
   bool device = false, differ = false;
   const char *metric = NULL;
   for (int i = 0; i < n; i++) {
-    int finished = 0, open = 0;
+    int finished = 0, open = 0, ours = 0;
     for (int k = 0; k < reports[i].n; k++) {
       const struct report_study *s = &reports[i].studies[k];
+      ours += s->record.ours;
       finished += s->record.ours && s->finished;
       open += !s->record.ours || !s->finished;
       device = device || report_is_device_time(&s->record);
@@ -325,7 +326,10 @@ static void add_notes(struct report_compare *c, const struct report *reports, co
       differ = differ || (metric && strcmp(metric, s->record.value_name) != 0);
       metric = s->record.value_name;
     }
-    if (!finished) note(c, "%s: no study is finished; it is left out", names[i]);
+    if (!finished)
+      note(c,
+           ours || !open ? "%s: no study is finished; it is left out" : "%s: no study in it is gsos'; it is left out",
+           names[i]);
     if (finished && open) note(c, "%s: studies that are not finished are left out", names[i]);
   }
   if (c->n > 1)

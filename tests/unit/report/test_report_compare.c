@@ -96,6 +96,7 @@ static void what_cannot_be_compared_has_no_mean(void **state)
   runs[1].studies[0].record.test.available = false;
   snprintf(runs[2].studies[1].record.depends_on, 64, "cuda, NVIDIA H100, fp32");
   runs[3].studies[0].finished = false;
+  runs[5].studies[0].record.ours = runs[5].studies[1].record.ours = false; /* another program's */
   print_with(print, runs);
   free_runs();
   assert_tidy(printed, 80);
@@ -103,7 +104,8 @@ static void what_cannot_be_compared_has_no_mean(void **state)
   assert_row("Intel scenes -2.78 points - 54.5 % 35.0 %");
   assert_row("Rock-Paper-Scissors -0.69 points -0.74 points - -");
   assert_silent_of("Dogs vs cats, grouped");
-  assert_row("mean of 5 runs - - - -");
+  assert_row("mean of 4 runs - - - -");
+  assert_says(": no study in it is gsos'; it is left out\n");
   assert_says("  Dogs vs cats: studies that are not finished are left out\n");
   assert_says("  times of a GPU are shares");
 }
