@@ -57,10 +57,12 @@ ifndef NVCC
 NVCC     := $(firstword $(shell command -v nvcc 2>/dev/null) $(wildcard /usr/local/cuda/bin/nvcc /opt/cuda/bin/nvcc))
 endif
 NVCCFLAGS = -O3 -g -std=c++17 -Xcompiler -Wall,-Wextra $(if $(WERROR),-Werror all-warnings) \
-            -gencode arch=compute_80,code=sm_80 -gencode arch=compute_90,code=[sm_90,compute_90] $(NO_SPILLS)
+            -gencode arch=compute_80,code=sm_80 -gencode arch=compute_90,code=[sm_90,compute_90] $(NO_SPILLS) $(SMALL)
 # A kernel whose registers do not suffice is an error; the harness's own, which never run on a GPU,
 # may spill.
 NO_SPILLS := -Xptxas -warn-spills,-Werror
+# Kernels take half the room, where nvcc can (since 12.8); each program holds them all.
+SMALL     := $(if $(NVCC),$(if $(findstring --compress-mode,$(shell '$(NVCC)' --help 2>/dev/null)),--compress-mode=size))
 $(BUILD)/tests/cudacpu/%.o: NO_SPILLS :=
 CUDA     := $(and $(NVCC),$(wildcard kernels/*.cu))
 KERNELS  := $(if $(CUDA),$(patsubst %.cu,$(BUILD)/%.o,$(wildcard kernels/*.cu)))

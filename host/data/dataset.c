@@ -566,6 +566,9 @@ int dataset_open(struct dataset *d, const struct dataset_options *o, uint64_t se
   d->n_ignored = s->n_ignored;
   memcpy(d->skipped_summary, s->skipped_summary, sizeof d->skipped_summary);
   memcpy(d->ignored_summary, s->ignored_summary, sizeof d->ignored_summary);
+  if (o->image_size > 0 && (s->height != o->image_size || s->width != o->image_size))
+    source_notice(s, "image_size = %d resizes folders of images alone: these stay %d×%d", o->image_size, s->height,
+                  s->width);
   memcpy(d->notices, s->notices, sizeof d->notices);
   if (check_labels(s, e) || name_classes(d, s, e) || apply_counts(s, o, e) || split(d, own, o, seed, e)) goto failed;
   compute_statistics(d);

@@ -35,7 +35,7 @@ check the_page_has_its_sections page "$work/two/report.html" --rows 144 \
   --sections configuration comparison trials importance slices all origin settings plot-best plot-values-6 plot-importance \
   plot-parallel plot-slice-9 plot-devices devices --without curves failures \
   --text "Lower is better" "in 3 rounds" "144 trials, all complete" "grouped less simultaneous, value 3" "paired t test" \
-  "grouped, round 2" "Best so far by trial" "experiment.trials = 24" "seed 0" "history version"
+  "grouped, round 2" "Best so far by trial" "trials = 24" "seed 0" "history version"
 run "$work/two"
 check report_writes_the_same_page all 'exits 0' silent 'said "^Written: $work/two/report.html$"' 'page "$work/two/report.html" --rows 144'
 ls "$work/two" >"$work/before"

@@ -209,9 +209,9 @@ check a_log_that_nobody_reads_does_not_end_the_run all '[ "$(cat "$work/code")" 
 # On a terminal of 80 columns: each device and the trials on it, and the total; no line is wider
 # than the screen.
 call python3 tests/cli/terminal.py err "$gsos" run "$work/small.ini" --output "$work/watched" --set 'space.epoch=int 200 .. 300 default 200' \
-  --set scheduler.slots=2 --set experiment.repeats=1
+  --set scheduler.slots=2 --set experiment.repeats=8
 check a_terminal_shows_devices_trials_and_the_total all 'exits 0' narrow 'said "^cpu  *[12]/2 running"' 'said "^  .*grouped #[0-9]* [0-9]*/[0-9]*"' \
-  'said "^total  *[0-9]*/16 "' 'said "^simultaneous  *8/8  done"' 'said "^repeats: 0 of 2 done, [12] running (.*, epoch [0-9]*/[23][0-9]*)  0:"'
+  'said "^total  *[0-9]*/16 "' 'said "^simultaneous  *8/8  done"' 'said "^repeats: [0-9]* of 16 done, [12] running (.*, epoch [0-9]*/[23][0-9]*)  0:"'
 
 # On one of 40 columns and 8 rows, on which twelve studies have no room: the head is wrapped, and
 # the best value, the time that is left and the total stay.  It takes several times as long as a

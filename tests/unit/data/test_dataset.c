@@ -791,6 +791,22 @@ static void names_are_known_in_any_capitals_and_what_is_unknown_is_told(void **s
   dataset_close(&data);
 }
 
+static void a_size_that_the_format_does_not_take_is_told(void **state)
+{
+  (void)state;
+  set(options.path, folder);
+  write_pair("train-images-idx3-ubyte", "train-labels-idx1-ubyte");
+  options.image_size = 64;
+  opens(0);
+  assert_says(data.notices, "image_size = 64 resizes folders of images alone: these stay ");
+  int side = data.height;
+  dataset_close(&data);
+  options.image_size = side;
+  opens(0);
+  assert_string_equal(data.notices, "");
+  dataset_close(&data);
+}
+
 static void files_that_the_ini_names_stand_for_the_folders_whole_part(void **state)
 {
   (void)state;
@@ -1119,6 +1135,7 @@ int main(void)
       TEST(what_is_there_twice_is_refused_and_both_are_named),
       TEST(only_regular_files_have_the_usual_names),
       TEST(names_are_known_in_any_capitals_and_what_is_unknown_is_told),
+      TEST(a_size_that_the_format_does_not_take_is_told),
       TEST(files_that_the_ini_names_stand_for_the_folders_whole_part),
       TEST(two_layouts_in_one_folder_are_refused),
       TEST(two_npz_sets_are_refused),

@@ -1342,8 +1342,8 @@ static void run_ini_reads_back_as_the_same_experiment(void **state)
       "[experiment]\nstart_from = \"a#, ../b\"\nstart_studies = x/y/0, z\nstart_best = 64\nstart_seen = no\n",
       "[groups]\nfrom = weights\n[importance]\ngroups = 2\nratio = 0.30000000000000004 1\n",
       "[experiment]\nstrategies = greedy, grouped\nrevisit = no\n[groups]\nfrom = auto\n",
-      "[experiment]\nobjective = command\ndirection = minimize\n[command]\nrun = \"prog 'a b' #\"\n[space]\n"
-      "x = ordinal 1, 2.50 default 1\ny = float 1e-5 .. 1 log default 0.1\nz = categorical a, \xc3\xa4 default a\n",
+      ("[experiment]\nobjective = command\ndirection = minimize\n[command]\nrun = \"prog 'a b' #\"\n[space]\n"
+       "x = ordinal 1, 2.50 default 1\ny = float 1e-5 .. 1 log default 0.1\nz = categorical a, \xc3\xa4 default a\n"),
       "[experiment]\nobjective = function\n[function]\nname = mixed\n[gp]\ncost = time\ncost_weight = 0.1\n"};
   for (size_t i = 0; i < sizeof inis / sizeof *inis; i++) {
     load_text(inis[i]);
