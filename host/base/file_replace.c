@@ -4,8 +4,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "host/base/text_escape.h"
@@ -27,9 +29,20 @@ static void release(struct file_replace *f)
   memset(f, 0, sizeof *f);
 }
 
+/* A device or a pipe, /dev/null or /dev/stdout say, would be gone, and a file in its place. */
+static bool is_special(const char *path)
+{
+  struct stat s;
+  return stat(path, &s) == 0 && !S_ISREG(s.st_mode) && !S_ISDIR(s.st_mode);
+}
+
 int file_replace_begin(struct file_replace *f, const char *path, struct error *e)
 {
+  char shown[512];
   memset(f, 0, sizeof *f);
+  if (is_special(path))
+    return error_set(e, ERROR_FAILED, "%s: is no regular file, so it is not written over; name a file",
+                     text_escape(shown, sizeof shown, path));
   size_t size = strlen(path) + sizeof ".tmp";
   f->path = strdup(path);
   f->temporary = malloc(size);

@@ -12,7 +12,7 @@ struct file_replace {
   char *path, *temporary;
 };
 
-/* Opens PATH.tmp.  On error nothing is left behind. */
+/* Opens PATH.tmp.  On error nothing is left behind; a PATH that is a device or a pipe is one. */
 int file_replace_begin(struct file_replace *f, const char *path, struct error *e);
 /* Syncs and renames.  Frees `f` in any case; on error PATH is as it was and PATH.tmp is gone. */
 int file_replace_commit(struct file_replace *f, struct error *e);

@@ -52,14 +52,14 @@ static bool whole_time(const struct report_study *s, double *value)
   return s->time_s > 0;
 }
 
-enum unit { UNIT_VALUE, UNIT_ACCURACY, UNIT_COUNT, UNIT_WORK, UNIT_TIME };
+enum unit { UNIT_VALUE, UNIT_TEST, UNIT_COUNT, UNIT_WORK, UNIT_TIME };
 
 static const struct column {
   const char *heading;
   report_measure f;
   enum unit unit;
 } columns[] = {
-    {"best value", best_value, UNIT_VALUE}, {"test accuracy", report_test_value, UNIT_ACCURACY},
+    {"best value", best_value, UNIT_VALUE}, {"test value", report_test_value, UNIT_TEST},
     {"images trained", images, UNIT_COUNT}, {"TFLOP to best", tflop_to_best, UNIT_WORK},
     {"TFLOP trained", tflop, UNIT_WORK},    {"time to best", time_to_best, UNIT_TIME},
     {"whole time", whole_time, UNIT_TIME},
@@ -70,6 +70,7 @@ enum { FIGURES = sizeof columns / sizeof *columns };
 struct strategies {
   const char *names[STRATEGIES];
   int n;
+  char test_name[80]; /* what the test values of all are, or "test value" */
 };
 
 static void collect(struct strategies *all, const struct report *reports, int n)
@@ -82,6 +83,30 @@ static void collect(struct strategies *all, const struct report *reports, int n)
       if (r->ours && reports[i].studies[k].finished && at == all->n && at < STRATEGIES)
         all->names[all->n++] = r->strategy;
     }
+}
+
+/* Metrics may differ from run to run. */
+static void name_tests(struct strategies *all, const struct report *reports, int n)
+{
+  double value;
+  for (int i = 0; i < n; i++)
+    for (int k = 0; k < reports[i].n; k++) {
+      const struct report_study *s = &reports[i].studies[k];
+      char name[sizeof all->test_name];
+      if (!s->record.ours || !s->finished || !report_test_value(s, &value)) continue;
+      report_test_name(s, name, sizeof name);
+      text_format(all->test_name, sizeof all->test_name, "%s",
+                  !all->test_name[0] || !strcmp(all->test_name, name) ? name : "test value");
+    }
+}
+
+/* Is a figure a share of images, of which differences are points? */
+static bool in_points(const struct report_study *s, enum unit unit)
+{
+  char name[80];
+  if (unit == UNIT_VALUE) return report_accuracy(s);
+  report_test_name(s, name, sizeof name);
+  return unit == UNIT_TEST && (strstr(name, "accuracy") || strstr(name, "F1"));
 }
 
 static bool counts(const struct report_study *s, const char *strategy)
@@ -132,6 +157,12 @@ static void add_heading(struct compare_table *t, const char *text)
   text_format(t->headings[t->n_columns++], COMPARE_CELL, "%s", text);
 }
 
+static void add_figures(struct compare_table *t, const struct strategies *all)
+{
+  for (int k = 0; k < FIGURES; k++)
+    add_heading(t, columns[k].unit == UNIT_TEST && all->test_name[0] ? all->test_name : columns[k].heading);
+}
+
 /* A row of "-" with its name; NULL without memory. */
 static char (*add_row(struct compare_table *t, const char *name))[COMPARE_CELL]
 {
@@ -147,10 +178,10 @@ static char (*add_row(struct compare_table *t, const char *name))[COMPARE_CELL]
 static void figure_text(const struct report_study *s, enum unit unit, double number, char text[REPORT_TEXT])
 {
   if (isnan(number)) return;
-  if (unit == UNIT_VALUE)
-    report_value_text(s, number, text);
-  else if (unit == UNIT_ACCURACY)
+  if (unit == UNIT_TEST && in_points(s, unit))
     snprintf(text, REPORT_TEXT, "%.4f", number);
+  else if (unit <= UNIT_TEST)
+    report_value_text(s, number, text);
   else if (unit == UNIT_TIME)
     report_time_text(number, number, text);
   else if (unit == UNIT_WORK && number < 1000)
@@ -167,7 +198,7 @@ static bool make_values(struct report_compare *c, const struct report *reports, 
   text_format(t->title, sizeof t->title, "What each strategy found, and what it took: means over rounds");
   add_heading(t, "run, strategy");
   add_heading(t, "rounds");
-  for (int k = 0; k < FIGURES; k++) add_heading(t, columns[k].heading);
+  add_figures(t, all);
   for (int i = 0; i < n; i++)
     for (int a = 0; a < all->n; a++) {
       char name[COMPARE_CELL];
@@ -194,26 +225,26 @@ static double difference(const struct report *r, const char *strategy, const cha
   const struct report_study *s = first_of(r, strategy, &rounds), *other = first_of(r, control, &rounds);
   if (!s || !other) return NAN;
   double a = mean_of(r, strategy, c->f), b = mean_of(r, control, c->f);
-  if (c->unit == UNIT_VALUE) return report_accuracy(s) ? 100 * (a - b) : a - b;
-  if (c->unit == UNIT_ACCURACY) return 100 * (a - b);
+  if (c->unit <= UNIT_TEST) return in_points(s, c->unit) ? 100 * (a - b) : a - b;
   bool share = report_is_device_time(&s->record) || report_is_device_time(&other->record);
   if (c->unit == UNIT_TIME && share) return NAN;
   return b > 0 ? 100 * (b - a) / b : NAN;
 }
 
-static void difference_text(const struct column *c, bool accuracy, double number, char *text)
+static void difference_text(const struct column *c, bool points, double number, char *text)
 {
   if (isnan(number)) return;
-  if (c->unit == UNIT_ACCURACY || (c->unit == UNIT_VALUE && accuracy))
+  if (c->unit <= UNIT_TEST && points)
     snprintf(text, COMPARE_CELL, "%+.2f points", number);
-  else if (c->unit == UNIT_VALUE)
+  else if (c->unit <= UNIT_TEST)
     snprintf(text, COMPARE_CELL, "%+.4g", number);
   else
     snprintf(text, COMPARE_CELL, "%.1f %%", number);
 }
 
-/* "mean of 6 runs" and "± (95 %)" below the rows. */
-static bool add_means(struct compare_table *t, const double (*values)[FIGURES], int n, bool accuracy)
+/* "mean of 6 runs" and "± (95 %)" below the rows.  s: a study of the runs' metric; NULL where they
+ * differ in it, so that values have no mean. */
+static bool add_means(struct compare_table *t, const double (*values)[FIGURES], int n, const struct report_study *s)
 {
   char name[40];
   double *column = malloc((size_t)n * sizeof *column);
@@ -226,15 +257,15 @@ static bool add_means(struct compare_table *t, const double (*values)[FIGURES], 
   }
   row = t->cells[t->n_rows - 2]; /* the second row may have moved it */
   for (int k = 0; k < FIGURES; k++) {
-    bool known = columns[k].unit != UNIT_VALUE || accuracy;
+    bool known = columns[k].unit > UNIT_TEST || (s && in_points(s, columns[k].unit));
     for (int i = 0; i < n; i++) {
       column[i] = values[i][k];
       known = known && !isnan(column[i]);
     }
     struct mean_interval m = mean_interval_of(column, n);
     if (!known) continue;
-    difference_text(&columns[k], accuracy, m.mean, row[k + 1]);
-    snprintf(halves[k + 1], COMPARE_CELL, columns[k].unit <= UNIT_ACCURACY ? "%.2f points" : "%.1f %%", m.half);
+    difference_text(&columns[k], true, m.mean, row[k + 1]);
+    snprintf(halves[k + 1], COMPARE_CELL, columns[k].unit <= UNIT_TEST ? "%.2f points" : "%.1f %%", m.half);
   }
   free(column);
   return true;
@@ -242,11 +273,12 @@ static bool add_means(struct compare_table *t, const double (*values)[FIGURES], 
 
 /* The table of one strategy; none where no run has both. */
 static bool make_differences(struct report_compare *c, const struct report *reports, const char *const *names, int n,
-                             const char *strategy, const char *control)
+                             const struct strategies *all, const char *strategy, const char *control)
 {
   struct compare_table *t = NULL;
+  const struct report_study *first = NULL;
   double(*values)[FIGURES] = calloc((size_t)n + 1, sizeof *values);
-  bool accuracy = true, good = values != NULL;
+  bool same = true, good = values != NULL;
   int used = 0, rounds;
   for (int i = 0; i < n && good; i++) {
     const struct report_study *s = first_of(&reports[i], strategy, &rounds);
@@ -254,18 +286,19 @@ static bool make_differences(struct report_compare *c, const struct report *repo
     if (!t && (t = add_table(c))) {
       text_format(t->title, sizeof t->title, "What %s differs by from %s, and what it saves", strategy, control);
       add_heading(t, "run");
-      for (int k = 0; k < FIGURES; k++) add_heading(t, columns[k].heading);
+      add_figures(t, all);
     }
     char(*row)[COMPARE_CELL] = t ? add_row(t, names[i]) : NULL;
     good = row != NULL;
-    accuracy = accuracy && report_accuracy(s);
+    if (!first) first = s;
+    same = same && !strcmp(first->record.value_name, s->record.value_name);
     for (int k = 0; k < FIGURES && good; k++) {
       values[used][k] = difference(&reports[i], strategy, control, &columns[k]);
-      difference_text(&columns[k], report_accuracy(s), values[used][k], row[k + 1]);
+      difference_text(&columns[k], in_points(s, columns[k].unit), values[used][k], row[k + 1]);
     }
     used++;
   }
-  if (good && used > 1) good = add_means(t, (const double(*)[FIGURES])values, used, accuracy);
+  if (good && used > 1) good = add_means(t, (const double(*)[FIGURES])values, used, same ? first : NULL);
   free(values);
   return good;
 }
@@ -279,21 +312,30 @@ static void note(struct report_compare *c, const char *format, const char *what)
 
 static void add_notes(struct report_compare *c, const struct report *reports, const char *const *names, int n)
 {
-  bool device = false;
+  bool device = false, differ = false;
+  const char *metric = NULL;
   for (int i = 0; i < n; i++) {
-    int finished = 0, open = 0;
+    int finished = 0, open = 0, ours = 0;
     for (int k = 0; k < reports[i].n; k++) {
       const struct report_study *s = &reports[i].studies[k];
+      ours += s->record.ours;
       finished += s->record.ours && s->finished;
       open += !s->record.ours || !s->finished;
       device = device || report_is_device_time(&s->record);
+      if (!s->record.ours || !s->finished) continue;
+      differ = differ || (metric && strcmp(metric, s->record.value_name) != 0);
+      metric = s->record.value_name;
     }
-    if (!finished) note(c, "%s: no study is finished; it is left out", names[i]);
+    if (!finished)
+      note(c,
+           ours || !open ? "%s: no study is finished; it is left out" : "%s: no study in it is gsos'; it is left out",
+           names[i]);
     if (finished && open) note(c, "%s: studies that are not finished are left out", names[i]);
   }
   if (c->n > 1)
     note(c, "a difference of values is in favour of the strategy where it is %s; what it saves is positive",
          "positive, or negative where lower is better");
+  if (differ) note(c, "%s", "the runs are of different metrics, so that their values have no mean");
   if (device)
     note(c, "%s", "times of a GPU are shares of the time in which it was busy: they are compared with nothing");
 }
@@ -305,13 +347,14 @@ int report_compare_make(struct report_compare *c, const struct report *reports, 
   const char *control = NULL;
   *c = (struct report_compare){0};
   collect(&all, reports, n);
+  name_tests(&all, reports, n);
   if (all.n == 0)
     return error_set(e, ERROR_FAILED, "no run has a finished study; 'gsos show' prints what there is so far");
   for (int a = 0; a < all.n; a++)
     if (strategy_is(all.names[a], STRATEGY_CONTROL)) control = all.names[a];
   bool good = make_values(c, reports, names, n, &all);
   for (int a = 0; a < all.n && good && control; a++)
-    if (strcmp(all.names[a], control) != 0) good = make_differences(c, reports, names, n, all.names[a], control);
+    if (strcmp(all.names[a], control) != 0) good = make_differences(c, reports, names, n, &all, all.names[a], control);
   add_notes(c, reports, names, n);
   return good ? 0 : error_set(e, ERROR_MACHINE, "no memory for a table of %d runs", n);
 }

@@ -54,7 +54,7 @@ bool report_repeats_text(const struct report_study *s, bool test, char *text, in
 }
 
 struct sums {
-  int rows, fewest, failed, missing;
+  int rows, fewest, most, failed, missing;
   double flops;
   int64_t images;
 };
@@ -87,15 +87,19 @@ static void add_row(struct text_table *table, const struct report_study *s, bool
   sums->flops += flops;
   sums->images += images;
   if (n < sums->fewest) sums->fewest = n;
+  if (n > sums->most) sums->most = n;
 }
 
 static void print_notes(FILE *out, const struct sums *sums)
 {
   char images[REPORT_TEXT];
   text_wrapf(out, "  ",
-             "mean ± standard deviation of the best configuration trained again with other random numbers%s: the "
-             "winner's own figure is the best of many, these are not chosen",
-             sums->fewest < 5 ? ", a rough one from so few" : "");
+             "%sthe best configuration trained again with other random numbers%s: the winner's own figure is the best "
+             "of many, these are not chosen",
+             sums->most > 1 ? "mean ± standard deviation of " : "",
+             sums->most < 2     ? ", once, which says nothing of the deviation"
+             : sums->fewest < 5 ? ", a rough one from so few"
+                                : "");
   report_count_text((double)sums->images, images);
   text_wrapf(out, "  ", "they took %s images and %.3g TFLOP, which no other table counts", images, sums->flops / 1e12);
   if (sums->failed)

@@ -90,6 +90,7 @@ static int add_study(struct json_object *studies, const struct report_study *s, 
   struct json_object *o = json_add_object(studies, NULL), *trials;
   int *order, n;
   double test;
+  char test_name[80];
   int code = report_view_order(s, v, &order, &n, e);
   if (code) return code;
   add_text(o, "name", s->name);
@@ -103,7 +104,11 @@ static int add_study(struct json_object *studies, const struct report_study *s, 
   }
   add_counts(o, s);
   json_add_number(o, "best", s->best >= 0 ? s->trials[s->best].number : NAN);
-  if (report_test_value(s, &test)) json_add_number(o, "test_accuracy", test);
+  if (report_test_value(s, &test)) {
+    json_add_number(o, "test_value", test);
+    report_test_name(s, test_name, sizeof test_name);
+    if (!strcmp(test_name, "test accuracy")) json_add_number(o, "test_accuracy", test);
+  }
   trials = json_add_array(o, "trials");
   for (int i = 0; i < n && !code; i++) code = add_trial(trials, s, order[i], store, e);
   free(order);

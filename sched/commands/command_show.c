@@ -211,7 +211,12 @@ static int print_run(const struct options *o, const struct report *r, struct sto
 {
   struct run_importance importance = {0};
   struct report_learnt learnt;
+  char shown[600];
   int code = 0;
+  if (r->n == 0 && o->study) {
+    printf("There is no study '%s' in it.\n", text_escape(shown, sizeof shown, o->study));
+    return 0;
+  }
   if (r->n == 0 && r->n_left_out == 0) {
     puts("There is no study in it yet.");
     return 0;
@@ -258,6 +263,7 @@ static int print_trial_of_run(const struct options *o, const struct report *r, s
       code = print_trial(s, &s->trials[k], store, e);
     }
   }
+  if (first) printf("There is no trial %d in it.\n", o->view.trial);
   return code;
 }
 

@@ -216,17 +216,49 @@ static int take_trial(struct taking *t, const struct report_study *s, const stru
   return 0;
 }
 
-/* Is the study one of start_studies? */
-static bool is_wanted(const struct experiment *x, const char *name)
+/* The next name of start_studies, and its length; NULL: there is none.  *at: where to look on. */
+static const char *next_name(const char **at, size_t *n)
 {
-  for (const char *at = x->start_studies; *at;) {
-    size_t n = strcspn(at, ","), kept = n;
-    while (kept > 0 && at[kept - 1] == ' ') kept--;
-    if (strlen(name) == kept && !strncmp(at, name, kept)) return true;
-    at += n;
-    at += strspn(at, ", \t");
-  }
+  const char *name = *at;
+  size_t whole = strcspn(name, ",");
+  *n = whole;
+  while (*n > 0 && name[*n - 1] == ' ') --*n;
+  *at += whole;
+  *at += strspn(*at, ", \t");
+  return *name ? name : NULL;
+}
+
+static bool is_named(const char *study, const char *name, size_t n)
+{
+  return strlen(study) == n && !strncmp(study, name, n);
+}
+
+/* Is the study one of start_studies? */
+static bool is_wanted(const struct experiment *x, const char *study)
+{
+  const char *at = x->start_studies, *name;
+  size_t n;
+  while ((name = next_name(&at, &n)))
+    if (is_named(study, name, n)) return true;
   return !x->start_studies[0];
+}
+
+/* Each name must be that of a study in some database. */
+static int check_names(const struct taking *t, const struct databases *d, struct error *e)
+{
+  const char *at = t->x->start_studies, *name;
+  char text[600], shown[600];
+  size_t n;
+  while ((name = next_name(&at, &n))) {
+    bool found = false;
+    for (int i = 0; i < d->n; i++)
+      for (int k = 0; k < d->reports[i].n; k++) found |= is_named(d->reports[i].studies[k].name, name, n);
+    if (found) continue;
+    text_format(text, sizeof text, "%.*s", (int)n, name);
+    return error_set(e, ERROR_CONFIG, "there is no study '%s', which start_studies names",
+                     text_escape(shown, sizeof shown, text));
+  }
+  return 0;
 }
 
 static int by_value(const void *a, const void *b)
@@ -372,6 +404,7 @@ static int take_all(struct taking *t, const struct databases *d, struct error *e
     if (refuse_output(t, d->shown[i], e) || take_report(t, &d->reports[i], shown, e))
       return error_prefix(e, "%s", shown);
   }
+  if (check_names(t, d, e)) return e->code;
   if (t->n == 0) {
     char sources[START_FROM_MAX * (START_TEXT + 2)] = "";
     for (int i = 0; i < t->start->n_sources; i++)

@@ -30,6 +30,9 @@ check the_page_has_the_same all 'exits 0' silent 'said "^Written: $work/page.htm
   'tells python3 tests/cli/report_page.py "$work/page.html" --sections table-1 table-2 --text "mean of 2 runs" "-2.13 points"'
 run "$work/results/digits" --output "$work/none/page.html"
 check a_page_that_cannot_be_written_is_a_failure all 'exits 1' 'complained "none/page.html"'
+mkfifo "$work/pipe"
+run "$work/results/digits" --output "$work/pipe"
+check what_is_no_file_is_not_written_over all 'exits 1' 'complained "pipe: is no regular file"' '[ -p "$work/pipe" ]'
 run "$work/results/digits" "$work/results/digits/study.db"
 check a_run_that_is_given_twice_is_refused all 'exits 2' quiet 'complained "the same database is given twice"'
 run "$work/results/digits" "$work/empty"

@@ -1,8 +1,8 @@
 #!/bin/sh
 # `gsos show` from the outside, on a study database that tests/test_report writes: what it prints
 # to whom, and what it says of a path that holds none.  Needs ./gsos (or $GSOS) with its tests
-# built, and python3 (its own library alone).  Run from the project's root.  Prints a line "ok
-# NAME" or "not ok NAME" for each test, and ends with "N passed, N failed".
+# built, python3 (its own library alone) and sqlite3.  Run from the project's root.  Prints a line
+# "ok NAME" or "not ok NAME" for each test, and ends with "N passed, N failed".
 # shellcheck disable=SC2016 # sh -c expands its own arguments
 set -u
 # shellcheck source=tests/cli/lib.sh
@@ -122,6 +122,13 @@ check csv_has_what_is_chosen_in_its_order all 'exits 0' silent '[ "$(wc -l <"$wo
 run show "$work/a run" --trial 1
 check a_trial_is_shown_of_each_study_that_has_it all 'exits 0' silent narrow 'said "^quick/grouped/0, trial 1: complete$"' \
   'said "^quick/simultaneous/0, trial 1: complete$"' '! said greedy' 'said "^  images trained  *1000$"'
+mkdir "$work/less"
+cp "$study" "$work/less/study.db"
+sqlite3 "$work/less/study.db" "UPDATE studies SET study_name = 'other' WHERE study_name = 'quick/greedy/0'; DELETE FROM trials WHERE number = 1"
+run show "$study" "$work/less" --study quick/greedy/0
+check a_run_without_the_study_says_so all 'exits 0' silent "said \"^There is no study 'quick/greedy/0' in it\\.\""
+run show "$study" "$work/less" --trial 1
+check a_run_without_the_trial_says_so all 'exits 0' silent 'said "^There is no trial 1 in it\.$"'
 run show "$work/a run" --json --study greedy
 cat >"$work/read_json.py" <<'END'
 import json, sys

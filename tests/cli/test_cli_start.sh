@@ -125,6 +125,10 @@ sqlite3 "$work/out-old/study.db" "UPDATE study_user_attributes SET value_json = 
   UPDATE study_user_attributes SET value_json = '\"value\"' WHERE key = 'gsos:value_name'"
 run new --output "$work/out-data"
 check another_data_set_is_refused all 'exits 2' 'complained "data set 0123456789abcdef, here none"'
+run new --output "$work/out-studies" --set experiment.start_seen=no \
+  --set 'experiment.start_studies=old/simultaneous/0, old/grouped/0'
+check one_of_several_studies_that_is_not_there_is_told all 'exits 2' \
+  'complained "there is no study .old/grouped/0., which start_studies names"'
 run new --output "$work/out-studies" --set experiment.start_studies=old/grouped/0
 check a_study_that_is_not_there_is_told all 'exits 2' 'complained "has no study .old/grouped/0. (there are: old/simultaneous/0)"'
 cp "$work/new.ini" "$work/own.ini"

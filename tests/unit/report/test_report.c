@@ -1267,6 +1267,15 @@ static void repeats_are_a_mean_and_a_deviation_and_their_own_cost(void **state)
   assert_row("trained again validation 0.9800 ± 0.0141, test 0.9600 ± 0.0141");
   report_free(&r);
 
+  repeats.n = 1;
+  assert_ok(study_record_write_repeats(s, study, &repeats, &err));
+  r = load();
+  print_with(report_print_repeats, &r);
+  assert_row("grouped 2 1 1 0.9700 0.9500");
+  assert_null(strstr(printed, "±"));
+  assert_non_null(strstr(printed, ", once, which says nothing of the"));
+  report_free(&r);
+
   repeats.trial = 0; /* those of a trial that has been beaten say nothing of the best */
   assert_ok(study_record_write_repeats(s, study, &repeats, &err));
   r = load();

@@ -96,6 +96,7 @@ static void what_cannot_be_compared_has_no_mean(void **state)
   runs[1].studies[0].record.test.available = false;
   snprintf(runs[2].studies[1].record.depends_on, 64, "cuda, NVIDIA H100, fp32");
   runs[3].studies[0].finished = false;
+  runs[5].studies[0].record.ours = runs[5].studies[1].record.ours = false; /* another program's */
   print_with(print, runs);
   free_runs();
   assert_tidy(printed, 80);
@@ -103,9 +104,33 @@ static void what_cannot_be_compared_has_no_mean(void **state)
   assert_row("Intel scenes -2.78 points - 54.5 % 35.0 %");
   assert_row("Rock-Paper-Scissors -0.69 points -0.74 points - -");
   assert_silent_of("Dogs vs cats, grouped");
-  assert_row("mean of 5 runs - - - -");
+  assert_row("mean of 4 runs - - - -");
+  assert_says(": no study in it is gsos'; it is left out\n");
   assert_says("  Dogs vs cats: studies that are not finished are left out\n");
   assert_says("  times of a GPU are shares");
+}
+
+static void name_metric(struct report *r, const char *name)
+{
+  for (int k = 0; k < r->n; k++) snprintf(r->studies[k].record.value_name, 64, "%s", name);
+}
+
+static void test_values_are_of_the_metric(void **state)
+{
+  (void)state;
+  make_runs();
+  for (int i = 0; i < RUNS; i++) name_metric(&runs[i], "validation loss");
+  print_with(print, runs);
+  assert_row("run, strategy rounds value loss best time"); /* below "best test ..." */
+  assert_row("AHE -0.0213 -0.0031 27.4 % 28.1 %");         /* a loss has no points */
+  assert_row("mean of 6 runs - - 21.3 % 31.9 %");
+  for (int i = 0; i < RUNS; i++) name_metric(&runs[i], i == 0 ? "validation macro F1" : "validation accuracy");
+  print_with(print, runs);
+  free_runs();
+  assert_row("run, strategy rounds value value best time");
+  assert_row("AHE -2.13 points -0.31 points 27.4 % 28.1 %");
+  assert_row("mean of 6 runs - - 21.3 % 31.9 %"); /* of both there is none */
+  assert_says("  the runs are of different metrics");
 }
 
 static void runs_without_a_finished_study_are_refused(void **state)
@@ -139,6 +164,7 @@ int main(void)
   const struct CMUnitTest tests[] = {
       TEST(the_last_row_is_the_mean_over_the_data_sets),
       TEST(what_cannot_be_compared_has_no_mean),
+      TEST(test_values_are_of_the_metric),
       TEST(runs_without_a_finished_study_are_refused),
       TEST(names_of_any_bytes_are_shown_as_text),
   };

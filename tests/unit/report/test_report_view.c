@@ -266,10 +266,16 @@ static void json_has_the_trials_and_their_epochs(void **state)
   cJSON_Delete(root);
 
   const struct report_view all = {.trial = -1};
+  struct report_study *tested = &r.studies[0];
+  tested->record.test = (struct study_test){.available = true, .trial = 4, .value = 1.5};
+  snprintf(tested->record.value_name, sizeof tested->record.value_name, "validation loss");
   text = report_view_json(&r, &path, NULL, 1, &all, &err);
   root = cJSON_Parse(text);
   free(text);
-  trials = at(cJSON_GetArrayItem(at(cJSON_GetArrayItem(at(root, "runs"), 0), "studies"), 0), "trials");
+  study = cJSON_GetArrayItem(at(cJSON_GetArrayItem(at(root, "runs"), 0), "studies"), 0);
+  assert_true(at(study, "test_value")->valuedouble == 1.5);
+  assert_null(cJSON_GetObjectItemCaseSensitive(study, "test_accuracy")); /* a loss is none */
+  trials = at(study, "trials");
   assert_int_equal(cJSON_GetArraySize(trials), 6);
   assert_true(cJSON_IsNull(at(cJSON_GetArrayItem(trials, 5), "value")));
   assert_string_equal(at(cJSON_GetArrayItem(trials, 1), "reason")->valuestring, "diverged: x");
