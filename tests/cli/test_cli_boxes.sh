@@ -20,7 +20,8 @@ gsos=${GSOS:-$PWD/gsos}
 cases_begin boxes
 cases_need "$gsos" gsos_boxes
 # Open MPI asks root for this; it is to use this machine alone, and say nothing of what it lacks.
-export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OMPI_MCA_rmaps_base_oversubscribe=1 \
+# Where there is no /sys, Open MPI's hwloc says so in each rank.
+export HWLOC_HIDE_ERRORS=2 OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OMPI_MCA_rmaps_base_oversubscribe=1 \
   OMPI_MCA_btl_base_warn_component_unused=0 OMPI_MCA_orte_tmpdir_base="$work"
 # Whoever runs this may be a rank itself.
 unset OMPI_COMM_WORLD_SIZE SLURM_STEP_NUM_TASKS PMI_SIZE
@@ -89,8 +90,9 @@ end() {
 same_history() { history "$1" | cmp - "$work/history"; }
 # The processes of a rank, by what mpirun has put into their environment.
 rank_pid() { # RANK
-  for p in $(pgrep -f "^$gsos run .*$out"); do
-    if tr '\0' '\n' <"/proc/$p/environ" 2>/dev/null | grep -qx "OMPI_COMM_WORLD_RANK=$1"; then echo "$p"; fi
+  grep -lsxz "OMPI_COMM_WORLD_RANK=$1" /proc/[0-9]*/environ | while read -r found; do
+    p=${found#/proc/} p=${p%/environ}
+    case $(tr '\0' ' ' 2>/dev/null <"/proc/$p/cmdline") in "$gsos run "*"$out"*) echo "$p" ;; esac
   done
 }
 
