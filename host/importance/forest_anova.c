@@ -5,6 +5,7 @@
  * product, which is the square of the number of leaves.  The marginal of one feature is the same
  * with a second axis of one cell. */
 #include "host/importance/forest_anova.h"
+#include "host/base/number_order.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -74,12 +75,6 @@ static void anova_destroy(struct anova *a)
 
 /* --- the tree --- */
 
-static int by_value(const void *left, const void *right)
-{
-  const double *a = left, *b = right;
-  return (*a > *b) - (*a < *b);
-}
-
 /* Writes the edges of feature f; returns how many cells there are between them. */
 static int numeric_edges(const struct forest_tree *t, int f, double *edges)
 {
@@ -88,7 +83,7 @@ static int numeric_edges(const struct forest_tree *t, int f, double *edges)
   for (int i = 0; i < t->n_nodes; i++)
     if (t->nodes[i].feature == f) edges[n++] = t->nodes[i].cut;
   edges[n++] = 1;
-  qsort(edges, (size_t)n, sizeof *edges, by_value);
+  qsort(edges, (size_t)n, sizeof *edges, number_order);
   for (int i = 1; i < n; i++)
     if (edges[i] != edges[different]) edges[++different] = edges[i];
   return different;

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "host/base/number_order.h"
 #include "host/importance/importance_common.h"
 
 #define DECLARED(name) extern const struct importance_method importance_method_##name;
@@ -73,12 +74,6 @@ void importance_rank(int n, const double *weight, int *rank)
   }
 }
 
-static int ascending(const void *a, const void *b)
-{
-  double x = *(const double *)a, y = *(const double *)b;
-  return (x > y) - (x < y);
-}
-
 /* The quantile q of n sorted numbers, between two of them linearly. */
 static double quantile(const double *sorted, int n, double q)
 {
@@ -112,9 +107,9 @@ int importance_intervals(const double *weights, int resamples, int n, struct imp
       first[r] = heavier + 1;
       last[r] = heavier + as_heavy;
     }
-    qsort(weight, count, sizeof(*weight), ascending);
-    qsort(first, count, sizeof(*first), ascending);
-    qsort(last, count, sizeof(*last), ascending);
+    qsort(weight, count, sizeof(*weight), number_order);
+    qsort(first, count, sizeof(*first), number_order);
+    qsort(last, count, sizeof(*last), number_order);
     out->low[i] = fmin(quantile(weight, resamples, 0.025), out->weight[i]);
     out->high[i] = fmax(quantile(weight, resamples, 0.975), out->weight[i]);
     out->rank_low[i] = (int)fmin(floor(quantile(first, resamples, 0.025)), out->rank[i]);

@@ -24,6 +24,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "host/base/number_order.h"
 #include "host/base/rng.h"
 #include "host/importance/forest.h"
 #include "host/importance/forest_anova.h"
@@ -218,16 +219,10 @@ static int measure_resample(const struct importance_trials *t, const struct impo
   return 0;
 }
 
-static int by_value(const void *left, const void *right)
-{
-  const double *a = left, *b = right;
-  return (*a > *b) - (*a < *b);
-}
-
 /* Sorts x [n]; the middle 95 % of it lie between low and high. */
 static void middle_of(double *x, int n, double *low, double *high)
 {
-  qsort(x, (size_t)n, sizeof *x, by_value);
+  qsort(x, (size_t)n, sizeof *x, number_order);
   int outside = (int)(0.025 * n);
   *low = x[outside];
   *high = x[n - 1 - outside];

@@ -262,9 +262,19 @@ void report_value_text(const struct report_study *s, double value, char text[REP
     snprintf(text, REPORT_TEXT, "%.6g", value);
 }
 
-void report_count_text(double count, char text[REPORT_TEXT])
+void report_group_digits(double count, char *text)
 {
   char digits[REPORT_TEXT];
+  int n = snprintf(digits, sizeof digits, "%.0f", count);
+  for (int i = 0; i < n; i++) {
+    if (i && (n - i) % 3 == 0) *text++ = ',';
+    *text++ = digits[i];
+  }
+  *text = 0;
+}
+
+void report_count_text(double count, char text[REPORT_TEXT])
+{
   if (count < 1000 && count != floor(count)) {
     snprintf(text, REPORT_TEXT, "%.1f", count);
     return;
@@ -273,13 +283,7 @@ void report_count_text(double count, char text[REPORT_TEXT])
     snprintf(text, REPORT_TEXT, "%.3e", count);
     return;
   }
-  int n = snprintf(digits, sizeof digits, "%.0f", count);
-  char *to = text;
-  for (int i = 0; i < n; i++) {
-    if (i && (n - i) % 3 == 0) *to++ = ',';
-    *to++ = digits[i];
-  }
-  *to = 0;
+  report_group_digits(count, text);
 }
 
 void report_value_name(const struct report_study *s, char *name, size_t size)

@@ -89,17 +89,11 @@ void html_heading(FILE *out, bool number, const char *text)
 
 const char *html_count(char text[40], double count)
 {
-  char digits[32];
   if (!(count >= 0 && count < 1e15)) {
     snprintf(text, 40, "%.3g", count);
     return text;
   }
-  int n = snprintf(digits, sizeof digits, "%.0f", count), used = 0;
-  for (int i = 0; i < n; i++) {
-    if (i && (n - i) % 3 == 0) text[used++] = ',';
-    text[used++] = digits[i];
-  }
-  text[used] = 0;
+  report_group_digits(count, text);
   return text;
 }
 

@@ -12,6 +12,8 @@ bool report_accuracy(const struct report_study *s);
 /* A value or a loss for people: four decimals for accuracies, six digits for others, "-" where
  * there is none. */
 void report_value_text(const struct report_study *s, double value, char text[REPORT_TEXT]);
+/* A whole number from 0 to below 1e15, with a comma after each thousand; 20 bytes. */
+void report_group_digits(double count, char *text);
 /* Whole numbers with a comma after each thousand; means of small ones with a decimal. */
 void report_count_text(double count, char text[REPORT_TEXT]);
 /* The heading of values: "validation accuracy", "value"; printable. */

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "host/base/number_order.h"
 #include "host/base/text_escape.h"
 #include "host/base/text_sparkline.h"
 #include "host/base/text_table.h"
@@ -16,16 +17,10 @@ enum { BARS = 32, LABEL = 4 * SPACE_NAME_MAX };
 
 /* ---- the best so far ------------------------------------------------------------------------- */
 
-static int by_number(const void *a, const void *b)
-{
-  const double *x = a, *y = b;
-  return (*x > *y) - (*x < *y);
-}
-
 /* Of values [n], which it sorts. */
 static double median(double *values, int n)
 {
-  qsort(values, (size_t)n, sizeof *values, by_number);
+  qsort(values, (size_t)n, sizeof *values, number_order);
   return values[n / 2];
 }
 

@@ -7,6 +7,7 @@
 
 #include <lapacke.h>
 
+#include "host/base/number_order.h"
 #include "host/samplers/gp/gp_fit.h"
 
 enum { EVALUATIONS = 100 }; /* likelihoods of a fit; with 200 no cross-validation was better */
@@ -75,16 +76,10 @@ static void fill_curve(const struct table *t, int trial, double *y, size_t strid
   }
 }
 
-static int ascending(const void *a, const void *b)
-{
-  double x = *(const double *)a, y = *(const double *)b;
-  return (x > y) - (x < y);
-}
-
 /* Worst value and end of an epoch, of its n values, 1 or more, which it sorts. */
 static void find_ends(double *values, int n, double *worst, double *end)
 {
-  qsort(values, (size_t)n, sizeof *values, ascending);
+  qsort(values, (size_t)n, sizeof *values, number_order);
   double best = values[n - 1], beyond = best - values[n - 1 - n / 10];
   *worst = values[0];
   if (beyond <= 1e-6 * (best - *worst)) beyond = 0.05 * (best - *worst); /* a tenth that does not differ */

@@ -32,6 +32,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "host/base/number_order.h"
 #include "host/cuda/cohort.h"
 #include "host/cuda/device_list.h"
 #include "tests/unit/network/network_config.h"
@@ -253,12 +254,6 @@ static int crew_stop(struct crew *c, struct error *e)
 enum { ROUNDS_MIN = 3, ROUNDS_MAX = 15 };
 static const double rounds_s = 0.15;
 
-static int ascending(const void *a, const void *b)
-{
-  double x = *(const double *)a, y = *(const double *)b;
-  return (x > y) - (x < y);
-}
-
 static void print_number(FILE *f, const char *key, double value)
 {
   if (isfinite(value))
@@ -314,7 +309,7 @@ static void measure_step(const struct shape *s, const struct dataset *d, struct 
   while (n < most && (n < least || sum < rounds_s)) sum += walls[n++] = crew_epoch(&c);
   for (int i = 0; i < streams; i++) busy += c.lanes[i].busy_s;
   check(crew_stop(&c, &e), &e);
-  qsort(walls, (size_t)n, sizeof *walls, ascending);
+  qsort(walls, (size_t)n, sizeof *walls, number_order);
   double median = n % 2 ? walls[n / 2] : (walls[n / 2 - 1] + walls[n / 2]) / 2, us = 1e6 / (s->steps + 1);
   tell_step(s, &p, precision, trials, streams, us * walls[0], us * median, us * busy / n, n);
 }

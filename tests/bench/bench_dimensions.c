@@ -14,6 +14,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "host/base/number_order.h"
 #include "host/samplers/sampler.h"
 #include "host/space/space.h"
 #include "kernels/philox.h"
@@ -27,12 +28,6 @@ static double seconds(void)
   struct timespec t;
   clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
   return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
-static int ascending(const void *a, const void *b)
-{
-  double x = *(const double *)a, y = *(const double *)b;
-  return (x > y) - (x < y);
 }
 
 static void stop_on(int failed, const struct error *e)
@@ -115,7 +110,7 @@ int main(void)
     double took[STUDIES];
     add_floats(&space, d);
     for (int k = 0; k < STUDIES; k++) took[k] = study_seconds(sampler, &space, k);
-    qsort(took, STUDIES, sizeof *took, ascending);
+    qsort(took, STUDIES, sizeof *took, number_order);
     printf("%10d  %7.4f", d, took[STUDIES / 2]);
     if (compared) printf("  %7.3f  %4.0f times", optuna[d], optuna[d] / took[STUDIES / 2]);
     printf("\n");

@@ -30,6 +30,7 @@
 #include <cmocka.h>
 
 #include "host/base/monotonic.h"
+#include "host/base/number_order.h"
 #include "host/cuda/device_list.h"
 #include "host/samplers/gp/gp_device.h"
 #include "tests/unit/samplers/gp/gp_fixture.h"
@@ -107,12 +108,6 @@ static void top(const struct bench *b)
 
 /* ---- timing ---------------------------------------------------------------------------------- */
 
-static int ascending(const void *a, const void *b)
-{
-  double x = *(const double *)a, y = *(const double *)b;
-  return (x > y) - (x < y);
-}
-
 static void measure(const char *what, void (*call)(const struct bench *), const struct bench *b)
 {
   double ms[ROUNDS_MAX], sum = 0;
@@ -124,7 +119,7 @@ static void measure(const char *what, void (*call)(const struct bench *), const 
     call(b);
     sum += ms[n++] = 1e3 * (monotonic_seconds() - t);
   }
-  qsort(ms, (size_t)n, sizeof *ms, ascending);
+  qsort(ms, (size_t)n, sizeof *ms, number_order);
   double median = n % 2 ? ms[n / 2] : (ms[n / 2 - 1] + ms[n / 2]) / 2;
   printf("%-10s %6d %9d %11.3f %9.3f\n", what, b->p->n, b->count, median, ms[0]);
   fflush(stdout);

@@ -25,6 +25,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "host/base/number_order.h"
 #include "host/space/function_space.h"
 #include "host/space/functions.h"
 #include "host/base/rng.h"
@@ -74,12 +75,6 @@ static void tell(const char *sampler, const char *on, int dimensions, const char
           "\"trials\": %d, \"proposals\": %d, \"median_ms\": %.6g, \"best_ms\": %.6g}\n",
           sampler, on, dimensions, what, trials, proposals, 1e3 * median_s, 1e3 * best_s);
   fflush(options.json);
-}
-
-static int ascending(const void *a, const void *b)
-{
-  double x = *(const double *)a, y = *(const double *)b;
-  return x < y ? -1 : x > y;
 }
 
 /* The paper's rule in small: a map of 28 vanishes under a valid kernel, halved by stride and
@@ -142,7 +137,7 @@ static void measure(const struct sampler *sampler, const char *function, int n_h
     times[k] = seconds() - start;
     sum += proposal[0];
   }
-  qsort(times, (size_t)asks, sizeof(*times), ascending);
+  qsort(times, (size_t)asks, sizeof(*times), number_order);
   printf("sampler %-6s %2d dimensions, %5d trials%s: best %.3f ms, median %.3f ms a proposal%s\n", sampler->name,
          space.n, n_history, what, 1e3 * times[0], 1e3 * times[asks / 2], sum == 0 ? " " : "");
   tell(sampler->name, "cpu", space.n, *what ? what + 2 : "", n_history, 1, times[0], times[asks / 2]);
@@ -231,7 +226,7 @@ static void measure_gp(const char *devices, int n_history, int batch, int asks, 
       history[n_history + b].state = OBSERVATION_IN_FLIGHT;
     }
   }
-  qsort(times, (size_t)asks, sizeof(*times), ascending);
+  qsort(times, (size_t)asks, sizeof(*times), number_order);
   printf("sampler gp     %2d dimensions, %5d trials%s: best %.1f ms, median %.1f ms for %d proposal%s", space.n,
          n_history,
          on_cpu    ? ""

@@ -1,21 +1,16 @@
 /* Medians, and tests by ranks.  See search_statistics.h. */
+#include "host/base/number_order.h"
 #include "tests/bench/search_statistics.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-static int ascending(const void *a, const void *b)
-{
-  double x = *(const double *)a, y = *(const double *)b;
-  return x < y ? -1 : x > y;
-}
-
 struct quartiles quartiles_of(const double *x, int n)
 {
   double *sorted = malloc((size_t)n * sizeof(*sorted)), at[3];
   memcpy(sorted, x, (size_t)n * sizeof(*sorted));
-  qsort(sorted, (size_t)n, sizeof(*sorted), ascending);
+  qsort(sorted, (size_t)n, sizeof(*sorted), number_order);
   for (int q = 0; q < 3; q++) {
     double place = (q + 1) * (n - 1) / 4.0;
     int i = (int)place, next = i + 1 < n ? i + 1 : i;
@@ -31,7 +26,7 @@ double mann_whitney(const double *a, int n, const double *b, int m)
   double *all = malloc((size_t)total * sizeof(*all)), u = 0, ties = 0;
   memcpy(all, a, (size_t)n * sizeof(*all));
   memcpy(all + n, b, (size_t)m * sizeof(*all));
-  qsort(all, (size_t)total, sizeof(*all), ascending);
+  qsort(all, (size_t)total, sizeof(*all), number_order);
   for (int i = 0; i < total;) {
     int end = i;
     while (end < total && all[end] == all[i]) end++;
@@ -57,7 +52,7 @@ double signed_rank(const double *x, int n)
   for (int i = 0; i < n; i++) {
     if (x[i] != 0) size[count++] = fabs(x[i]);
   }
-  qsort(size, (size_t)count, sizeof(*size), ascending);
+  qsort(size, (size_t)count, sizeof(*size), number_order);
   for (int i = 0; i < count;) {
     int end = i, positive = 0;
     while (end < count && size[end] == size[i]) end++;

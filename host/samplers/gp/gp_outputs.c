@@ -23,18 +23,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "host/base/number_order.h"
 #include "host/samplers/gp/gp_fit.h"
 
 /* Fewer than this say nothing about their distribution: c = 1. */
 enum { CHOOSE_FROM = 8 };
 static const double softenings[] = {INFINITY, 30, 10, 3, 1};
 enum { SOFTENINGS = sizeof(softenings) / sizeof(softenings[0]) };
-
-static int ascending(const void *a, const void *b)
-{
-  double x = *(const double *)a, y = *(const double *)b;
-  return x < y ? -1 : x > y;
-}
 
 static double transform(double gap, double softening)
 {
@@ -109,7 +104,7 @@ static double scale_of(int n, int count, const double *gap, double *scratch)
     scratch[k++] = gap[i];
     sum += gap[i];
   }
-  qsort(scratch, (size_t)count, sizeof(*scratch), ascending);
+  qsort(scratch, (size_t)count, sizeof(*scratch), number_order);
   return scratch[count / 2] > 0 ? scratch[count / 2] : sum / count;
 }
 

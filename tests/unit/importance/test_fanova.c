@@ -12,6 +12,7 @@
 #include <math.h>
 #include <sched.h>
 
+#include "host/base/number_order.h"
 #include "host/base/rng.h"
 #include "host/importance/forest.h"
 #include "host/importance/forest_anova.h"
@@ -32,12 +33,6 @@ struct grid {
   double edges[GRID_FEATURES_MAX][GRID_CELLS_MAX + 1];
 };
 
-static int by_value(const void *left, const void *right)
-{
-  const double *a = left, *b = right;
-  return (*a > *b) - (*a < *b);
-}
-
 static void grid_make(struct grid *g, const struct forest *f, int tree)
 {
   g->n_features = f->n_features;
@@ -51,7 +46,7 @@ static void grid_make(struct grid *g, const struct forest *f, int tree)
       assert_true(n < GRID_CELLS_MAX);
     }
     if (!f->choices[k]) edges[n++] = 1;
-    qsort(edges, (size_t)n, sizeof *edges, by_value);
+    qsort(edges, (size_t)n, sizeof *edges, number_order);
     g->n[k] = n - 1;
   }
 }

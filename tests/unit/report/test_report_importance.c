@@ -20,6 +20,7 @@
 
 #include <cmocka.h>
 
+#include "host/base/number_order.h"
 #include "host/base/text_wrap.h"
 #include "host/report/report_importance.h"
 #include "tests/unit/report/tidy.h"
@@ -45,19 +46,13 @@ static struct importance given; /* what they say */
 static double seen[STUDIES * TRIALS];
 static int n_seen;
 
-static int ascending(const void *a, const void *b)
-{
-  double x = *(const double *)a, y = *(const double *)b;
-  return (x > y) - (x < y);
-}
-
 static int measure(const struct importance_trials *t, const struct importance_settings *s, struct importance *out,
                    struct error *e)
 {
   (void)s, (void)e;
   n_seen = t->n;
   for (int i = 0; i < t->n; i++) seen[i] = t->value[i];
-  qsort(seen, (size_t)n_seen, sizeof *seen, ascending);
+  qsort(seen, (size_t)n_seen, sizeof *seen, number_order);
   memcpy(out->weight, given.weight, sizeof out->weight);
   memcpy(out->raw, given.raw, sizeof out->raw);
   memcpy(out->deviation, given.deviation, sizeof out->deviation);
