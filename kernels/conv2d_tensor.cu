@@ -35,6 +35,10 @@ template <int K, int S> struct forward_reach {
   {
     return tap + S * pixel;
   }
+  static __device__ __forceinline__ constexpr int known(int taps)
+  {
+    return taps == 0 ? 0 : taps + S;
+  }
 };
 
 /* Rows of a map under one window. */
@@ -149,6 +153,10 @@ template <int K, int S, int ODD> struct data_reach {
   static __device__ __forceinline__ constexpr int at(int tap, int pixel)
   {
     return S == 1 ? tap + pixel : (tap + pixel + ODD) % 2 ? -1 : (tap + pixel - ODD) / 2;
+  }
+  static __device__ __forceinline__ constexpr int known(int taps)
+  {
+    return taps == 0 ? 0 : S == 1 ? taps + 1 : (taps - ODD) / 2 + 1;
   }
   static __device__ __forceinline__ int pad(int pad) /* before row 0 of what is in shared memory */
   {

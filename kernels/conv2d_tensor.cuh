@@ -217,14 +217,16 @@ struct tensor_sums {
 
 /* A `Reach` says which pixels a window's taps are at: SIZE: rows and columns under a window;
  * at(tap, pixel), of row or column: where, negative where the tap has no part in the pixel.  Row by
- * row of taps a lane loads what it has not: rows from known(tap) to known(tap + 1). */
-template <class Reach> __device__ __forceinline__ constexpr int known(int taps)
+ * row of taps a lane loads what it has not: rows from known(tap) to known(tap + 1), as many as
+ * the taps before reach.  known() is an expression, since a loop would be folded only after the
+ * code around it had been laid out, and stay in it as branches. */
+template <class Reach> __device__ constexpr bool reach_known(int taps)
 {
   int rows = 0;
   for (int tap = 0; tap < taps; tap++)
     for (int pixel = 0; pixel < 2; pixel++)
       if (Reach::at(tap, pixel) >= rows) rows = Reach::at(tap, pixel) + 1;
-  return rows;
+  return Reach::known(taps) == rows && (taps == 0 || reach_known<Reach>(taps - 1));
 }
 
 /* Adds depths of eight, `from` ... to - 1 of the DEEP that lie in shared memory.  `pixels` loads a
@@ -234,6 +236,7 @@ template <int K, int DEEP, class Reach, class Pixels>
 __device__ __forceinline__ void multiply(tensor_sums &sum, Pixels pixels, const float *weights, int from, int to)
 {
   constexpr int SIZE = Reach::SIZE;
+  static_assert(reach_known<Reach>(K) && Reach::known(K) == SIZE, "known() says what at() says");
   pixels.move(from);
   weights += 256 * from;
   NO_UNROLL
@@ -246,7 +249,7 @@ __device__ __forceinline__ void multiply(tensor_sums &sum, Pixels pixels, const 
       const int down = tap / K, right = tap % K;
       if (right == 0) UNROLL
       for (int row = 0; row < SIZE; row++)
-        if (row >= known<Reach>(down) && row < known<Reach>(down + 1)) pixels.load(b[row], row);
+        if (row >= Reach::known(down) && row < Reach::known(down + 1)) pixels.load(b[row], row);
       if (tap + 1 < K * K) {
         a[(tap + 1) & 1][0] = load4(weights + (tap + 1) * DEEP * TENSOR_FILTERS);
         a[(tap + 1) & 1][1] = load4(weights + (tap + 1) * DEEP * TENSOR_FILTERS + 128);
