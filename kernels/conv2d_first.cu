@@ -1,12 +1,11 @@
-/* The first convolution: from bytes to pooled maps in one kernel, and its weight gradient.  For
- * kernels of 3 and 5 at strides of 1 and 2; all others are in conv2d_first_general.cu.
+/* The first convolution in FP32: from bytes to pooled maps in one kernel, and its weight gradient.
+ * For kernels of 3 and 5 at strides of 1 and 2; all others are in conv2d_first_general.cu.
  *
  * A block has a *patch*: the pixels that a rectangle of pooling windows of one image sees, as
  * floats in shared memory, a plane for each channel.  They come from the image's bytes by the
  * normalisation table once, with zeros where the image ends, so that nothing is asked of a pixel
- * any more when it is multiplied.  FP32 in both precisions: the depth is too short for tensor cores
- * to help, and the bytes deserve their three digits.  The map is rounded to TF32 where the layers
- * behind it are in that.
+ * any more when it is multiplied.  In FP32; forward in TF32 is in conv2d_first_tensor.cu, and the
+ * gradient is this one in both precisions.
  *
  * Forward a lane has two filters, whose weights stay in registers, and computes two neighbouring
  * windows at a time: of each row of pixels that it loads, by one or two addresses in a warp,
@@ -21,12 +20,8 @@
  * Trials of all shapes share a launch, and a block takes the code of its trial's: a launch for each
  * kind would cost a microsecond each, empty or not, and leave a GPU that a cohort does not fill
  * emptier. */
-#include <limits.h>
-
-#include "kernels/conv2d.h"
-#include "kernels/gemm_tile.cuh"
+#include "kernels/conv2d_first.cuh"
 #include "kernels/launch.h"
-#include "kernels/pool.cuh"
 
 enum {
   FORWARD_THREADS = 128,
@@ -44,100 +39,6 @@ enum {
   WARPS = BACKWARD_THREADS / 32,
 };
 
-/* Before a loop that is to stay one. */
-#ifdef __CUDACC__
-#define UNROLL_NOT _Pragma("unroll 1")
-#else
-#define UNROLL_NOT
-#endif
-
-/* ---- a patch --------------------------------------------------------------------------------- */
-
-/* What a patch is of: channels `channel` ... of an image, from row y and column x on, which may be
- * outside, `rows` down. */
-struct patch_source {
-  const uint8_t *image;
-  int y, x, rows, channel;
-};
-
-/* A patch's planes of normalised pixels, from loads of BYTES: words where the image's rows are
- * words.  CHANNELS: the image's, or 0; PLANES: the patch's, or 0, where they are not known.
- * All loads of a row are numbered, so that one division finds the row.  Begins when nobody uses the
- * patch any more, and ends with a barrier. */
-template <int BYTES, int CHANNELS, int PLANES>
-__device__ __forceinline__ void patch_fill_by(const device_conv &c, const device_first_patch &p, const patch_source &s,
-                                              const float *table, float *pixels)
-{
-  constexpr int AHEAD = 2;
-  const int thread = (int)threadIdx.x, threads = (int)blockDim.x, planes = PLANES ? PLANES : p.planes;
-  const int channels = CHANNELS ? CHANNELS : c.in_channels, line = c.in_width * channels, width = p.width;
-  const int top = max(s.y, 0), bottom = min(s.y + s.rows, c.in_height), plane = p.plane, stride = p.stride;
-  const int first = max(s.x, 0) * channels / BYTES, last = min(s.x + width, c.in_width) * channels;
-  const int per_row = p.loads, loads = (bottom - top) * per_row;
-  const device_divisor by_loads = p.by_loads, by_channels = c.by_channels;
-  const uint8_t *from = s.image + (int64_t)top * line;
-  for (int i = thread; i < planes * plane / 4; i += threads) ((float4 *)pixels)[i] = zero4();
-  pixels += (top - s.y) * stride - s.x;
-  __syncthreads();
-  UNROLL_NOT
-  for (int begin = thread; begin < loads; begin += AHEAD * threads) {
-    uint32_t bytes[AHEAD];
-    int at[AHEAD], row[AHEAD];
-    UNROLL
-    for (int i = 0; i < AHEAD; i++) {
-      const int load = begin + i * threads;
-      row[i] = divide(load, by_loads);
-      at[i] = (first + load - row[i] * per_row) * BYTES;
-      if (load >= loads) at[i] = last;
-      const uint8_t *q = from + row[i] * line + at[i];
-      bytes[i] = at[i] >= last ? 0 : BYTES == 4 ? __ldg((const uint32_t *)q) : __ldg(q);
-    }
-    UNROLL
-    for (int i = 0; i < AHEAD; i++) {
-      if (at[i] >= last) continue;
-      float value[BYTES];
-      int to[BYTES];
-      UNROLL
-      for (int j = 0; j < BYTES; j++) {
-        const int byte = at[i] + j;
-        const int column = CHANNELS == 1 ? byte : CHANNELS == 3 ? (int)((unsigned)byte / 3) : divide(byte, by_channels);
-        const int of = CHANNELS == 1 ? 0 : byte - column * channels - (PLANES == CHANNELS ? 0 : s.channel);
-        const bool here = (unsigned)(column - s.x) < (unsigned)width && (unsigned)of < (unsigned)planes;
-        to[j] = here ? of * plane + row[i] * stride + column : INT_MIN;
-        value[j] = here ? table[of * 256 + (bytes[i] >> (8 * j) & 255)] : 0;
-      }
-      UNROLL
-      for (int j = 0; j < BYTES; j++)
-        if (to[j] != INT_MIN) pixels[to[j]] = value[j];
-    }
-  }
-  __syncthreads();
-}
-
-template <int CHANNELS, int PLANES>
-__device__ __forceinline__ void patch_fill(const device_conv &c, const device_first_patch &p, const patch_source &s,
-                                           const float *table, float *pixels)
-{
-  if (c.in_width * c.in_channels % 4 == 0)
-    patch_fill_by<4, CHANNELS, PLANES>(c, p, s, table, pixels);
-  else
-    patch_fill_by<1, CHANNELS, PLANES>(c, p, s, table, pixels);
-}
-
-/* The table's rows of the patch's channels into shared memory; a barrier follows. */
-__device__ __forceinline__ void table_fill(const device_trial *t, const device_first_patch &p, int channel,
-                                           float *table)
-{
-  for (int i = (int)threadIdx.x; i < 64 * p.planes; i += (int)blockDim.x)
-    ((float4 *)table)[i] = __ldg((const float4 *)(t->table + 256 * channel) + i);
-}
-
-/* The byte image of place n of the batch. */
-__device__ __forceinline__ const uint8_t *image_at(const device_trial *t, int n)
-{
-  return t->images + (int64_t)__ldca(t->rows + n) * t->height * t->width * t->channels;
-}
-
 /* Lanes that work on the same windows, as a power of two: room for the filters of a chunk, `each` a
  * lane. */
 __device__ __forceinline__ int lane_bits(int columns, int each)
@@ -153,18 +54,6 @@ __device__ __forceinline__ int filter_of(int chunk, int bits, int each = 1)
 }
 
 /* ---- forward --------------------------------------------------------------------------------- */
-
-/* The larger one; what is not a number where one is none. */
-__device__ __forceinline__ float max_or_nan(float a, float b)
-{
-#ifdef __CUDACC__
-  float r;
-  asm("max.NaN.f32 %0, %1, %2;" : "=f"(r) : "f"(a), "f"(b));
-  return r;
-#else
-  return isnan(a) ? a : isnan(b) ? b : a > b ? a : b;
-#endif
-}
 
 /* N floats from an address that 16 divides; reads as many as 3 beyond. */
 template <int N> __device__ __forceinline__ void load_pixels(float (&x)[N], const float *p)
@@ -218,7 +107,7 @@ __device__ __forceinline__ void load_weights(float (&w)[K * K][LANE_FILTERS], co
 
 /* Ends window `i` of the pair: the largest of its sums (the first of equals in row order), ReLU,
  * argmax byte.  What is not a number passes all of this, so that the loss shows it. */
-__device__ __forceinline__ void store_pair(const pair_sums &sum, int i, float *map, uint8_t *argmax, bool tf32)
+__device__ __forceinline__ void store_pair(const pair_sums &sum, int i, float *map, uint8_t *argmax)
 {
   float value[LANE_FILTERS];
   unsigned char which[LANE_FILTERS];
@@ -226,7 +115,7 @@ __device__ __forceinline__ void store_pair(const pair_sums &sum, int i, float *m
   for (int j = 0; j < LANE_FILTERS; j++) {
     const float a = sum[0][2 * i][j], b = sum[0][2 * i + 1][j], c = sum[1][2 * i][j], d = sum[1][2 * i + 1][j];
     const float best = max_or_nan(max_or_nan(a, b), max_or_nan(c, d));
-    value[j] = tf32 ? to_tf32(best) : best;
+    value[j] = best;
     which[j] = (unsigned char)(a == best ? 0 : b == best ? 1 : c == best ? 2 : 3);
     if (best <= 0) {
       value[j] = 0;
@@ -240,20 +129,13 @@ __device__ __forceinline__ void store_pair(const pair_sums &sum, int i, float *m
 /* A block: a patch of an image × a chunk of filters.  C channels, whose weights stay in registers;
  * 0: any number, whose weights are read again for each pair of windows. */
 template <int K, int S, int C>
-__device__ __forceinline__ void forward_patch(const device_trial *t, const device_conv &c, int index, float *shared,
-                                              bool tf32)
+__device__ __forceinline__ void forward_patch(const device_trial *t, const device_conv &c, const first_place &place,
+                                              float *shared)
 {
   const device_first_patch &p = t->forward_patch;
   const int columns = c.matrix.columns, pool_width = c.pool_width;
-  int n = divide(index, p.by_chunks);
-  const int chunk = index - n * p.chunks;
-  int band = divide(n, p.by_strips);
-  const int strip = n - band * p.strips;
-  n = divide(band, p.by_bands);
-  band -= n * p.bands;
-  if (n >= t->state->count) return;
-  const int row0 = band * p.rows, rows = min(p.rows, c.pool_height - row0);
-  const int column0 = strip * p.columns, across = min(p.columns, pool_width - column0);
+  const int n = place.image, chunk = place.chunk, row0 = place.row0, column0 = place.column0;
+  const int rows = place.rows, across = place.across;
 
   const int thread = (int)threadIdx.x, bits = lane_bits(columns - chunk * CHUNK, LANE_FILTERS);
   const int filter = filter_of(chunk, bits, LANE_FILTERS);
@@ -267,9 +149,7 @@ __device__ __forceinline__ void forward_patch(const device_trial *t, const devic
 
   float *const table = shared, *const pixels = shared + 256 * p.planes;
   table_fill(t, p, 0, table);
-  const patch_source source = {image_at(t, n), 2 * S * row0 - c.pad, 2 * S * column0 - c.pad, S * (2 * rows - 1) + K,
-                               0};
-  patch_fill<C, C>(c, p, source, table, pixels);
+  patch_fill<C, C>(c, p, first_source(t, c, place, K, S), table, pixels);
 
   const int64_t at = ((int64_t)(n * c.pool_height + row0) * pool_width + column0) * columns + filter;
   float *const map = c.map + at;
@@ -277,7 +157,7 @@ __device__ __forceinline__ void forward_patch(const device_trial *t, const devic
   const int groups = FORWARD_THREADS >> bits, first = thread >> bits, row_items = p.items, items = rows * row_items;
   const int stride = p.stride, plane = p.plane, channels = c.in_channels;
   const device_divisor by_items = p.by_items;
-  UNROLL_NOT
+  NO_UNROLL
   for (int item = first; item < items; item += groups) {
     const int row = divide(item, by_items), column = LANE_WINDOWS * (item - row * row_items);
     const float *q = pixels + row * 2 * S * stride + column * 2 * S;
@@ -292,7 +172,7 @@ __device__ __forceinline__ void forward_patch(const device_trial *t, const devic
       UNROLL
       for (int k = 0; k < C; k++) add_channel<K, S>(sum, weights[k], q + k * plane, stride);
     } else {
-      UNROLL_NOT
+      NO_UNROLL
       for (int k = 0; k < channels; k++) {
         load_weights<K>(weights[0], w + k * K * K * columns, columns);
         add_channel<K, S>(sum, weights[0], q + k * plane, stride);
@@ -301,61 +181,74 @@ __device__ __forceinline__ void forward_patch(const device_trial *t, const devic
     UNROLL
     for (int i = 0; i < LANE_WINDOWS; i++) {
       const int offset = (row * pool_width + column + i) * columns;
-      if (mine && column + i < across) store_pair(sum, i, map + offset, argmax + offset, tf32);
+      if (mine && column + i < across) store_pair(sum, i, map + offset, argmax + offset);
     }
   }
-  /* Dropout of the last map, each thread what it has written. */
-  if (!mine || t->layers > 1 || t->dropout_threshold == 0 || t->state->phase != DEVICE_TRAIN) return;
-  const int area = c.pool_height * pool_width, place0 = row0 * pool_width + column0;
-  UNROLL_NOT
-  for (int item = first; item < items; item += groups) {
-    const int row = divide(item, by_items), column = LANE_WINDOWS * (item - row * row_items);
-    UNROLL_NOT
+}
+
+/* Dropout of the last map, each thread what it has written of the block's windows.  `place` is in
+ * shared memory: registers were for weights. */
+__device__ __forceinline__ void thin_patch(const device_trial *t, const device_conv &c, const first_place &place)
+{
+  const device_first_patch &p = t->forward_patch;
+  const int columns = c.matrix.columns, area = c.pool_height * c.pool_width;
+  const int bits = lane_bits(columns - place.chunk * CHUNK, LANE_FILTERS);
+  const int filter = filter_of(place.chunk, bits, LANE_FILTERS);
+  const int groups = FORWARD_THREADS >> bits, items = place.rows * p.items;
+  NO_UNROLL
+  for (int item = (int)threadIdx.x >> bits; item < items; item += groups) {
+    const int row = divide(item, p.by_items), right = LANE_WINDOWS * (item - row * p.items);
+    const int window = (place.row0 + row) * c.pool_width + place.column0 + right;
+    NO_UNROLL
     for (int k = 0; k < LANE_WINDOWS * LANE_FILTERS; k++) {
-      const int i = k / LANE_FILTERS, j = k % LANE_FILTERS, window = row * pool_width + column + i;
-      float *x = map + window * columns + j;
-      if (column + i >= across || filter + j >= c.filters) continue;
-      const float y = dropped(t, 0, *x, n, c.filters * area, (filter + j) * area + place0 + window);
-      *x = tf32 ? to_tf32(y) : y;
+      const int i = k / LANE_FILTERS, j = k % LANE_FILTERS;
+      if (right + i >= place.across || filter + j >= c.filters) continue;
+      float *x = c.map + ((int64_t)place.image * area + window + i) * columns + filter + j;
+      *x = dropped(t, 0, *x, place.image, c.filters * area, (filter + j) * area + window + i);
     }
   }
 }
 
 __global__ void __launch_bounds__(FORWARD_THREADS, FORWARD_BLOCKS)
-    conv2d_first_forward(const device_trial *trials, device_tiles tiles, bool tf32)
+    conv2d_first_forward(const device_trial *trials, device_tiles tiles)
 {
   __shared__ float4 shared[PATCH_FLOATS / 4];
   float *const floats = (float *)shared;
+  __shared__ first_place kept;
   const device_trial *t;
   int index;
   if (!take_tile(trials, tiles, DEVICE_EVALUATE, &t, &index)) return;
   const device_conv &c = t->conv[0];
+  const first_place place = first_place_of(c, t->forward_patch, index);
+  if (place.image >= t->state->count) return;
+  if (threadIdx.x == 0) kept = place; /* a barrier follows */
   const int channels = c.in_channels;
   if (c.kernel == 3) {
     if (c.stride == 1) {
       if (channels == 1)
-        forward_patch<3, 1, 1>(t, c, index, floats, tf32);
+        forward_patch<3, 1, 1>(t, c, place, floats);
       else if (channels == 3)
-        forward_patch<3, 1, 3>(t, c, index, floats, tf32);
+        forward_patch<3, 1, 3>(t, c, place, floats);
       else
-        forward_patch<3, 1, 0>(t, c, index, floats, tf32);
+        forward_patch<3, 1, 0>(t, c, place, floats);
     } else if (channels == 1) {
-      forward_patch<3, 2, 1>(t, c, index, floats, tf32);
+      forward_patch<3, 2, 1>(t, c, place, floats);
     } else if (channels == 3) {
-      forward_patch<3, 2, 3>(t, c, index, floats, tf32);
+      forward_patch<3, 2, 3>(t, c, place, floats);
     } else {
-      forward_patch<3, 2, 0>(t, c, index, floats, tf32);
+      forward_patch<3, 2, 0>(t, c, place, floats);
     }
   } else if (c.stride == 1) {
     if (channels == 1)
-      forward_patch<5, 1, 1>(t, c, index, floats, tf32);
+      forward_patch<5, 1, 1>(t, c, place, floats);
     else
-      forward_patch<5, 1, 0>(t, c, index, floats, tf32);
+      forward_patch<5, 1, 0>(t, c, place, floats);
   } else if (channels == 1) {
-    forward_patch<5, 2, 1>(t, c, index, floats, tf32);
+    forward_patch<5, 2, 1>(t, c, place, floats);
   } else {
-    forward_patch<5, 2, 0>(t, c, index, floats, tf32);
+    forward_patch<5, 2, 0>(t, c, place, floats);
   }
+  if (t->layers == 1 && t->dropout_threshold > 0 && t->state->phase == DEVICE_TRAIN) thin_patch(t, c, kept);
 }
 
 /* ---- backward -------------------------------------------------------------------------------- */
@@ -412,7 +305,7 @@ __device__ __forceinline__ void backward_patches(const device_trial *t, const de
   float sum[TAPS + 1];
   UNROLL
   for (int k = 0; k <= TAPS; k++) sum[k] = 0;
-  UNROLL_NOT
+  NO_UNROLL
   for (;;) {
     const int i = b->next, image = divide(i, p.by_patches), patch = i - image * p.bands * p.strips;
     const int n = b->split * p.images + image;
@@ -442,7 +335,7 @@ __device__ __forceinline__ void backward_patches(const device_trial *t, const de
 
     const int row = divide(begin, p.by_items);
     int column = begin - row * across, corner = row * 2 * S * stride + column * 2 * S;
-    UNROLL_NOT
+    NO_UNROLL
     for (int w = begin; w < end; w += WALK_AHEAD) {
       const int left = end - w - WALK_AHEAD;
       gradient += WALK_AHEAD * columns;
@@ -533,17 +426,11 @@ int conv2d_first_splits(const device_conv *c, int batch)
   return divide_up(batch, images_of_part(c, batch));
 }
 
-/* Pixels that `windows` windows in a row see. */
-static int pixels_of(const device_conv *c, int windows)
-{
-  return c->stride * (2 * windows - 1) + c->kernel;
-}
-
 /* A row of a patch in shared memory: float4s; the four pixels of a window are in different banks,
  * as backward the lanes of a warp want all of them. */
 static int stride_of(const device_conv *c, int columns)
 {
-  int stride = divide_up(pixels_of(c, columns), 4) * 4;
+  int stride = divide_up(first_pixels(c, columns), 4) * 4;
   return stride * c->stride % 32 ? stride : stride + 4;
 }
 
@@ -551,13 +438,11 @@ static int stride_of(const device_conv *c, int columns)
 static int rows_that_fit(const device_conv *c, int planes, int columns)
 {
   int rows = c->pool_height, room = PATCH_FLOATS / planes - 256;
-  while (rows > 0 && pixels_of(c, rows) * stride_of(c, columns) > room) rows--;
+  while (rows > 0 && first_pixels(c, rows) * stride_of(c, columns) > room) rows--;
   return rows;
 }
 
-/* The patch of that many channels and of at most `rows` × `columns` windows, made even over the
- * image; items: what a row of it is counted in. */
-static device_first_patch patch_make(const device_conv *c, int planes, int rows, int columns, int item)
+device_first_patch conv2d_first_patch(const device_conv *c, int planes, int rows, int columns, int item)
 {
   device_first_patch p = {};
   p.planes = planes;
@@ -568,9 +453,7 @@ static device_first_patch patch_make(const device_conv *c, int planes, int rows,
   p.chunks = divide_up(c->matrix.columns, CHUNK);
   p.groups = c->in_channels / planes;
   p.items = p.columns / item;
-  p.width = pixels_of(c, p.columns);
-  p.stride = stride_of(c, p.columns);
-  p.plane = pixels_of(c, p.rows) * p.stride;
+  p.width = first_pixels(c, p.columns);
   const int bytes = c->in_width * c->in_channels % 4 == 0 ? 4 : 1; /* of a load */
   for (int strip = 0; strip < p.strips; strip++) {
     int left = 2 * c->stride * strip * p.columns - c->pad, right = left + p.width;
@@ -589,6 +472,15 @@ static device_first_patch patch_make(const device_conv *c, int planes, int rows,
   return p;
 }
 
+/* The same, of planes. */
+static device_first_patch patch_make(const device_conv *c, int planes, int rows, int columns, int item)
+{
+  device_first_patch p = conv2d_first_patch(c, planes, rows, columns, item);
+  p.stride = stride_of(c, p.columns);
+  p.plane = first_pixels(c, p.rows) * p.stride;
+  return p;
+}
+
 static_assert(DEVICE_CHANNELS_MAX * (256 + (2 + 5) * (2 * (2 * FORWARD_COLUMNS - 1) + 5 + 4)) <= PATCH_FLOATS,
               "a row of windows fits, of four channels, a kernel of 5 and a stride of 2");
 
@@ -602,6 +494,7 @@ void conv2d_first_patches(struct device_trial *t)
   const device_conv *c = &t->conv[0];
   t->patches = (c->kernel == 3 || c->kernel == 5) && (c->stride == 1 || c->stride == 2);
   if (!t->patches) return;
+  conv2d_first_tensor_patch(t);
 
   int columns = divide_up(c->pool_width, divide_up(c->pool_width, FORWARD_COLUMNS)), pairs = divide_up(columns, 2);
   int rows = least(rows_that_fit(c, c->in_channels, 2 * pairs), FORWARD_ITEMS / pairs);
@@ -619,9 +512,8 @@ void conv2d_first_patches(struct device_trial *t)
 
 /* ---- launchers ------------------------------------------------------------------------------- */
 
-static int first_tiles_forward(const device_trial *t)
+static int first_tiles_forward(const device_trial *t, const device_first_patch &p)
 {
-  const device_first_patch &p = t->forward_patch;
   return t->patches ? t->batch * p.bands * p.strips * p.chunks : 0;
 }
 
@@ -633,13 +525,13 @@ static int first_tiles_backward(const device_trial *t)
 
 int step_tiles_forward(const device_trial *t, int layer)
 {
-  if (layer == 0) return first_tiles_forward(t);
+  if (layer == 0) return first_tiles_forward(t, t->forward_patch);
   return t->conv[layer].forward.windows > 0 ? 0 : conv2d_tiles_forward(t, layer);
 }
 
 int step_tiles_forward_tf32(const device_trial *t, int layer)
 {
-  if (layer == 0) return first_tiles_forward(t);
+  if (layer == 0) return first_tiles_forward(t, t->tensor_patch);
   return t->conv[layer].tensor.forward.rows > 0 ? 0 : conv2d_tiles_forward(t, layer);
 }
 
@@ -658,8 +550,8 @@ int step_tiles_backward_tf32(const device_trial *t, int layer)
 int step_forward(const device_trial *trials, device_tiles tiles, int layer, enum precision precision, void *stream)
 {
   if (layer > 0) return conv2d_forward_launch(trials, tiles, layer, precision, stream);
-  return launch(conv2d_first_forward, dim3(tiles.room), dim3(FORWARD_THREADS), 0, (cudaStream_t)stream, trials, tiles,
-                precision == PRECISION_TF32);
+  if (precision == PRECISION_TF32) return conv2d_first_tensor_launch(trials, tiles, stream);
+  return launch(conv2d_first_forward, dim3(tiles.room), dim3(FORWARD_THREADS), 0, (cudaStream_t)stream, trials, tiles);
 }
 
 int step_backward(const device_trial *trials, device_tiles tiles, int layer, enum precision precision, void *stream)

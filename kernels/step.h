@@ -110,7 +110,7 @@ struct device_conv {
 };
 
 /* How the blocks of the first convolution divide an image: rectangles of pooling windows, and what
- * they see of it (conv2d_first.cu). */
+ * they see of it (conv2d_first.cu, conv2d_first_tensor.cu). */
 struct device_first_patch {
   int rows, columns;  /* windows of a patch, at most */
   int bands, strips;  /* patches down and across an image */
@@ -161,7 +161,8 @@ struct device_trial {
   int dense_chunks, dense_chunk;              /* of the features, in dense 1 forward: how many, how deep */
   struct device_conv conv[DEVICE_CONV_MAX];
   int patches; /* the first convolution goes by these, else by the general kernels */
-  struct device_first_patch forward_patch, backward_patch;
+  struct device_first_patch forward_patch, backward_patch; /* FP32 */
+  struct device_first_patch tensor_patch;                  /* forward in TF32 */
   struct device_matrix dense[2];
   struct device_update update[DEVICE_CONV_MAX + 3]; /* of each layer; then first: blocks of all */
   int64_t parameters;                               /* floats */
@@ -255,8 +256,9 @@ extern "C" {
  *   trials     the table, in device memory
  *   tiles      of which trials the blocks are; for step_advance the rows of the table, a block each
  *   layer      of a convolution; the others ignore it
- *   precision  what the matrix products of conv 1 ... and of the dense layers are in; the
- *              others, and the loss with all that step_loss does, are in FP32
+ *   precision  what the matrix products of the convolutions and of the dense layers are in; conv
+ *              0's gradient, conv 0 where its shapes have no patches, and the loss with all that
+ *              step_loss does are in FP32
  * which returns the launch's error (cudaError_t), 0 if none, */
 typedef int step_launcher(const struct device_trial *trials, struct device_tiles tiles, int layer,
                           enum precision precision, void *stream);

@@ -28,6 +28,7 @@ __device__ __forceinline__ float4 to_tf32(float4 x)
  *   c  (g, 2t), (g, 2t + 1), (g + 8, 2t), (g + 8, 2t + 1) */
 #ifdef CUDACPU
 #define tensor_multiply(c, a, b0, b1) cudacpu_mma_sync(c, a, b0, b1)
+#define tensor_multiply_4(c, a0, a1, b) cudacpu_mma_sync(c, make_float4(a0, a1, 0, 0), b, 0)
 #else
 __device__ __forceinline__ void tensor_multiply(float (&c)[4], const float4 &a, float b0, float b1)
 {
@@ -36,6 +37,13 @@ __device__ __forceinline__ void tensor_multiply(float (&c)[4], const float4 &a, 
       : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3])
       : "r"(__float_as_uint(a.x)), "r"(__float_as_uint(a.y)), "r"(__float_as_uint(a.z)), "r"(__float_as_uint(a.w)),
         "r"(__float_as_uint(b0)), "r"(__float_as_uint(b1)));
+}
+/* Of half the depth, [16][4] · [4][8]: a (g, t), (g + 8, t); b (t, g). */
+__device__ __forceinline__ void tensor_multiply_4(float (&c)[4], float a0, float a1, float b)
+{
+  asm("mma.sync.aligned.m16n8k4.row.col.f32.tf32.tf32.f32 {%0, %1, %2, %3}, {%4, %5}, {%6}, {%0, %1, %2, %3};"
+      : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3])
+      : "r"(__float_as_uint(a0)), "r"(__float_as_uint(a1)), "r"(__float_as_uint(b)));
 }
 #endif
 

@@ -2,7 +2,8 @@
  *
  * Bytes are what a stage's tiles are for: every map, weight and gradient read or written once;
  * partial sums of gradients are written by one stage and read by another.  The first convolution
- * reads bytes, and is in FP32 in both precisions. */
+ * reads bytes; its gradient is in FP32 in both precisions, and so is forward where its shapes have
+ * no patches. */
 #include "host/cuda/stages.h"
 
 /* ---- costs ----------------------------------------------------------------------------------- */
@@ -39,7 +40,8 @@ static double map_elements(const struct device_trial *t, int layer)
 static struct stage_cost forward_cost(const struct device_trial *t, const struct plan *p, int layer)
 {
   double weights = matrix_floats(&t->conv[layer].matrix), map = map_elements(t, layer); /* and its argmax */
-  return (struct stage_cost){conv_flops(t, p, layer), conv_input_bytes(t, layer) + 4 * weights + 5 * map, layer > 0};
+  return (struct stage_cost){conv_flops(t, p, layer), conv_input_bytes(t, layer) + 4 * weights + 5 * map,
+                             layer > 0 || t->patches};
 }
 
 /* The gradient and the argmax for each of the products, the input for that of the weights, which

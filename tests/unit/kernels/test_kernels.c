@@ -272,6 +272,26 @@ static float tensor_convolve(const struct net *n, int layer, const float *map, i
   return sum;
 }
 
+/* Whether the first convolution goes by tensor cores forward (conv2d_first_tensor.cu). */
+static bool is_first_tensor(const struct net *n, int precision, int layer)
+{
+  return precision == PRECISION_TF32 && layer == 0 && n->t.patches;
+}
+
+/* Of the first convolution: taps, channels. */
+static float first_convolve(const struct net *n, int image, int y, int x, int filter)
+{
+  const struct device_conv *c = &n->t.conv[0];
+  float sum = 0;
+  for (int tap = 0; tap < c->kernel * c->kernel; tap++)
+    for (int in = 0; in < c->in_channels; in++) {
+      int row = y * c->stride - c->pad + tap / c->kernel, column = x * c->stride - c->pad + tap % c->kernel;
+      sum += (float)tf32(input_at(n, 0, NULL, image, row, column, in)) *
+             (float)tf32(weight_at(n, 0, matrix_row(c, 0, tap, in), filter));
+    }
+  return sum;
+}
+
 /* A map's element in TF32 is what `want`, off by `slack` at most, is rounded to; rounding keeps the
  * order. */
 static void check_rounded(const struct net *n, float out, double want, double slack)
@@ -283,8 +303,9 @@ static void check_rounded(const struct net *n, float out, double want, double sl
 static void forward_case(struct net *n, struct rng *r, int precision, int layer)
 {
   const struct device_conv *c = &n->t.conv[layer];
-  const int columns = c->matrix.columns, area = area_of(c), round = layer > 0 && precision == PRECISION_TF32;
-  bool last = layer == n->t.layers - 1;
+  const bool first = is_first_tensor(n, precision, layer), last = layer == n->t.layers - 1;
+  const int columns = c->matrix.columns, area = area_of(c);
+  const int round = first || (layer > 0 && precision == PRECISION_TF32);
   net_batch(n, r, draw(r, 0, 1) ? DEVICE_TRAIN : DEVICE_EVALUATE);
   struct device_state s = net_state(n);
   float *before = layer ? fill_map(n, r, layer - 1, precision) : NULL;
@@ -313,12 +334,14 @@ static void forward_case(struct net *n, struct rng *r, int precision, int layer)
       w.unrounded[i] = fmax(w.unrounded[i], scale * pixel.unrounded[q]);
     }
     w.squares += scale * scale * pixel.squares / 4;
-    if (is_tensor(n, precision, layer)) {
+    if (is_tensor(n, precision, layer) || (first && !REAL_TENSOR_CORES)) {
       float best = 0, bias = weight_at(n, layer, c->matrix.rows, filter);
-      for (int q = 0; q < 4; q++)
-        best = fmaxf(best, tensor_convolve(n, layer, before, image, place / c->pool_width * 2 + q / 2,
-                                           place % c->pool_width * 2 + q % 2, filter) +
-                               bias);
+      for (int q = 0; q < 4; q++) {
+        int y = place / c->pool_width * 2 + q / 2, x = place % c->pool_width * 2 + q % 2;
+        float sum =
+            first ? first_convolve(n, image, y, x, filter) : tensor_convolve(n, layer, before, image, y, x, filter);
+        best = fmaxf(best, sum + bias);
+      }
       if (scale != 1) best *= scale == 0 ? 0 : n->t.dropout_scale;
       check_bits(n, "map", i, map[i], (float)tf32(best));
     }
@@ -335,8 +358,22 @@ static void forward_case(struct net *n, struct rng *r, int precision, int layer)
   free(argmax);
 }
 
+/* What a sweep has met, of the first convolution by tensor cores. */
+static struct {
+  int of[2][2][4]; /* kernel 5, stride 2, channels */
+  int strips, bands, filters;
+} first_met;
+
 static void first_forward_case(struct net *n, struct rng *r, int precision)
 {
+  const struct device_conv *c = &n->t.conv[0];
+  const struct device_first_patch *p = &n->t.tensor_patch;
+  if (is_first_tensor(n, precision, 0)) {
+    first_met.of[c->kernel == 5][c->stride == 2][c->in_channels - 1]++;
+    first_met.strips += p->strips > 1;
+    first_met.bands += p->bands > 1;
+    first_met.filters += p->chunks > 1;
+  }
   forward_case(n, r, precision, 0);
 }
 
@@ -431,7 +468,7 @@ static void what_is_not_a_number_in_the_first_weights_comes_through_the_pool(voi
     int filter = draw(&r, 0, c->filters - 1), row = draw(&r, 0, c->matrix.rows);
     const float nan = NAN;
     put(n.t.weights + c->matrix.weight + (int64_t)row * c->matrix.columns + filter, &nan, sizeof nan);
-    layer_run_alone(&n, PRECISION_FP32, FIRST_LAYER_FIRST, 0);
+    layer_run_alone(&n, i % 2 ? PRECISION_TF32 : PRECISION_FP32, FIRST_LAYER_FIRST, 0);
     float *map = get_floats(c->map, n.count * map_floats(&n.t, 0));
     for (int64_t j = 0; j < n.count * map_floats(&n.t, 0); j++)
       if ((j % c->matrix.columns == filter) != (bool)isnan(map[j]))
@@ -610,17 +647,21 @@ static void later_backward_case(struct net *n, struct rng *r, int precision)
 static void the_first_convolution_is_that_of_a_loop(void **state)
 {
   (void)state;
-  sweep(first_forward_case, one_layer, PRECISION_FP32 + 1);
+  memset(&first_met, 0, sizeof first_met);
+  sweep(first_forward_case, one_layer, PRECISION_TF32 + 1);
+  for (int i = 0; i < 16; i++) assert_true(first_met.of[i / 8][i / 4 % 2][i % 4] > 0);
 }
 static void the_first_convolution_of_large_images_is_that_of_a_loop(void **state)
 {
   (void)state;
-  sweep(first_forward_case, large_images, PRECISION_FP32 + 1);
+  memset(&first_met, 0, sizeof first_met);
+  sweep(first_forward_case, large_images, PRECISION_TF32 + 1);
+  assert_true(first_met.strips > 0 && first_met.bands > 0 && first_met.filters > 0);
 }
 static void the_first_convolution_of_any_shape_is_that_of_a_loop(void **state)
 {
   (void)state;
-  sweep(first_forward_of_any_case, one_layer, PRECISION_FP32 + 1);
+  sweep(first_forward_of_any_case, one_layer, PRECISION_TF32 + 1);
 }
 static void later_convolutions_are_those_of_a_loop(void **state)
 {
