@@ -196,6 +196,16 @@ static int check_revisit(struct experiment *x, const struct ini *ini, struct err
                    able);
 }
 
+/* Where nothing is said of cost, and FLOPs are known: what measured best for the strategy that is
+ * the default (docs/results/strategies.md).  Beside a strategy that it is compared with, both
+ * search by value alone. */
+static void usual_cost(struct experiment *x, const struct ini *ini)
+{
+  bool grouped = x->n_strategies == 1 && !strcmp(x->strategies[0], "grouped");
+  bool weighs = grouped && x->revisit && !strcmp(x->objective, "cnn");
+  if (!entry_of(ini, "gp", "cost")) x->sampler_settings.gp_cost = weighs ? GP_COST_FLOPS : GP_COST_NONE;
+}
+
 /* Numbers for the groups that are made are as many as these. */
 static int check_ratio(const struct experiment *x, const struct ini *ini, struct error *e)
 {
@@ -334,6 +344,7 @@ static int load(struct experiment *x, const struct ini *ini, struct error *e)
   if (!rc) rc = experiment_groups(x, ini, standard, e);
   if (!rc) rc = experiment_enqueue(x, ini, e);
   if (!rc) rc = check_revisit(x, ini, e);
+  if (!rc) usual_cost(x, ini);
   if (!rc) rc = check_ratio(x, ini, e);
   if (!rc) rc = check_start(x, ini, e);
   if (!rc && x->direction[0]) x->maximize = !strcmp(x->direction, "maximize");

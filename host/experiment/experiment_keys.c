@@ -197,10 +197,11 @@ const struct key_spec key_table[] = {
       "likelihoods that a fit may cost, at most"),
   CHOICE("gp", "history", "search", "all", KEY_ENUM, gp_history_names, sampler_settings.gp_history,
          "which trials a proposal learns from: all of the study, or those of its group"),
-  CHOICE("gp", "cost", "search", "none", KEY_ENUM, cost_names, sampler_settings.gp_cost,
-         "what expected improvement is weighed by: none, flops, or time (then the history depends on the machine)"),
+  CHOICE("gp", "cost", "search", "", KEY_ENUM, cost_names, sampler_settings.gp_cost,
+         "what expected improvement is weighed by: none, flops, or time (then the history depends on the machine); "
+         "without it, flops where grouped alone revisits groups of the network's hyperparameters"),
   NUMBER("gp", "cost_weight", "1", 0, 10, OPEN_LOW, sampler_settings.gp_cost_weight,
-         "the power of that cost at the start; it falls to 0 with the trials that are left"),
+         "the power of that cost at the start; it falls to 0 with the trials that are left in the cycle"),
 
   INT("grid", "points", "search", "5", 1, 1000000, sampler_settings.grid_points,
       "values of a range that the grid takes"),

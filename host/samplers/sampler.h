@@ -86,7 +86,7 @@ struct sampler_request {
   void *feasible_context;
   flops_function flops; /* NULL: of no configuration are they known */
   void *flops_context;
-  double left; /* share of the study's trials that have not been proposed, this one among them */
+  double left; /* share of the cycle's trials that have not been proposed, this one among them */
   const struct sampler_settings *settings;
 };
 

@@ -109,7 +109,7 @@ static int compare_search(const struct experiment *x, const char *stored, struct
         "has begun only rounds, trials of the %s alone, and cycles of the %s alone may be raised)",
         x->output, differences, with_trials, with_cycles);
   }
-  if (experiment_weighs_cost(x) && x->trials > was.trials * was.cycles)
+  if (experiment_weighs_cost(x) && x->cycle_trials > was.trials)
     return error_set(
         e, ERROR_CONFIG,
         "%s: %s: what [gp] cost weighs follows the trials that are left, so that the first ones would have "
@@ -340,7 +340,7 @@ void resume_print_finished(FILE *out, const struct experiment *x, const struct r
   fprintf(out, "%s is finished (%s); nothing was run.\n", output, held);
   if (rounds) snprintf(more, sizeof more, "--set experiment.rounds=%d", x->rounds + 1);
   if (!weighs && !pauses && !fixed_strategy(x, true, false)) add_way(more, sizeof more, "a larger experiment.trials");
-  if (!weighs && !fixed_strategy(x, false, true)) add_way(more, sizeof more, "more experiment.cycles");
+  if (!fixed_strategy(x, false, true)) add_way(more, sizeof more, "more experiment.cycles");
   text_wrapf(out, "  ", "%s%s%sanew: --fresh, or another --output", more[0] ? "More: " : "", more, more[0] ? "; " : "");
   if (earlier->failed && !pauses)
     text_wrapf(out, "  ", "%d trial%s failed: --retry-failed runs %s again", earlier->failed,

@@ -259,7 +259,7 @@ static struct sampler_request request_of(const struct study *s)
                                   .feasible_context = s->objective,
                                   .flops = flops,
                                   .flops_context = s->objective,
-                                  .left = 1 - (double)s->n / s->x->trials,
+                                  .left = 1 - (double)(s->n % s->x->cycle_trials) / s->x->cycle_trials,
                                   .settings = &s->x->sampler_settings};
 }
 

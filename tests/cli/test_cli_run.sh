@@ -380,8 +380,11 @@ run run "$work/function.ini" --output "$work/c" --set experiment.cycles=3 --set 
 check only_a_sampler_that_expects_something_revisits all 'exits 2' 'complained "experiment.revisit=yes: the sampler tpe"'
 run run "$work/function.ini" --output "$work/w" --set experiment.sampler=gp --set gp.cost=time --quiet
 check cost_by_time_is_in_every_table all 'exits 0' 'said "cost by time, cannot be reproduced"'
-run run "$work/function.ini" --output "$work/w" --set experiment.sampler=gp --set gp.cost=time --set experiment.cycles=2
-check where_cost_is_weighed_more_cycles_are_refused all 'exits 2' 'complained "follows the trials that are left"'
+run run "$work/function.ini" --output "$work/w" --set experiment.sampler=gp --set gp.cost=time --set experiment.trials=41 \
+  --set experiment.strategies=simultaneous --fresh --quiet
+run run "$work/function.ini" --output "$work/w" --set experiment.sampler=gp --set gp.cost=time --set experiment.trials=42 \
+  --set experiment.strategies=simultaneous
+check where_cost_is_weighed_more_trials_are_refused all 'exits 2' 'complained "follows the trials that are left"'
 run run "$work/function.ini" --output "$work/w2" --set experiment.sampler=gp --set gp.cost=flops
 check flops_that_are_not_known_are_refused all 'exits 2' 'complained "cost = flops"'
 
