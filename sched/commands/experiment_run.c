@@ -472,6 +472,7 @@ static int search(struct run *run, struct error *e)
   r->places = at.places;
   r->capacity = at.capacity;
   r->at_once = at.trials;
+  r->by_share = at.by_share;
   r->n_devices = o->n_devices;
   code = reserve(run, &at, e);
   if (code) return code;
