@@ -5,8 +5,8 @@
 #include <sched.h>
 #include <unistd.h>
 
-/* Of the machine's, by the process's affinity; at least 1.  What a container may use of their time is
- * another matter (machine_cores, sched/run/resources.h). */
+/* Of the machine's, by the process's affinity; at least 1.  What a container may use of their time
+ * is another matter (machine_cores, sched/run/resources.h). */
 static inline int cpu_cores(void)
 {
   cpu_set_t allowed;

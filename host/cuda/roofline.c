@@ -1,6 +1,7 @@
 /* The least that a step takes.  See roofline.h. */
 #include "host/cuda/roofline.h"
 
+#include <math.h>
 #include <string.h>
 
 /* ---- GPUs ------------------------------------------------------------------------------------ */
@@ -69,10 +70,10 @@ double step_floor_us(const struct step_cost *s, const struct gpu_rates *g, bool 
 #define LAUNCH_US 11.4
 #define REACHED_FP32 0.28
 #define REACHED_TF32 0.12
-/* Work wanted of the other cohorts in one's waiting.  Equal trials need 5 (8 of those above on each of
- * 4 streams: three others with 230 us each, beside 137 us); trials that differ come and go, and an
- * H100 that is played with what was measured (tests/bench/bench_cohorts.c) is 2 to 4 % slower with
- * half as much, and not 1 % faster with more. */
+/* Work wanted of the other cohorts in one's waiting.  Equal trials need 5 (8 of those above on each
+ * of 4 streams: three others with 230 us each, beside 137 us); trials that differ come and go.  A
+ * random search played with what was measured (tests/bench/bench_cohorts.c, 100 to 300 trials, 4
+ * streams) took 1 to 4 % longer with half as much, and with more it was not 1 % faster. */
 #define WORK_WANTED 20.0
 
 double step_wait_us(const struct step_cost *s)
@@ -82,7 +83,8 @@ double step_wait_us(const struct step_cost *s)
 
 double step_work_us(const struct step_cost *s, const struct gpu_rates *g, bool tf32)
 {
-  return step_floor_us(s, g, tf32, 1) / (tf32 ? REACHED_TF32 : REACHED_FP32);
+  double fp32 = step_floor_us(s, g, false, 1) / REACHED_FP32;
+  return tf32 ? fmin(fp32, step_floor_us(s, g, true, 1) / REACHED_TF32) : fp32; /* it is no slower on any GPU */
 }
 
 double step_share(const struct step_cost *s, const struct gpu_rates *g, bool tf32, int streams)

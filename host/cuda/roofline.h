@@ -36,9 +36,9 @@ double stage_floor_us(const struct stage_cost *s, const struct gpu_rates *g, boo
 double step_floor_us(const struct step_cost *s, const struct gpu_rates *g, bool tf32, int trials);
 
 /* What a step of one trial is reckoned to take, in two parts: `wait`, the launches that follow one
- * another, each with a start and an end in which a GPU is hardly used; and `work`, the time that its
- * arithmetic takes of a full GPU: the floor over the share of it that kernels reach.  Alone it takes
- * about wait + work; a cohort of k such trials wait + k·work. */
+ * another, each with a start and an end in which a GPU is hardly used; and `work`, the time that
+ * its arithmetic takes of a full GPU: the floor over the share of it that kernels reach.  Alone it
+ * takes about wait + work; a cohort of k such trials wait + k·work. */
 double step_wait_us(const struct step_cost *s);
 double step_work_us(const struct step_cost *s, const struct gpu_rates *g, bool tf32);
 

@@ -2,6 +2,7 @@
  * lacks a function. */
 #include "host/objectives/objective.h"
 
+#include <math.h>
 #include <string.h>
 
 #include "host/experiment/experiment.h"
@@ -49,6 +50,11 @@ struct objective_at_once objective_at_once(const struct objective *o, int slots,
                                     .capacity = (int)capacity,
                                     .trials = (int)least(places * capacity, limit),
                                     .by_share = by_share};
+}
+
+int objective_fill(double share, int capacity)
+{
+  return share * capacity <= 1 ? capacity : share >= 1 ? 1 : (int)round(1 / share);
 }
 
 void objective_device_name(struct objective *o, int device, char *name, size_t size)

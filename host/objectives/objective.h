@@ -107,8 +107,8 @@ struct objective {
    * trials (0: 1), with room for `capacity_max` where the user asks for more (0: 1); the i-th is on
    * device i % n_devices. */
   int places, capacity, capacity_max, n_devices;
-  /* cost tells what a trial takes of a place: where the user says nothing of slots a place is filled
-   * by that, up to capacity_max; `capacity` are then those of the default configuration. */
+  /* cost tells what a trial takes of a place: where the user says nothing of slots a place is
+   * filled by that, up to capacity_max; `capacity` are then those of the default configuration. */
   bool by_share;
   const int *device_of_place; /* [places] where it is another, as where hosts differ (sched/boxes); NULL */
   int64_t memory_bytes;       /* of hosts, for all trials that run at once; 0: what this machine has */
@@ -203,6 +203,10 @@ void objective_destroy(struct objective *o); /* takes NULL */
  *   cores   of this machine: that many places where the objective asks for one a core and slots is
  *           auto */
 struct objective_at_once objective_at_once(const struct objective *o, int slots, int cores, int64_t useful);
+
+/* How many trials of that share, each, fill a place with room for `capacity`, as near as can be; a
+ * share of 0: as many as it has room for. */
+int objective_fill(double share, int capacity);
 
 /* The functions that an objective need not have, and what holds where it has none. */
 /* "cpu" */

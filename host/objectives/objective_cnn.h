@@ -21,11 +21,10 @@ struct cnn {
   struct device_data *on_device[DEVICES_MAX]; /* NULL: not reserved, or it could not be: `unusable` says why */
   struct error unusable[DEVICES_MAX];
   int places[DEVICES_MAX]; /* that train there, or will; changed atomically */
-  /* By what trials are weighed (cohort_weigh): of the devices, or of one that is like them; cohorts
-   * that take turns on each; and by how much shares are larger than reckoned. */
+  /* By what trials are weighed (cohort_weigh): rates of the devices, cohorts that take turns on
+   * each. */
   const struct gpu_rates *rates;
   int streams;
-  double share_scale;
 };
 
 static inline struct cnn *cnn_of(struct objective *o)

@@ -55,8 +55,8 @@ void cnn_cuda_description(const struct cnn *c, char *text, size_t size)
 #include "host/network/trainer.h"
 
 /* Cohorts on a device (each has a thread of the host: where there are not so many cores, fewer);
- * trials of the default configuration in one on a GPU whose rates are not known, and trials in one at
- * most.  On an H100 32 trials on 4 streams made 11 % more steps than on one and 5 % more than on two
+ * trials in one where the default configuration is infeasible, and at most.  On an H100 32 trials
+ * on 4 streams made 11 % more steps than on one and 5 % more than on two
  * (tests/gpu/results/h100-sxm-b661a9c). */
 enum { STREAMS = 4, STREAMS_FEW_CORES = 2, CAPACITY = 16, CAPACITY_MAX = 32 };
 
@@ -91,18 +91,12 @@ static int not_here(struct error *e, int id)
 
 /* ---- memory of the devices ------------------------------------------------------------------- */
 
-/* How many trials fill a cohort that take such a share of it each. */
-static int useful(double share)
-{
-  return share * CAPACITY_MAX <= 1 ? CAPACITY_MAX : share >= 1 ? 1 : (int)round(1 / share);
-}
-
 /* Device memory of so many trials of a configuration as fill a cohort. */
 static double full_bytes(struct cnn *c, const double *values)
 {
   struct objective_cost cost;
   cnn_cost(&c->objective, values, &cost, NULL);
-  return cost.feasible ? useful(cost.share) * (double)cost.device_bytes : 0;
+  return cost.feasible ? objective_fill(cost.share, CAPACITY_MAX) * (double)cost.device_bytes : 0;
 }
 
 /* The same of those configurations that take the most, as far as a sample of the space tells: as so
@@ -431,7 +425,7 @@ void cnn_cuda_cost(const struct cnn *c, const struct plan *p, struct objective_c
   struct cohort_weight w = cohort_weigh(p, c->rates, c->x->precision, c->streams);
   double batch = p->config.batch_size, evaluated = p->config.epochs * ceil(p->validation_images / batch);
   cost->device_bytes = cnn_cuda_bytes(p);
-  cost->share = c->share_scale * w.share;
+  cost->share = w.share;
   cost->alone_s = 1e-6 * ((double)p->steps * (w.wait_us + w.work_us) + evaluated * (w.wait_us + w.work_us / 3));
 }
 
@@ -449,25 +443,21 @@ static void cuda_device_name(struct objective *o, int device, char *name, size_t
   snprintf(name, size, "cuda:%d", c->devices[device % c->n_devices]);
 }
 
-/* By what trials are weighed: the devices' rates.  Where these are not known it is another's, with
- * shares such that CAPACITY of the default configuration fill a cohort. */
+/* By what trials are weighed: the rates of the devices.  One whose rates are not known is taken for
+ * the consumer card of the table that has the least. */
 static void find_weights(struct cnn *c)
 {
   double values[SPACE_MAX];
   char name[400];
-  struct plan plan;
+  struct objective_cost cost;
   devices_name(c->devices[0], name, sizeof name);
   name[strcspn(name, ",")] = 0;
-  space_defaults(&c->x->space, values);
-  cnn_make_plan(c, values, &plan);
-  c->streams = c->x->streams > 0 ? c->x->streams : cpu_cores() >= STREAMS * c->n_devices ? STREAMS : STREAMS_FEW_CORES;
   c->rates = gpu_rates_find(name);
-  c->share_scale = 1;
-  bool known = c->rates;
-  if (!known) c->rates = &gpu_rates[0];
-  double share = plan.feasible ? cohort_weigh(&plan, c->rates, c->x->precision, c->streams).share : 0;
-  c->objective.capacity = known && share > 0 ? useful(share) : CAPACITY;
-  if (!known && share > 0) c->share_scale = 1.0 / CAPACITY / share;
+  if (!c->rates) c->rates = gpu_rates_find("RTX 3090");
+  c->streams = c->x->streams > 0 ? c->x->streams : cpu_cores() >= STREAMS * c->n_devices ? STREAMS : STREAMS_FEW_CORES;
+  space_defaults(&c->x->space, values);
+  cnn_cost(&c->objective, values, &cost, NULL);
+  c->objective.capacity = cost.feasible ? objective_fill(cost.share, CAPACITY_MAX) : CAPACITY;
 }
 
 int cnn_use_cuda(struct cnn *c, struct error *e)

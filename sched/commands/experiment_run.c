@@ -331,7 +331,7 @@ static void print_head(const struct run *run)
   }
   text_wrapf(stderr, "", "%s: %s; %d round%s of %d trials each, sampler %s, %d in flight", x->name, names, x->rounds,
              x->rounds == 1 ? "" : "s", x->trials, x->sampler, x->parallel);
-  text_wrapf(stderr, "  on ", "%s; %d at once", run->depends_on, r->at_once);
+  text_wrapf(stderr, "  on ", "%s; %s%d at once", run->depends_on, r->by_share ? "up to " : "", r->at_once);
   fprintf(stderr, "  to %s\n", text_escape(output, sizeof output, x->output));
   for (int i = 0; x->start && i < x->start->n_sources; i++) text_wrapf(stderr, "  from ", "%s", x->start->sources[i]);
   if (run->objective->describe_left_out) run->objective->describe_left_out(run->objective, stderr);

@@ -7,8 +7,11 @@
  * those that wait to be run the longest starts first: what is long and starts last is what a
  * machine waits for in the end (Graham 1969).
  *
- * Where trials differ in what they take of a place (objective_cost.share), a place is full when their
- * shares add up to 1: few heavy trials, or many light ones.
+ * Where trials differ in what they take of a place (objective_cost.share), a place is full when
+ * their shares add up to 1: few heavy trials, or many light ones.  A trial that does not fit waits,
+ * and the place with it, until so much has ended there: what is lighter and comes later does not
+ * pass it by.  Trials of like shares are not brought together: longest first nearly does so, and
+ * more of it was no faster when it was played with measured steps (tests/bench/bench_cohorts.c).
  *
  * Nothing here knows threads or time; bench_sched drives it without training.  The caller holds one
  * lock around each call. */
@@ -88,8 +91,8 @@ enum queue_room {
 };
 enum queue_room queue_take(struct queue *q, struct queue_place *p, const struct job *job);
 
-/* A trial of that place no longer runs.  again: it has not ended and is to be run anew, or it has paused and may
- * go on. */
+/* A trial of that place no longer runs.  again: it has not ended and is to be run anew, or it has
+ * paused and may go on. */
 void queue_release(struct queue *q, struct queue_place *p, int study, int number, bool again);
 
 #endif

@@ -6,12 +6,12 @@
  *
  * The trials are random configurations of the default space on 4,000 images of 28×28×1 to train on
  * and 1,000 to validate with, in 10 classes; of `larger half` those with more FLOPs than the median
- * of twice as many.  Which trial starts when, and in which place, is decided by study.c and queue.c,
- * as in a run; the objective's costs are those of a run on that GPU.  A place's trials share its
- * steps; how long a step takes is gpu_steps.h's to say.  A validation batch counts as a step with a
- * third of the work.  What the host does between epochs, proposals and the database are left out, so
- * the images a second are more than a run's: compare them with each other.  For each number of
- * streams:
+ * of twice as many.  Which trial starts when, and in which place, is decided by study.c and
+ * queue.c, as in a run; the objective's costs are those of a run on that GPU.  A place's trials
+ * share its steps; how long a step takes is gpu_steps.h's to say.  A validation batch counts as a
+ * step with a third of the work.  What the host does between epochs, proposals and the database are
+ * left out, so the images a second are more than a run's: compare them with each other.  For each
+ * number of streams:
  *
  *   one size   places and the trials in each by the default's plan alone, the most FLOPs first, as
  *              gsos 0.1.0 had it: so many images a second

@@ -27,7 +27,6 @@ struct gpu_steps {
   struct measured_network networks[NETWORKS]; /* the light one, the heavy one */
   struct point points[POINTS_MAX];            /* load rising, slowdown never falling */
   int n_points;
-  double best_images;
 };
 
 /* ---- interpolation --------------------------------------------------------------------------- */
@@ -90,17 +89,12 @@ double gpu_slowdown(const struct gpu_steps *g, double own, double all)
   return 1 + (fmax(1, slowdown) - 1) * fmin(1, (all - own) / (all / 2));
 }
 
-double gpu_best_images(const struct gpu_steps *g)
-{
-  return g->best_images;
-}
-
 /* ---- reading --------------------------------------------------------------------------------- */
 
 struct step {
   char shape[32];
   int trials, streams, launches;
-  double step_us, floor_us, images;
+  double step_us, floor_us;
 };
 
 static double number(const cJSON *o, const char *name)
@@ -136,8 +130,7 @@ static int find_steps(const cJSON *file, const char *precision, struct step *ste
                          .streams = (int)number(s, "streams"),
                          .launches = (int)number(s, "launches"),
                          .step_us = number(s, "step_us"),
-                         .floor_us = number(s, "floor_us"),
-                         .images = number(s, "images_per_s")};
+                         .floor_us = number(s, "floor_us")};
       snprintf(t->shape, sizeof t->shape, "%s", text(s, "shape"));
     }
   }
@@ -172,8 +165,6 @@ static bool take_networks(struct gpu_steps *g, const struct step *steps, int n)
     g->networks[0] = g->networks[1];
     g->networks[1] = m;
   }
-  for (int i = 0; i < n; i++)
-    if (!strcmp(steps[i].shape, g->networks[0].shape)) g->best_images = fmax(g->best_images, steps[i].images);
   return true;
 }
 

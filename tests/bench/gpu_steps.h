@@ -1,8 +1,8 @@
 /* How long training steps take on a GPU, from the steps that were measured on one
  * (tests/gpu/results/GPU-COMMIT/results.json, kind `step`): for playing schedules without a GPU.
  *
- * Measured are two networks, a light one and a heavy one, 1 to 32 of them in a cohort, on 1, 2 and 4
- * streams.  What lies between is interpolated:
+ * Measured are two networks, a light one and a heavy one, 1 to 32 of them in a cohort, on 1, 2 and
+ * 4 streams.  What lies between is interpolated:
  *
  *   A cohort alone.  The time of a step by the number of trials k and the floor f of one trial (the
  *   file's floor_us, host/cuda/roofline.h): its logarithm is linear in log k between two measured
@@ -15,9 +15,9 @@
  *   (f over the best share of the floor that was measured for the network) over the time of its
  *   step alone; that of the GPU, the sum over its cohorts.  How much longer than alone a step takes
  *   is a function of the GPU's load: the measured points by load, made not to fall, linear between
- *   them; beyond the last one it is the load itself, since more cannot be done.  Those were measured
- *   with equal cohorts; where the others are less than half of the load, the wait for them shrinks
- *   in proportion.
+ *   them; beyond the last one it is the load itself, since more cannot be done.  Those were
+ *   measured with equal cohorts; where the others are less than half of the load, the wait for them
+ *   shrinks in proportion.
  *
  * What the host does at the end of an epoch and of a trial is not in it. */
 #ifndef GSOS_BENCH_GPU_STEPS_H
@@ -45,8 +45,5 @@ double gpu_cohort_load(const struct gpu_steps *g, const struct gpu_cohort *c);
 /* How many times longer than alone a step takes of a cohort of load `own`, where all together have
  * load `all`. */
 double gpu_slowdown(const struct gpu_steps *g, double own, double all);
-
-/* The most images a second that were measured of the light network. */
-double gpu_best_images(const struct gpu_steps *g);
 
 #endif

@@ -127,6 +127,7 @@ static void small_networks_share_launches_and_large_ones_do_not(void **state)
       const struct gpu_rates *r = &gpu_rates[g];
       double two = step_share(&small, r, tf32, 2), four = step_share(&small, r, tf32, 4);
       assert_true(two > 0 && fabs(four - 3 * two) < 1e-9 && step_share(&small, r, tf32, 1) == two);
+      assert_true(step_share(&small, r, tf32, 2) <= step_share(&small, r, false, 2));
       assert_true(step_share(&large, r, tf32, 2) > 8 * two); /* it does more than 20 times as much */
     }
   }

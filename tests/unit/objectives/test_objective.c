@@ -103,6 +103,19 @@ static void by_share_a_place_has_all_its_room_unless_slots_are_given(void **stat
     }
 }
 
+static void a_place_is_filled_by_so_many_of_a_share(void **state)
+{
+  (void)state;
+  assert_int_equal(objective_fill(0, 32), 32); /* not known */
+  assert_int_equal(objective_fill(0.001, 32), 32);
+  assert_int_equal(objective_fill(0.11, 32), 9);
+  assert_int_equal(objective_fill(0.4, 32), 3); /* 1.2 is nearer than 0.8 */
+  assert_int_equal(objective_fill(0.45, 32), 2);
+  assert_int_equal(objective_fill(0.9, 32), 1);
+  assert_int_equal(objective_fill(1e300, 32), 1);
+  assert_int_equal(objective_fill(0.11, 4), 4);
+}
+
 static void more_useful_trials_than_an_int_holds_are_no_more_than_the_places_hold(void **state)
 {
   (void)state;
@@ -147,6 +160,7 @@ int main(void)
       cmocka_unit_test(slots_are_trials_however_many_places_they_are_spread_over),
       cmocka_unit_test(without_slots_as_many_as_fill_the_places),
       cmocka_unit_test(by_share_a_place_has_all_its_room_unless_slots_are_given),
+      cmocka_unit_test(a_place_is_filled_by_so_many_of_a_share),
       cmocka_unit_test(more_useful_trials_than_an_int_holds_are_no_more_than_the_places_hold),
       cmocka_unit_test(an_objective_without_them_needs_and_tells_nothing),
   };

@@ -19,7 +19,7 @@
 
 static struct study studies[8];
 static struct queue queue;
-static struct queue_place all;             /* the one place of the tests that need no more */
+static struct queue_place only;            /* the one place of the tests that need no more */
 static const struct objective_cost *costs; /* [experiment.trials] of trial t, where not NULL */
 
 /* Work and bytes by the first value: what the queue orders by. */
@@ -34,7 +34,7 @@ static void make_queue_of(const struct queue_limits *limits)
 {
   struct error e = {0};
   objective->cost = cost_by_value;
-  all = (struct queue_place){0};
+  only = (struct queue_place){0};
   int n = experiment.rounds * experiment.n_strategies;
   if (queue_create(&queue, n, experiment.studies == STUDIES_ONE_BY_ONE, limits, &e)) fail_msg("%s", e.message);
   for (int i = 0; i < n; i++) {
@@ -85,7 +85,7 @@ static bool start_in(struct queue_place *p, struct job *job)
 
 static bool start(struct job *job)
 {
-  return start_in(&all, job);
+  return start_in(&only, job);
 }
 
 static void end_in(struct queue_place *p, const struct job *job)
@@ -97,7 +97,7 @@ static void end_in(struct queue_place *p, const struct job *job)
 
 static void end(const struct job *job)
 {
-  end_in(&all, job);
+  end_in(&only, job);
 }
 
 static double work(const struct job *job)
@@ -256,7 +256,7 @@ static void a_trial_that_finds_no_memory_is_the_next_to_start(void **state)
   assert_true(start(&a));
   assert_int_equal(a.study, c.study);
   assert_int_equal(queue.waiting, -1);
-  queue_release(&queue, &all, b.study, b.number,
+  queue_release(&queue, &only, b.study, b.number,
                 true); /* the machine failed at it: it runs again, before any other of its study */
   assert_int_equal(queue.bytes, 100);
   for (int i = 0; i < 3 && start(&c); i++) {
@@ -275,7 +275,7 @@ static void what_an_earlier_run_left_is_taken_up(void **state)
   (void)state;
   OPEN_QUEUE(1, 1000, "experiment.trials=20", "experiment.strategies=simultaneous");
   for (int i = 0; i < 5; i++) {
-    assert_true(queue_find(&queue, &all, &job));
+    assert_true(queue_find(&queue, &only, &job));
     propose_job(&job);
   }
   memcpy(left, studies[0].trials, sizeof left);
@@ -298,7 +298,7 @@ static void what_an_earlier_run_left_is_taken_up(void **state)
   close_queue();
 }
 
-/* ---- places that are full by the shares of their trials ---------------------------------------- */
+/* ---- places that are full by the shares of their trials -------------------------------------- */
 
 enum { PLACES = 4, ROOM_IN_ONE = 32, TRIALS = 200 };
 
@@ -494,6 +494,7 @@ static void what_takes_longest_alone_comes_first_not_what_has_most_flops(void **
   make_costs(made, 0.01, 0.01);
   made[3].flops = 1e18;
   made[77].alone_s = 1e6; /* many small steps */
+  costs = made;
   open_places(&by_share);
   assert_true(start(&first));
   assert_int_equal(first.number, 77);

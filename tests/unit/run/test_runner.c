@@ -562,11 +562,11 @@ static void heavy_and_light_trials_have_the_history_of_one_by_one(void **state)
   many.fake.heavy_and_light = ill.fake.heavy_and_light = true;
   many.fake.step_ms = ill.fake.step_ms = 1;
   one.fake.diverge_id = many.fake.diverge_id = ill.fake.diverge_id = 5;
-  ill.fake.lost_device = 1;
+  ill.fake.lost_device = ANY_DEVICE;
   assert_int_equal(run(&one, 1), 0);
   assert_int_equal(run_places(&many, 3, 8, 2), 0);
   assert_int_equal(run_places(&ill, 3, 8, 2), 0);
-  assert_int_equal(ill.fake.lost_calls, 1);
+  assert_in_range(ill.fake.lost_calls, 1, 2);
   same_history(&one.runner, &many.runner);
   same_history(&one.runner, &ill.runner);
   stored_as_in_memory(&many);
