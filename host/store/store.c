@@ -85,8 +85,10 @@ static int check_folder(const struct store *s, struct error *e)
   if (!folder) return error_set(e, ERROR_MACHINE, "no memory");
   int code = 0;
   if (access(folder, W_OK | X_OK) && (errno == EACCES || errno == EROFS || errno == EPERM))
-    code = error_errno(
-        e, "%s: cannot be made, since its folder may not be written; make that writable, or choose another", s->shown);
+    code = error_set(e, ERROR_FAILED,
+                     "%s: cannot be made (%s): its folder may not be written; make it writable, or choose another "
+                     "--output",
+                     s->shown, strerror(errno));
   free(folder);
   return code;
 }
