@@ -528,7 +528,8 @@ static void note_failures(FILE *out, const struct tables *t)
     strategy_text(t->strategies[k].name, name, sizeof name);
     text_wrapf(out, "  ", "failed trials: %s %d of %d (%s)", name, n.failed, n.all, kinds);
   }
-  if (failed && !pauses_anywhere(t)) text_wrap(out, "  ", "what has failed runs again with gsos run FILE.ini --retry-failed");
+  if (failed && !pauses_anywhere(t))
+    text_wrap(out, "  ", "what has failed runs again with gsos run FILE.ini --retry-failed");
   if (timeouts)
     text_wrapf(out, "  ", "timeout: %d trial%s ended by a clock; the history depends on how fast the machine was",
                timeouts, timeouts == 1 ? " was" : "s were");
