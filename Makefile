@@ -175,8 +175,9 @@ bench-search: $(BUILD)/tests/bench_search## how well samplers search, beside Opt
 	$< --compare tests/bench/search_optuna.csv --output $(BUILD) $(V)
 
 # With --lengths FILE for the trials.csv of a run of one's own (tests/bench/bench_sched.c).
-bench-sched: $(BUILD)/tests/bench_sched## how well the scheduler fills 1 to 8 devices: recorded trials, no training
+bench-sched: $(BUILD)/tests/bench_sched $(BUILD)/tests/bench_cohorts## how well the scheduler fills 1 to 8 devices, and one GPU with heavy and light trials; no training
 	$< $(V)
+	$(BUILD)/tests/bench_cohorts
 
 # RANKS=N, TRIALS=N: others (tests/bench/bench_boxes.py).
 bench-boxes: gsos## how many trials a second pass through rank 0 of 64, and what one costs on the wire; needs mpirun

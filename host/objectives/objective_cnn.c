@@ -66,7 +66,7 @@ int cnn_cost(struct objective *o, const double *values, struct objective_cost *c
   cost->steps = p.steps;
   cost->images = p.images;
   cost->epochs = p.config.epochs;
-  cost->device_bytes = c->n_devices > 0 && p.feasible ? cnn_cuda_bytes(&p) : 0;
+  if (c->n_devices > 0 && p.feasible) cnn_cuda_cost(c, &p, cost);
   cost->bytes = c->n_devices > 0 ? 1 << 20 : bytes; /* of the host: a network on a device hardly needs any */
   if (!p.feasible)
     memcpy(cost->reason, p.reason, sizeof cost->reason);

@@ -63,7 +63,7 @@ static int boxes_measure(struct objective *o, const double *values, double piece
 /* Each rank's share of what runs at once. */
 static struct objective_at_once share_of(const struct boxes_objective *b, const struct objective_at_once *at, int rank)
 {
-  struct objective_at_once own = {.capacity = at->capacity};
+  struct objective_at_once own = {.capacity = at->capacity, .by_share = at->by_share};
   for (int i = 0; i < at->places; i++) own.places += b->devices[b->device_of_place[i]].rank == rank;
   own.trials = (int)(((int64_t)at->trials * own.places + at->places - 1) / at->places);
   return own;
@@ -83,6 +83,7 @@ static int boxes_reserve(struct objective *o, const struct objective_at_once *at
     wire_put_u32(&body, (uint32_t)own.places);
     wire_put_u32(&body, (uint32_t)own.capacity);
     wire_put_u32(&body, (uint32_t)own.trials);
+    wire_put_u32(&body, own.by_share);
     message_put_values(&body, largest, b->x->space.n);
     lead_ask(b->boxes, i, 0, MESSAGE_RESERVE, &body);
     wire_writer_free(&body);

@@ -40,6 +40,35 @@ static void print_device_memory(const struct objective_memory *m)
                (long long)((m->available - m->data_bytes) / m->trial_bytes));
 }
 
+/* "16 trials", of a configuration that alone fills a cohort. */
+static void print_fill(const struct check *c, const char *what, const struct objective_cost *cost)
+{
+  int n = objective_fill(cost->share, c->at.capacity);
+  char text[60];
+  if (!cost->feasible) return;
+  snprintf(text, sizeof text, "%d trial%s", n, n == 1 ? "" : "s");
+  printf("    %-10s %s\n", text, what);
+}
+
+/* How trials share a GPU. */
+static int print_cohorts(const struct check *c, struct error *e)
+{
+  struct objective_cost heavy;
+  if (c->o->n_devices <= 0 || !c->o->by_share) return 0;
+  if (c->o->cost(c->o, c->longest, &heavy, e)) return e->code;
+  int side_by_side = (c->at.places + c->o->n_devices - 1) / c->o->n_devices;
+  printf("\nCohorts\n");
+  if (!c->at.by_share) {
+    text_wrapf(stdout, "  ", "%d on each GPU, of up to %d trial%s each whatever they take: [scheduler] slots.",
+               side_by_side, c->at.capacity, c->at.capacity == 1 ? "" : "s");
+    return 0;
+  }
+  text_wrapf(stdout, "  ", "%d on each GPU, side by side, each filled by what its trials take of it:", side_by_side);
+  print_fill(c, "like the default", &c->default_cost);
+  print_fill(c, "like that of the most work", &heavy);
+  return 0;
+}
+
 static void print_memory(const struct check *c, const struct objective_cost *cost)
 {
   int64_t bytes = cost->bytes;
@@ -102,7 +131,7 @@ int check_print_networks(struct check *c, struct error *e)
   memcpy(c->largest, by_bytes, sizeof c->largest);
   if (c->o->cost(c->o, by_bytes, &cost, e)) return e->code;
   print_memory(c, &cost);
-  return 0;
+  return print_cohorts(c, e);
 }
 
 /* ---- run time -------------------------------------------------------------------------------- */

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "host/base/spelling.h"
 #include "host/base/text_escape.h"
@@ -90,13 +91,32 @@ static void close_runs(struct runs *r)
   free(r->stores);
 }
 
+/* The database of a run's folder, or the file itself; false: there is none. */
+static bool find_database(const char *path, struct stat *st)
+{
+  struct error ignored = {0};
+  char *database = NULL;
+  bool found = !command_database("show", path, &database, &ignored) && stat(database, st) == 0;
+  free(database);
+  return found;
+}
+
+static bool same_run(const char *a, const char *b)
+{
+  struct stat x, y;
+  return find_database(a, &x) && find_database(b, &y) && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
+}
+
 static int no_memory(struct error *e)
 {
   return error_set(e, ERROR_MACHINE, "no memory for the names of runs");
 }
 
+/* One that is given twice is shown once. */
 static int add_given(struct runs *r, const char *path, struct error *e)
 {
+  for (int i = 0; i < r->n; i++)
+    if (same_run(r->given[i], path)) return 0;
   char **more = realloc(r->given, ((size_t)r->n + 1) * sizeof *more), *copy = strdup(path);
   if (more) r->given = more;
   if (!more || !copy) {

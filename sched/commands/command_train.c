@@ -321,7 +321,8 @@ static int train_experiment(void *options, struct experiment *x, struct error *e
     goto done;
   }
   if (o->progress) print_configuration(x, objective, values, &cost, o->repeats > 0);
-  if (objective_reserve(objective, &(struct objective_at_once){1, 1, 1}, values, e)) goto done;
+  const struct objective_at_once one = {.places = 1, .capacity = 1, .trials = 1};
+  if (objective_reserve(objective, &one, values, e)) goto done;
   if (objective->open(objective, &place, 0, 1, e)) goto done;
   if (o->repeats > 0) {
     train_repeats(o, x, objective, place, values, &to, e);

@@ -458,6 +458,9 @@ if [ "$(id -u)" -ne 0 ]; then
   chmod 555 "$work/locked"
   run run "$work/function.ini" --output "$work/locked/o"
   check a_folder_that_may_not_be_written_is_named all 'exits 1' 'complained "locked/o"'
+  run run "$work/function.ini" --output "$work/locked"
+  check an_output_that_may_not_be_written_is_told_as_that all 'exits 1' 'complained "locked/study.db: cannot be made"' \
+    'complained "may not be written"' 'complained "Permission denied"'
 fi
 run run --help
 check help_fits_a_terminal all 'exits 0' 'said "^Usage: gsos run"' 'narrow "$work/out"'
