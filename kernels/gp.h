@@ -29,6 +29,7 @@ enum {
   GP_AXES_MAX = 64,  /* as SPACE_MAX */
   GP_POINTS = 16,    /* points that a block predicts */
   GP_TOP_MAX = 32,   /* of the best candidates, in one answer */
+  GP_TOP_SPAN = 4096, /* scores of which a block finds the best */
 };
 
 struct device_gp_hyper {
@@ -96,9 +97,18 @@ struct device_gp_ranked {
 };
 
 /* The `most` (at most GP_TOP_MAX) best of scores from ... to - 1, the largest first, of equal ones
- * the first, that come after `after` in this order (index -1: all do).  NaN is the least. */
-int gp_top(const double *score, int from, int to, struct device_gp_ranked after, int most, struct device_gp_ranked *out,
-           void *stream);
+ * the first, that come after `after` in this order (index -1: all do).  NaN is the least.
+ *   room  [gp_top_room(to - from, most)] for what parts of GP_TOP_SPAN scores have found
+ *   out   [most] */
+int gp_top(const double *score, int from, int to, struct device_gp_ranked after, int most,
+           struct device_gp_ranked *room, struct device_gp_ranked *out, void *stream);
+
+static inline int gp_top_room(int count, int most)
+{
+  int room = 0;
+  while (count > GP_TOP_SPAN) room += count = (count + GP_TOP_SPAN - 1) / GP_TOP_SPAN * most;
+  return room;
+}
 
 #ifdef __cplusplus
 }

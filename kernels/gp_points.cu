@@ -15,7 +15,9 @@ enum {
   POSTERIOR_WARPS = POSTERIOR_THREADS / 32,
   POSTERIOR_STRIDE = GP_POINTS + 2, /* four rows are a multiple of 32 bytes, as tensor cores load */
   SCORE_THREADS = 128,
-  TOP_THREADS = 512,
+  TOP_THREADS = 256,
+  TOP_EACH = GP_TOP_SPAN / TOP_THREADS,
+  TOP_SPAN = GP_TOP_SPAN,
 };
 
 /* As in host/samplers/gp/gp_model.c: a posterior variance below this share of the signal's is
@@ -216,45 +218,62 @@ __device__ __forceinline__ bool comes_before(double a, int index_a, double b, in
   return a > b || (a == b && index_a < index_b);
 }
 
-/* One block; each round finds the first that comes after the last one found. */
-__global__ void __launch_bounds__(TOP_THREADS)
-    gp_best(const double *score, int from, int to, device_gp_ranked after, int most, device_gp_ranked *out)
+/* The first of two, where an index of -1 is none. */
+__device__ __forceinline__ void take_first(double *score, int *index, double other, int other_index)
 {
-  __shared__ double best_score[TOP_THREADS];
-  __shared__ int best_index[TOP_THREADS];
-  const int t = (int)threadIdx.x;
-  for (int round = 0; round < most; round++) {
-    double best = 0;
-    int index = -1;
-    for (int i = from + t; i < to; i += TOP_THREADS) {
-      const double s = isnan(score[i]) ? -INFINITY : score[i];
-      bool later = after.index < 0 || comes_before(after.score, after.index, s, i);
-      if (later && (index < 0 || comes_before(s, i, best, index))) {
-        best = s;
-        index = i;
-      }
+  if (other_index < 0 || (*index >= 0 && !comes_before(other, other_index, *score, *index))) return;
+  *score = other;
+  *index = other_index;
+}
+
+/* The `most` best of the block's TOP_SPAN scores, or, where `ranked` is not null, of as many that
+ * other blocks have found; each thread keeps TOP_EACH in registers.  A round is one maximum over
+ * the block, by two buffers in turn: one barrier a round.
+ *   out  [blocks][most] */
+__global__ void __launch_bounds__(TOP_THREADS)
+    gp_best(const double *score, const device_gp_ranked *ranked, int from, int to, device_gp_ranked after, int most,
+            device_gp_ranked *out)
+{
+  __shared__ double warp_score[2][TOP_THREADS / 32];
+  __shared__ int warp_index[2][TOP_THREADS / 32];
+  const int t = (int)threadIdx.x, first = from + (int)blockIdx.x * TOP_SPAN + t;
+  double s[TOP_EACH];
+  int index[TOP_EACH];
+  UNROLL
+  for (int e = 0; e < TOP_EACH; e++) {
+    const int i = first + e * TOP_THREADS;
+    s[e] = 0;
+    index[e] = -1;
+    if (i >= to) continue;
+    if (ranked) {
+      s[e] = ranked[i].score;
+      index[e] = ranked[i].index;
+      continue;
     }
-    best_score[t] = best;
-    best_index[t] = index;
-    for (int half = TOP_THREADS / 2; half > 0; half /= 2) {
-      __syncthreads();
-      if (t >= half) continue;
-      const double other = best_score[t + half];
-      const int other_index = best_index[t + half];
-      if (other_index >= 0 && (best_index[t] < 0 || comes_before(other, other_index, best_score[t], best_index[t]))) {
-        best_score[t] = other;
-        best_index[t] = other_index;
-      }
+    s[e] = isnan(score[i]) ? -INFINITY : score[i];
+    if (after.index < 0 || comes_before(after.score, after.index, s[e], i)) index[e] = i;
+  }
+  for (int round = 0; round < most; round++) {
+    double best = s[0];
+    int at = index[0];
+    UNROLL
+    for (int e = 1; e < TOP_EACH; e++) take_first(&best, &at, s[e], index[e]);
+    for (int step = 16; step > 0; step /= 2) {
+      const double other = __shfl_xor_sync(0xffffffffu, best, step);
+      take_first(&best, &at, other, __shfl_xor_sync(0xffffffffu, at, step));
+    }
+    if (t % 32 == 0) {
+      warp_score[round % 2][t / 32] = best;
+      warp_index[round % 2][t / 32] = at;
     }
     __syncthreads();
-    after.score = best_score[0];
-    after.index = best_index[0];
-    __syncthreads(); /* the next round writes there */
-    if (t == 0) out[round] = after;
-    if (after.index < 0) {
-      for (int i = round + 1 + t; i < most; i += TOP_THREADS) out[i] = after;
-      return;
-    }
+    UNROLL
+    for (int w = 0; w < TOP_THREADS / 32; w++)
+      take_first(&best, &at, warp_score[round % 2][w], warp_index[round % 2][w]);
+    if (t == 0) out[(int64_t)blockIdx.x * most + round] = device_gp_ranked{at < 0 ? 0 : best, at, 0};
+    UNROLL
+    for (int e = 0; e < TOP_EACH; e++)
+      if (index[e] == at) index[e] = -1;
   }
 }
 
@@ -304,8 +323,19 @@ int gp_score(int count, const double *mean, const double *sd, double best, doubl
                 score);
 }
 
-int gp_top(const double *score, int from, int to, struct device_gp_ranked after, int most, struct device_gp_ranked *out,
-           void *stream)
+int gp_top(const double *score, int from, int to, struct device_gp_ranked after, int most,
+           struct device_gp_ranked *room, struct device_gp_ranked *out, void *stream)
 {
-  return launch(gp_best, dim3(1), dim3(TOP_THREADS), 0, (cudaStream_t)stream, score, from, to, after, most, out);
+  const struct device_gp_ranked *ranked = nullptr;
+  for (;;) { /* what a level's blocks have found is the next one's; the last is one block */
+    const int blocks = to > from ? (to - from + TOP_SPAN - 1) / TOP_SPAN : 1;
+    struct device_gp_ranked *found = blocks > 1 ? room : out;
+    const cudaError_t error = launch(gp_best, dim3((unsigned)blocks), dim3(TOP_THREADS), 0, (cudaStream_t)stream, score,
+                                     ranked, from, to, after, most, found);
+    if (error || blocks == 1) return error;
+    ranked = found;
+    room += blocks * most;
+    from = 0;
+    to = blocks * most;
+  }
 }

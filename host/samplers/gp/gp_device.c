@@ -131,7 +131,7 @@ struct gp_workspace {
   struct device_gp_hyper *hyper;
   double *points, *mean, *sd, *score; /* [d][points], [points] ... */
   struct device_gp_point *each;
-  struct device_gp_ranked *top;
+  struct device_gp_ranked *top; /* [GP_TOP], and the room of gp_top */
   struct pinned *pinned;
   struct error failure;
 };
@@ -214,7 +214,7 @@ static void workspace_make(struct gp_workspace *w)
   w->sd = allocate(w, points * number);
   w->score = allocate(w, points * number);
   w->each = allocate(w, GP_EACH_MAX * sizeof *w->each);
-  w->top = allocate(w, GP_TOP * sizeof *w->top);
+  w->top = allocate(w, (size_t)(GP_TOP + gp_top_room(w->devices->points, GP_TOP)) * sizeof *w->top);
 }
 
 static void workspace_destroy(struct gp_workspace *w)
@@ -444,7 +444,7 @@ void gp_workspace_top(struct gp_workspace *w, int from, int to, const struct gp_
 {
   struct device_gp_ranked last = {.score = 0, .index = -1};
   if (after) last = (struct device_gp_ranked){.score = after->score, .index = after->index};
-  CALL(w, gp_top(w->score, from, to, last, GP_TOP, w->top, w->stream));
+  CALL(w, gp_top(w->score, from, to, last, GP_TOP, w->top + GP_TOP, w->top, w->stream));
   down(w, w->pinned->top, w->top, sizeof w->pinned->top);
   wait_for(w);
   for (int i = 0; i < GP_TOP; i++) {

@@ -260,21 +260,29 @@ static int by_rank(const void *a, const void *b)
   return x->score > y->score ? -1 : x->score < y->score ? 1 : x->index - y->index;
 }
 
+/* Scores of the turn's size: within one block, over two levels of them, and over three. */
+static int scores_of(int turn, struct rng *rng)
+{
+  if (turn == 0) return 1;
+  if (turn == 10) return GP_TOP_SPAN + 1 + (int)rng_below(rng, is_slow() ? 100 : 3 * GP_TOP_SPAN);
+  if (turn == 11) return GP_TOP_SPAN / GP_TOP_MAX * GP_TOP_SPAN + 1;
+  return 1 + (int)rng_below(rng, is_slow() ? 200 : 1500);
+}
+
 /* Many equal, some NaN or infinite; all of them fetched, GP_TOP_MAX or fewer at a time, in parts
  * whose ends are anywhere. */
 static void the_best_come_in_order_and_none_twice(void **state)
 {
   (void)state;
-  enum { MOST = 1500 };
-  double score[MOST];
-  struct gp_top sorted[MOST];
   struct device_gp_ranked top[GP_TOP_MAX];
   struct rng rng = rng_make(22, 1);
   cudaStream_t stream = stream_open();
   struct device_gp_ranked *device_top = on_device(NULL, sizeof top);
-  for (int turn = 0; turn < 12; turn++) {
-    int n = turn ? 1 + (int)rng_below(&rng, is_slow() ? 200 : MOST) : 1, from = (int)rng_below(&rng, (uint32_t)n);
-    int most = 1 + (int)rng_below(&rng, GP_TOP_MAX), kinds = turn % 2 ? 5 : 100000, seen = 0;
+  for (int turn = 0; turn < (is_slow() ? 11 : 12); turn++) {
+    int n = scores_of(turn, &rng), from = turn < 10 ? (int)rng_below(&rng, (uint32_t)n) : turn == 10;
+    int most = turn < 11 ? 1 + (int)rng_below(&rng, GP_TOP_MAX) : GP_TOP_MAX, kinds = turn % 2 ? 5 : 100000, seen = 0;
+    double *score = malloc((size_t)n * sizeof *score);
+    struct gp_top *sorted = malloc((size_t)n * sizeof *sorted);
     for (int i = 0; i < n; i++) {
       score[i] = (double)rng_below(&rng, (uint32_t)kinds) - 3;
       if (rng_below(&rng, 20) == 0) score[i] = rng_below(&rng, 2) ? NAN : -INFINITY;
@@ -282,10 +290,11 @@ static void the_best_come_in_order_and_none_twice(void **state)
     }
     qsort(sorted + from, (size_t)(n - from), sizeof *sorted, by_rank);
     double *device_score = on_device(score, (size_t)n * sizeof *score);
+    struct device_gp_ranked *room = on_device(NULL, (size_t)(1 + gp_top_room(n - from, most)) * sizeof *room);
     cudaDeviceSynchronize();
     struct device_gp_ranked last = {.index = -1};
-    for (int round = 0; round < 4 || (n < 100 && last.index >= 0); round++) {
-      assert_int_equal(gp_top(device_score, from, n, last, most, device_top, stream), cudaSuccess);
+    for (int round = 0; round < (turn < 10 ? 4 : 2) || (n < 100 && last.index >= 0); round++) {
+      assert_int_equal(gp_top(device_score, from, n, last, most, room, device_top, stream), cudaSuccess);
       assert_int_equal(cudaStreamSynchronize(stream), cudaSuccess);
       assert_int_equal(cudaMemcpy(top, device_top, (size_t)most * sizeof *top, cudaMemcpyDeviceToHost), cudaSuccess);
       for (int i = 0; i < most; i++, seen++) {
@@ -297,6 +306,9 @@ static void the_best_come_in_order_and_none_twice(void **state)
       if (last.index < 0) break;
     }
     cudaFree(device_score);
+    cudaFree(room);
+    free(score);
+    free(sorted);
   }
   cudaFree(device_top);
   cudaStreamDestroy(stream);
