@@ -25,11 +25,12 @@ extern "C" {
 
 enum {
   GP_TILE = 32,
-  GP_ROWS_MAX = 512, /* observations, with those believed; one block factors a matrix */
-  GP_AXES_MAX = 64,  /* as SPACE_MAX */
-  GP_POINTS = 16,    /* points that a block predicts */
-  GP_TOP_MAX = 32,   /* of the best candidates, in one answer */
-  GP_TOP_SPAN = 4096, /* scores of which a block finds the best */
+  GP_ROWS_MAX = 512,       /* observations, with those believed; one block factors a matrix */
+  GP_AXES_MAX = 64,        /* as SPACE_MAX */
+  GP_POINTS = 16,          /* points that a block predicts */
+  GP_TOP_MAX = 32,         /* of the best candidates, in one answer */
+  GP_PANEL_CAPABILITY = 9, /* from this major compute capability on points are predicted by gp_panel.cu */
+  GP_TOP_SPAN = 4096,      /* scores of which a block finds the best */
 };
 
 struct device_gp_hyper {
@@ -39,6 +40,7 @@ struct device_gp_hyper {
 
 struct device_gp {
   int n, d, rows;
+  int capability;                      /* the device's, major: it decides which kernels predict many points */
   uint64_t categorical;                /* bit i: dimension i is one */
   double *x;                           /* [d][GP_ROWS_MAX] */
   const double *z;                     /* [n] */
@@ -47,6 +49,8 @@ struct device_gp {
   double *alpha;            /* [batch][rows] */
   double *sums;             /* [batch][tiles][d + 1] of the gradient, gp_tiles(rows) tiles */
   double *result;           /* [batch][d + 4] log likelihood, and its gradient as gp_log_likelihood has it */
+  double *packed;           /* [GP_ROWS_MAX]² L⁻¹ of the first of the batch as gp_panel.cu wants it */
+  double *scaled;           /* [d][GP_ROWS_MAX] and coordinates of the observations */
   int *failed;              /* [batch] 1: the covariance is not positive definite, and the rest is undefined */
 };
 
@@ -80,11 +84,16 @@ int gp_predict_each(const struct device_gp *g, int count, const struct device_gp
  *   out  [1] that mean */
 int gp_believe(const struct device_gp *g, const struct device_gp_point *point, double *out, void *stream);
 
-/* Posterior mean and deviation at `count` points, x [d][stride].  Needs gp_predict_prepare once on
- * its device. */
+/* Posterior mean and deviation at `count` points, x [d][stride], by the kernels that suit the
+ * device's capability; the others' bits differ.  Needs gp_predict_prepare once on its device, for
+ * the same. */
 int gp_predict(const struct device_gp *g, int count, int stride, const double *x, double *mean, double *sd,
                void *stream);
-int gp_predict_prepare(void);
+int gp_predict_prepare(int capability);
+/* Those of gp_panel.cu. */
+int gp_predict_panel(const struct device_gp *g, int count, int stride, const double *x, double *mean, double *sd,
+                     void *stream);
+int gp_predict_panel_prepare(void);
 
 /* Log expected improvement over `best` (expected_improvement.h). */
 int gp_score(int count, const double *mean, const double *sd, double best, double *score, void *stream);

@@ -4,7 +4,8 @@
  *
  *   μ = mean + kᵀα,  σ² = signal - ‖v‖²
  *
- * For many points v is a product of tiles by tensor cores (gp_posterior); for one, L⁻¹ is read once
+ * For many points v is a product of tiles by tensor cores (gp_posterior, and gp_panel.cu where they
+ * are larger); for one, L⁻¹ is read once
  * by rows and, for gradients, once by columns: b = L⁻ᵀ v = K⁻¹ k (gp_at). */
 #include "kernels/expected_improvement.h"
 #include "kernels/gp_block.cuh"
@@ -19,13 +20,6 @@ enum {
   TOP_EACH = GP_TOP_SPAN / TOP_THREADS,
   TOP_SPAN = GP_TOP_SPAN,
 };
-
-/* As in host/samplers/gp/gp_model.c: a posterior variance below this share of the signal's is
- * rounding. */
-static __device__ __forceinline__ double least_variance(double signal)
-{
-  return 1e-14 * signal;
-}
 
 /* ---- one point ------------------------------------------------------------------------------- */
 
@@ -78,7 +72,7 @@ __global__ void __launch_bounds__(AT_THREADS)
   __syncthreads();
   const at a = observe(g, s, gradients != 0);
   out += 2 * blockIdx.x; /* several points have no gradients */
-  const double signal = g.hyper->signal, variance = signal - a.explained, least = least_variance(signal);
+  const double signal = g.hyper->signal, variance = signal - a.explained, least = gp_least_variance(signal);
   const double sd = sqrt(variance > least ? variance : least);
   if (t == 0) {
     out[0] = a.mean;
@@ -116,7 +110,8 @@ __global__ void __launch_bounds__(AT_THREADS)
   if (t < g.d) s.x[t] = point.x[t];
   __syncthreads();
   const at a = observe(g, s, true);
-  const double signal = g.hyper->signal, left = signal + g.hyper->noise - a.explained, least = least_variance(signal);
+  const double signal = g.hyper->signal, left = signal + g.hyper->noise - a.explained,
+               least = gp_least_variance(signal);
   const double delta = sqrt(left > least ? left : least);
   if (t < g.n) g.inverse[(int64_t)g.n * g.rows + t] = -a.b / delta;
   if (t == g.n) {
@@ -198,7 +193,7 @@ __global__ void __launch_bounds__(POSTERIOR_THREADS)
   double of_mean = g.hyper->mean, variance = g.hyper->signal;
   for (int i = 0; i < POSTERIOR_THREADS / GP_POINTS; i++) of_mean += part[i][t];
   for (int w = 0; w < POSTERIOR_WARPS; w++) variance -= explained[w][t];
-  const double least = least_variance(g.hyper->signal);
+  const double least = gp_least_variance(g.hyper->signal);
   mean[point] = of_mean;
   sd[point] = sqrt(variance > least ? variance : least);
 }
@@ -230,9 +225,8 @@ __device__ __forceinline__ void take_first(double *score, int *index, double oth
  * other blocks have found; each thread keeps TOP_EACH in registers.  A round is one maximum over
  * the block, by two buffers in turn: one barrier a round.
  *   out  [blocks][most] */
-__global__ void __launch_bounds__(TOP_THREADS)
-    gp_best(const double *score, const device_gp_ranked *ranked, int from, int to, device_gp_ranked after, int most,
-            device_gp_ranked *out)
+__global__ void __launch_bounds__(TOP_THREADS) gp_best(const double *score, const device_gp_ranked *ranked, int from,
+                                                       int to, device_gp_ranked after, int most, device_gp_ranked *out)
 {
   __shared__ double warp_score[2][TOP_THREADS / 32];
   __shared__ int warp_index[2][TOP_THREADS / 32];
@@ -284,8 +278,9 @@ static size_t posterior_bytes(int rows)
   return (size_t)rows * POSTERIOR_STRIDE * sizeof(double);
 }
 
-int gp_predict_prepare(void)
+int gp_predict_prepare(int capability)
 {
+  if (capability >= GP_PANEL_CAPABILITY) return gp_predict_panel_prepare();
   return cudaFuncSetAttribute(gp_posterior, cudaFuncAttributeMaxDynamicSharedMemorySize,
                               (int)posterior_bytes(GP_ROWS_MAX));
 }
@@ -311,6 +306,7 @@ int gp_believe(const struct device_gp *g, const struct device_gp_point *point, d
 int gp_predict(const struct device_gp *g, int count, int stride, const double *x, double *mean, double *sd,
                void *stream)
 {
+  if (g->capability >= GP_PANEL_CAPABILITY) return gp_predict_panel(g, count, stride, x, mean, sd, stream);
   const unsigned blocks = (unsigned)((count + GP_POINTS - 1) / GP_POINTS);
   return launch(gp_posterior, dim3(blocks), dim3(POSTERIOR_THREADS), posterior_bytes(g->rows), (cudaStream_t)stream, *g,
                 count, stride, x, mean, sd);

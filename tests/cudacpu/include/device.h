@@ -80,6 +80,7 @@ enum cudacpu_warp_kind {
   CUDACPU_MMA_TF32,
   CUDACPU_MMA_TF32_REGISTERS,
   CUDACPU_MMA_F64,
+  CUDACPU_MMA_F64_REGISTERS,
 };
 uint64_t cudacpu_warp(enum cudacpu_warp_kind kind, unsigned mask, uint64_t value, int operand, int width,
                       const char *file, int line);

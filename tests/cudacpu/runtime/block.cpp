@@ -404,6 +404,13 @@ extern "C" void cudacpu_mma_m16n8k8(float *d, const float *a, const float *b, co
   warp_meet(current, &o);
 }
 
+extern "C" void cudacpu_mma_m16n8k8_f64(double *d, const double *a, const double *b, const double *c, const char *file,
+                                        int line)
+{
+  struct warp_operation o = {CUDACPU_MMA_F64_REGISTERS, ~0u, file, line, 0, 0, 0, 32, a, b, c, d};
+  warp_meet(current, &o);
+}
+
 extern "C" void cudacpu_mma_f64(double *d, const double *a, const double *b, const double *c, const char *file,
                                 int line)
 {
