@@ -43,6 +43,7 @@ typedef bool (*feasible_function)(void *context, const double *values);
 typedef double (*flops_function)(void *context, const double *values);
 
 struct gp_devices; /* gp_device.h */
+struct gp_fits;    /* gp_fits.h */
 
 #define GP_DESIGNS(ROW) ROW(GP_DESIGN_SOBOL, "sobol") ROW(GP_DESIGN_RANDOM, "random")
 #define GP_COSTS(ROW) ROW(GP_COST_NONE, "none") ROW(GP_COST_FLOPS, "flops") ROW(GP_COST_TIME, "time")
@@ -69,7 +70,9 @@ struct sampler_settings {
   enum gp_cost_kind gp_cost;     /* what expected improvement is weighed by: none */
   double gp_cost_weight;         /* the power of that cost at the start of a study (1) */
   int grid_points;               /* values a float (and an int with more) takes on the grid (5) */
-  struct gp_devices *gp_devices; /* the machine's: what sampler->open opened; NULL: the CPU */
+  /* The machine's, what sampler->open opened: */
+  struct gp_devices *gp_devices; /* NULL: the CPU */
+  struct gp_fits *gp_fits;       /* NULL: none is remembered */
 };
 
 struct sampler_request {

@@ -15,7 +15,7 @@
 #include "kernels/gp.h"
 #include "host/samplers/gp/gp_acquisition.h"
 #include "host/samplers/gp/gp_device.h"
-#include "host/samplers/gp/gp_fit.h"
+#include "host/samplers/gp/gp_fits.h"
 #include "tests/unit/samplers/gp/gp_fixture.h"
 
 enum { POINTS_ROOM = 4096 };
@@ -91,7 +91,7 @@ static inline void give_back(struct gp_workspace *w)
 #define TEST_ON_DEVICE(name) cmocka_unit_test_setup_teardown(name, open_device, close_device)
 #define TEST_ON_OLDER_DEVICE(name)                                                                                     \
   {                                                                                                                    \
-    #name "_on_an_older_device", name, open_older_device, close_device, NULL                                           \
+#name "_on_an_older_device", name, open_older_device, close_device, NULL                                           \
   }
 
 #endif
