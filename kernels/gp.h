@@ -25,12 +25,12 @@ extern "C" {
 
 enum {
   GP_TILE = 32,
-  GP_ROWS_MAX = 512,       /* observations, with those believed; one block factors a matrix */
-  GP_AXES_MAX = 64,        /* as SPACE_MAX */
-  GP_POINTS = 16,          /* points that a block predicts */
-  GP_TOP_MAX = 32,         /* of the best candidates, in one answer */
-  GP_PANEL_CAPABILITY = 9, /* from this major compute capability on points are predicted by gp_panel.cu */
-  GP_TOP_SPAN = 4096,      /* scores of which a block finds the best */
+  GP_ROWS_MAX = 512,    /* observations, with those believed; one block factors a matrix */
+  GP_AXES_MAX = 64,     /* as SPACE_MAX */
+  GP_POINTS = 16,       /* points that a block predicts */
+  GP_TOP_MAX = 32,      /* of the best candidates, in one answer */
+  GP_CAPABILITY_90 = 9, /* major, from which on points are for gp_panel.cu and gp_at_cluster.cu */
+  GP_TOP_SPAN = 4096,   /* scores of which a block finds the best */
 };
 
 struct device_gp_hyper {
@@ -40,7 +40,7 @@ struct device_gp_hyper {
 
 struct device_gp {
   int n, d, rows;
-  int capability;                      /* the device's, major: it decides which kernels predict many points */
+  int capability;                      /* the device's, major: it decides which kernels predict */
   uint64_t categorical;                /* bit i: dimension i is one */
   double *x;                           /* [d][GP_ROWS_MAX] */
   const double *z;                     /* [n] */
@@ -69,7 +69,8 @@ struct device_gp_point {
   double x[GP_AXES_MAX];
 };
 
-/* Posterior at one point under the first of the batch.
+/* Posterior at one point under the first of the batch, by the kernel that suits the device's
+ * capability; the other's bits differ.
  *   out  [2 + 2 d] mean, deviation, and where `gradients` is not 0 their gradients by the point's
  *        coordinates (as gp_model_predict_one has them) */
 int gp_predict_one(const struct device_gp *g, const struct device_gp_point *point, int gradients, double *out,
@@ -78,6 +79,10 @@ int gp_predict_one(const struct device_gp *g, const struct device_gp_point *poin
  *   points  [count],  out  [count][2] */
 int gp_predict_each(const struct device_gp *g, int count, const struct device_gp_point *points, double *out,
                     void *stream);
+
+/* Both, of gp_at_cluster.cu: at `point`, or at points[count] without gradients. */
+int gp_predict_by_cluster(const struct device_gp *g, int count, const struct device_gp_point *point,
+                          const struct device_gp_point *points, int gradients, double *out, void *stream);
 
 /* Takes the posterior mean at a point for observation n: x, L⁻¹ and α get a row, which `rows` must
  * have room for; the caller counts n.

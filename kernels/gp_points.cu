@@ -6,7 +6,8 @@
  *
  * For many points v is a product of tiles by tensor cores (gp_posterior, and gp_panel.cu where they
  * are larger); for one, L⁻¹ is read once
- * by rows and, for gradients, once by columns: b = L⁻ᵀ v = K⁻¹ k (gp_at). */
+ * by rows and, for gradients, once by columns: b = L⁻ᵀ v = K⁻¹ k (gp_at, and gp_at_cluster.cu where
+ * blocks can be clusters). */
 #include "kernels/expected_improvement.h"
 #include "kernels/gp_block.cuh"
 
@@ -280,7 +281,7 @@ static size_t posterior_bytes(int rows)
 
 int gp_predict_prepare(int capability)
 {
-  if (capability >= GP_PANEL_CAPABILITY) return gp_predict_panel_prepare();
+  if (capability >= GP_CAPABILITY_90) return gp_predict_panel_prepare();
   return cudaFuncSetAttribute(gp_posterior, cudaFuncAttributeMaxDynamicSharedMemorySize,
                               (int)posterior_bytes(GP_ROWS_MAX));
 }
@@ -288,12 +289,14 @@ int gp_predict_prepare(int capability)
 int gp_predict_one(const struct device_gp *g, const struct device_gp_point *point, int gradients, double *out,
                    void *stream)
 {
+  if (g->capability >= GP_CAPABILITY_90) return gp_predict_by_cluster(g, 1, point, nullptr, gradients, out, stream);
   return launch(gp_at, dim3(1), dim3(AT_THREADS), 0, (cudaStream_t)stream, *g, *point, nullptr, gradients, out);
 }
 
 int gp_predict_each(const struct device_gp *g, int count, const struct device_gp_point *points, double *out,
                     void *stream)
 {
+  if (g->capability >= GP_CAPABILITY_90) return gp_predict_by_cluster(g, count, nullptr, points, 0, out, stream);
   return launch(gp_at, dim3((unsigned)count), dim3(AT_THREADS), 0, (cudaStream_t)stream, *g, device_gp_point(), points,
                 0, out);
 }
@@ -306,7 +309,7 @@ int gp_believe(const struct device_gp *g, const struct device_gp_point *point, d
 int gp_predict(const struct device_gp *g, int count, int stride, const double *x, double *mean, double *sd,
                void *stream)
 {
-  if (g->capability >= GP_PANEL_CAPABILITY) return gp_predict_panel(g, count, stride, x, mean, sd, stream);
+  if (g->capability >= GP_CAPABILITY_90) return gp_predict_panel(g, count, stride, x, mean, sd, stream);
   const unsigned blocks = (unsigned)((count + GP_POINTS - 1) / GP_POINTS);
   return launch(gp_posterior, dim3(blocks), dim3(POSTERIOR_THREADS), posterior_bytes(g->rows), (cudaStream_t)stream, *g,
                 count, stride, x, mean, sd);

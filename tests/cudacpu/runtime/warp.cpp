@@ -276,7 +276,7 @@ extern "C" void cudacpu_matrix_aligned(const void *p, size_t row_bytes, const ch
 
 extern "C" void *cudacpu_dynamic_shared(void)
 {
-  return dynamic_shared;
+  return dynamic_shared + current->rank * shared_stride();
 }
 
 } // namespace cudacpu

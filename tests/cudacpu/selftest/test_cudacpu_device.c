@@ -263,6 +263,18 @@ static void a_doubles_halves_are_its_words(void **state)
   }
 }
 
+static void clusters_are_refused_where_there_are_none(void **state)
+{
+  (void)state;
+  struct planted_case c = planted_find("anothers_shared_memory");
+  struct planted_buffers m = planted_buffers_make();
+  cudacpu_properties(0)->major = 8;
+  assert_int_equal(planted_launch(&c, &m), cudaErrorNotSupported);
+  cudacpu_properties(0)->major = 9;
+  assert_int_equal(planted_launch(&c, &m), cudaSuccess);
+  assert_int_equal(cudaStreamSynchronize(m.stream), cudaSuccess);
+}
+
 /* -------------------------------------------------------------------------- shared memory, sums */
 
 static void dynamic_shared_memory_is_the_size_asked_for(void **state)
@@ -502,6 +514,7 @@ static int device_tests(void)
       cmocka_unit_test_setup(atomics_leave_the_result_of_some_order, one_stream),
       cmocka_unit_test_setup(intrinsics_on_bits_are_exact, one_stream),
       cmocka_unit_test_setup(a_doubles_halves_are_its_words, one_stream),
+      cmocka_unit_test_setup(clusters_are_refused_where_there_are_none, one_stream),
       cmocka_unit_test_setup(dynamic_shared_memory_is_the_size_asked_for, one_stream),
       cmocka_unit_test_setup(a_sum_in_fixed_order_has_the_same_bits_in_any_order_of_threads, one_stream),
       cmocka_unit_test_setup(products_of_small_matrices_are_those_of_plain_loops, one_stream),
