@@ -3,8 +3,7 @@
  * by launch_cluster (launch.h).
  *
  *   cluster_rank()             which of the cluster's blocks this is
- *   cluster_sync()             all threads of the cluster; what they have done before is seen by all
- *                              after it
+ *   cluster_sync()             waits for all threads of the cluster, and sees what they have done
  *   cluster_shared(own, rank)  where block `rank` has what is at `own` in this block's dynamic
  *                              shared memory.  A block must not end before others have read its.
  *

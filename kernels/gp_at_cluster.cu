@@ -4,7 +4,7 @@
  *
  * Every block computes all covariances k, and has every eighth of four rows of L⁻¹: of those it
  * makes v = L⁻¹ k and at once its part of b = L⁻ᵀ v, while they are near.  After a barrier of the
- * cluster each adds the parts for 64 observations, the same in the order of the blocks, and makes of
+ * cluster each adds the parts of b for 64 observations, in the order of the blocks, and makes of
  * them its part of the gradients; the first block adds those. */
 #include "kernels/cluster.cuh"
 #include "kernels/gp_block.cuh"

@@ -1,5 +1,5 @@
-/* The Gaussian process at many points, on GPUs of compute capability 9.0 and above: the posterior of
- * gp_posterior (gp_points.cu) by larger tensor core products.
+/* The Gaussian process at many points, on GPUs of compute capability 9.0 and above: the posterior
+ * of gp_posterior (gp_points.cu) by larger tensor core products.
  *
  * A block takes 64 points.  Their covariances with up to 256 observations, a panel, lie in shared
  * memory in the order in which tensor cores want them, written so by the threads that compute them.

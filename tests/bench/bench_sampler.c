@@ -13,9 +13,10 @@
  *
  * The Gaussian process is timed where it has something to learn, on values of the function
  * `tuning`: one proposal, and eight one after another, each with those before it in flight, which
- * share a fit, beside the times aimed at; and on a GPU, where there is one, by the clock on the wall.  Optuna's
- * GPSampler on the same history, where build/venv-search has it (tests/bench/search_optuna.py says
- * how to make it), is a child, tests/bench/bench_sampler_optuna.py.
+ * share a fit, beside the times aimed at; and on a GPU, where there is one, by the clock on the
+ * wall.  Optuna's GPSampler on the same history, where build/venv-search has it
+ * (tests/bench/search_optuna.py says how to make it), is a child,
+ * tests/bench/bench_sampler_optuna.py.
  *
  * Linked with the harness of tests/cudacpu, what is measured on a GPU is always tiny. */
 #include <getopt.h>

@@ -1,5 +1,6 @@
-/* The test of every row of planted_memory.cu, planted_together.cu and planted_cluster.cu, in the build that includes
- * it: reports as the table says, or none, in forward, reverse and several shuffled orders. */
+/* The test of every row of planted_memory.cu, planted_together.cu and planted_cluster.cu, in the
+ * build that includes it: reports as the table says, or none, in forward, reverse and several
+ * shuffled orders. */
 #ifndef CUDACPU_PLANTED_CHECK_H
 #define CUDACPU_PLANTED_CHECK_H
 

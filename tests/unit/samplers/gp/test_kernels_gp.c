@@ -394,7 +394,8 @@ static void the_best_come_in_order_and_none_twice(void **state)
   struct device_gp_ranked *device_top = on_device(NULL, sizeof top);
   for (int turn = 0; turn < (is_slow() ? 11 : 12); turn++) {
     int n = scores_of(turn, &rng), from = turn < 10 ? (int)rng_below(&rng, (uint32_t)n) : turn == 10;
-    int most = turn < 11 ? 1 + (int)rng_below(&rng, GP_TOP_MAX) : GP_TOP_MAX, kinds = turn % 2 ? 5 : 100000, seen = 0;
+    int most = n > 100 * GP_TOP_SPAN ? GP_TOP_MAX : 1 + (int)rng_below(&rng, GP_TOP_MAX), kinds = turn % 2 ? 5 : 100000,
+        seen = 0;
     double *score = malloc((size_t)n * sizeof *score);
     struct gp_top *sorted = malloc((size_t)n * sizeof *sorted);
     for (int i = 0; i < n; i++) {

@@ -99,7 +99,7 @@ static void proposals_that_see_the_same_results_share_a_fit(void **state)
   struct fixture f;
   struct error e = {0};
   double alone[3][SPACE_MAX], v[SPACE_MAX];
-  open_history(&f, is_slow() ? 12 : 40);
+  open_history(&f, 12);
   f.settings.gp_devices = devices;
   for (int remembers = 0; remembers < 2; remembers++) {
     if (remembers) assert_int_equal(gp_fits_open(&f.settings.gp_fits, &e), 0);
