@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "host/base/file_replace.h"
+#include "host/base/text_escape.h"
 #include "host/base/text_utf8.h"
 
 /* A string of Python's, of any bytes: what is no UTF-8 as Python has it in names of files
@@ -120,11 +121,13 @@ static char *folder_of(const char *path)
 int export_torch(const char *path, const struct network_file *n, const char *weights, struct error *e)
 {
   struct file_replace f;
+  char shown[512];
   if (file_replace_begin(&f, path, e)) return e->code;
   const char *slash = strrchr(weights, '/');
   char *here = folder_of(path), *there = folder_of(weights), *whole = realpath(weights, NULL);
   bool beside = here && there && !strcmp(here, there);
-  int code = beside || whole ? 0 : error_errno(e, "%s: cannot be found any more", weights);
+  int code =
+      beside || whole ? 0 : error_errno(e, "%s: cannot be found any more", text_escape(shown, sizeof shown, weights));
   if (!code) {
     write_module(f.out, n, beside && slash ? slash + 1 : beside ? weights : whole, beside);
     code = file_replace_commit(&f, e);
