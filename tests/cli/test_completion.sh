@@ -39,6 +39,10 @@ in_the_reference() { # each of them, in its section
   [ ! -s "$work/missing" ] || { sed 's/^/# not in the reference: /' "$work/missing" && false; }
 }
 check keys_are_those_of_the_reference in_the_reference
+run run --help
+sed -n 's/^  \([a-z]*\.[a-z_]*\)=.*/\1/p' "$work/out" >"$work/named"
+check keys_that_the_help_of_run_names_are_keys all 'exits 0' '[ "$(wc -l <"$work/named")" -ge 9 ]' \
+  '! grep -v -x -F -q -f "$work/keys" "$work/named"'
 run --list values experiment.sampler
 check names_that_a_key_takes_are_listed all 'exits 0' 'said "^tpe$"' 'said "^gp$"' 'said "^random$"'
 run --list values scheduler.devices
