@@ -5,28 +5,18 @@
 #include <string.h>
 
 #include "host/base/json_text.h"
-#include "host/base/text_utf8.h"
 #include "host/report/report_internal.h"
 #include "host/report/report_view.h"
-
-/* A string of any bytes, which JSON takes as UTF-8. */
-static void add_text(struct json_object *o, const char *name, const char *text)
-{
-  char utf8[4200]; /* more than a path has */
-  json_add_string(o, name, text_utf8(utf8, sizeof utf8, text, strlen(text)));
-}
 
 /* Numbers as numbers, labels as strings, what a trial lacks as null. */
 static void add_value(struct json_object *o, const struct param *p, double value)
 {
-  char name[4 * SPACE_NAME_MAX];
-  text_utf8(name, sizeof name, p->name, strlen(p->name));
   if (isnan(value))
-    json_add_string(o, name, NULL);
+    json_add_string(o, p->name, NULL);
   else if (p->type == PARAM_CATEGORICAL)
-    add_text(o, name, p->labels[(int)value]);
+    json_add_string(o, p->name, p->labels[(int)value]);
   else
-    json_add_number(o, name, param_number(p, value));
+    json_add_number(o, p->name, param_number(p, value));
 }
 
 static void add_figures(struct json_object *o, const struct report_study *s, const struct stored_trial *t)
@@ -38,7 +28,7 @@ static void add_figures(struct json_object *o, const struct report_study *s, con
   json_add_number(o, "wall_s", t->wall_s);
   json_add_number(o, "flops", t->flops);
   json_add_number(o, "images", (double)t->images);
-  if (t->state == STORED_FAIL) add_text(o, "reason", t->reason);
+  if (t->state == STORED_FAIL) json_add_string(o, "reason", t->reason);
 }
 
 static int add_epochs(struct json_object *o, const struct report_study *s, const struct stored_trial *t,
@@ -64,14 +54,14 @@ static int add_trial(struct json_object *trials, const struct report_study *s, i
   json_add_string(o, "state", report_state_name(s, t->state));
   json_add_bool(o, "best", at == s->best);
   report_group_name(s, t->group, group, sizeof group);
-  if (group[0]) add_text(o, "group", group);
+  if (group[0]) json_add_string(o, "group", group);
   json_add_number(o, "value", t->value);
   add_figures(o, s, t);
   params = json_add_object(o, "params");
   for (int i = 0; i < s->space.n; i++) add_value(params, &s->space.params[i], t->values[i]);
   free_ones = s->record.ours ? json_add_array(o, "free") : NULL;
   for (int i = 0; i < s->space.n && free_ones; i++)
-    if (t->free[i]) add_text(free_ones, NULL, s->space.params[i].name);
+    if (t->free[i]) json_add_string(free_ones, NULL, s->space.params[i].name);
   return store ? add_epochs(o, s, t, store, e) : 0;
 }
 
@@ -93,14 +83,14 @@ static int add_study(struct json_object *studies, const struct report_study *s, 
   char test_name[80];
   int code = report_view_order(s, v, &order, &n, e);
   if (code) return code;
-  add_text(o, "name", s->name);
+  json_add_string(o, "name", s->name);
   json_add_string(o, "direction", s->maximize ? "maximize" : "minimize");
   if (s->record.ours) {
-    add_text(o, "strategy", s->record.strategy);
+    json_add_string(o, "strategy", s->record.strategy);
     json_add_number(o, "round", s->record.round);
     json_add_number(o, "asked", s->record.trials);
     json_add_bool(o, "finished", s->finished);
-    add_text(o, "value_name", s->record.value_name);
+    json_add_string(o, "value_name", s->record.value_name);
   }
   add_counts(o, s);
   json_add_number(o, "best", s->best >= 0 ? s->trials[s->best].number : NAN);
@@ -122,7 +112,7 @@ char *report_view_json(const struct report *reports, const char *const *runs, st
   int code = 0;
   for (int i = 0; i < n && !code; i++) {
     struct json_object *o = json_add_object(all, NULL);
-    add_text(o, "database", runs[i]);
+    json_add_string(o, "database", runs[i]);
     struct json_object *studies = json_add_array(o, "studies");
     for (int k = 0; k < reports[i].n && !code; k++)
       code = add_study(studies, &reports[i].studies[k], v, stores ? stores[i] : NULL, e);
