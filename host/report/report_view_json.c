@@ -6,6 +6,7 @@
 
 #include "host/base/json_text.h"
 #include "host/report/report_internal.h"
+#include "host/report/report_learnt.h"
 #include "host/report/report_view.h"
 
 /* Numbers as numbers, labels as strings, what a trial lacks as null. */
@@ -74,6 +75,36 @@ static void add_counts(struct json_object *o, const struct report_study *s)
   json_add_number(o, "waiting", s->waiting);
 }
 
+/* The best configuration trained again, one by one and as a mean. */
+static void add_repeats(struct json_object *to, const struct report_study *s)
+{
+  const struct study_repeats *r = &s->record.repeats;
+  if (!s->record.ours || !report_has_repeats(s)) return;
+  struct mean_interval value = report_repeats_mean(s, false), test = report_repeats_mean(s, true);
+  struct json_object *o = json_add_object(to, "repeats");
+  json_add_number(o, "trial", r->trial);
+  json_add_number(o, "n", value.n);
+  json_add_number(o, "mean", value.n ? value.mean : NAN);
+  json_add_number(o, "deviation", value.sd);
+  json_add_number(o, "test_mean", test.n ? test.mean : NAN);
+  json_add_number(o, "test_deviation", test.sd);
+  struct json_object *trainings = json_add_array(o, "trainings");
+  for (int k = 0; k < r->n; k++) {
+    const struct study_repeat *one = &r->all[k];
+    struct json_object *training = json_add_object(trainings, NULL);
+    bool reached = one->ended && !one->failed;
+    json_add_number(training, "training", r->first + k);
+    json_add_string(training, "state", reached ? "complete" : one->ended ? "failed" : "missing");
+    json_add_number(training, "value", reached ? one->value : NAN);
+    json_add_number(training, "loss", reached ? one->loss : NAN);
+    json_add_number(training, "test", reached && one->tested ? one->test : NAN);
+    json_add_number(training, "test_loss", reached && one->tested ? one->test_loss : NAN);
+    json_add_number(training, "seconds", one->seconds);
+    json_add_number(training, "flops", one->flops);
+    json_add_number(training, "images", (double)one->images);
+  }
+}
+
 static int add_study(struct json_object *studies, const struct report_study *s, const struct report_view *v,
                      struct store *store, struct error *e)
 {
@@ -99,14 +130,26 @@ static int add_study(struct json_object *studies, const struct report_study *s, 
     report_test_name(s, test_name, sizeof test_name);
     if (!strcmp(test_name, "test accuracy")) json_add_number(o, "test_accuracy", test);
   }
+  add_repeats(o, s);
   trials = json_add_array(o, "trials");
   for (int i = 0; i < n && !code; i++) code = add_trial(trials, s, order[i], store, e);
   free(order);
   return code;
 }
 
+static int add_learnt(struct json_object *o, const struct report *r, struct store *store, const volatile int *stop,
+                      struct error *e)
+{
+  struct report_learnt learnt;
+  int code = report_learnt_make(&learnt, r, store, stop, e);
+  if (code) return code;
+  struct json_object *sentences = json_add_array(o, "learnt");
+  for (int i = 0; i < learnt.n; i++) json_add_string(sentences, NULL, learnt.sentences[i]);
+  return 0;
+}
+
 char *report_view_json(const struct report *reports, const char *const *runs, struct store *const *stores, int n,
-                       const struct report_view *v, struct error *e)
+                       const struct report_view *v, const volatile int *stop, struct error *e)
 {
   struct json_object *root = json_object_create(), *all = json_add_array(root, "runs");
   int code = 0;
@@ -115,7 +158,8 @@ char *report_view_json(const struct report *reports, const char *const *runs, st
     json_add_string(o, "database", runs[i]);
     struct json_object *studies = json_add_array(o, "studies");
     for (int k = 0; k < reports[i].n && !code; k++)
-      code = add_study(studies, &reports[i].studies[k], v, stores ? stores[i] : NULL, e);
+      code = add_study(studies, &reports[i].studies[k], v, v->trial >= 0 ? stores[i] : NULL, e);
+    if (!code && v->trial < 0) code = add_learnt(o, &reports[i], stores[i], stop, e);
   }
   char *text = json_print(root);
   if (!text && !code) error_set(e, ERROR_MACHINE, "no memory for the JSON object");
