@@ -28,6 +28,33 @@ check one_run_has_no_mean all 'exits 0' silent narrow '! said "^mean"' 'said "gr
 run "$work/results/digits" "$work/results/photos" --output "$work/page.html"
 check the_page_has_the_same all 'exits 0' silent 'said "^Written: $work/page.html$"' \
   'tells python3 tests/cli/report_page.py "$work/page.html" --sections table-1 table-2 --text "mean of 2 runs" "-2.13 points"'
+run "$work/results/digits" "$work/results/photos" --csv
+cat >"$work/read.py" <<'END'
+import csv, json, math, sys
+rows = [row for row in csv.DictReader(open(sys.argv[1], newline=""))]
+whole = json.load(open(sys.argv[2]))
+assert [(r["run"], r["strategy"]) for r in rows] == [(d, s) for d in ("digits", "photos") for s in ("grouped", "simultaneous")]
+for row, told in zip(rows, whole["runs"]):
+    for key, text in row.items():
+        is_number = isinstance(told.get(key), (int, float))
+        assert (float(text) == told[key]) if is_number else (text == (told.get(key) or "")), (key, text, told)
+grouped = rows[0]
+assert grouped["value_name"] == "validation accuracy" and grouped["rounds"] == "1" and grouped["value"] == "0.7433", grouped
+assert math.isclose(float(grouped["value_difference"]), 0.7433 - 0.7646) and math.isclose(float(grouped["time_saved"]), 878 / 3120)
+assert rows[1]["value_difference"] == "" and "value_difference" not in whole["runs"][1]
+(mean,) = whole["means"]
+assert whole["control"] == "simultaneous" and mean["strategy"] == "grouped" and mean["runs"] == 2, whole
+assert math.isclose(mean["time_saved"]["mean"], 878 / 3120) and mean["time_saved"]["half_interval"] == 0, mean
+assert whole["notes"][0] == "digits: studies that are not finished are left out", whole["notes"]
+END
+cp "$work/out" "$work/compare.csv"
+check csv_says_beside_it_what_is_left_out all 'exits 0' 'complained "digits: studies that are not finished"' '! complained favour'
+run "$work/results/digits" "$work/results/photos" --json
+cp "$work/out" "$work/compare.json"
+check csv_and_json_are_read_by_another_program all 'exits 0' silent '[ "$(wc -l <"$work/compare.json")" -eq 1 ]' \
+  'tells python3 "$work/read.py" "$work/compare.csv" "$work/compare.json"'
+run "$work/results/digits" --csv --json
+check csv_or_json all 'exits 2' quiet 'complained "--csv or --json, not both"'
 run "$work/results/digits" --output "$work/none/page.html"
 check a_page_that_cannot_be_written_is_a_failure all 'exits 1' 'complained "none/page.html"'
 mkfifo "$work/pipe"
