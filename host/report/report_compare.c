@@ -55,6 +55,11 @@ static const report_measure measures[COMPARE_FIGURES] = {
     [COMPARE_TIME] = whole_time,
 };
 
+bool compare_measure(const struct report_study *s, enum compare_figure k, double *value)
+{
+  return measures[k](s, value);
+}
+
 bool compare_is_value(enum compare_figure k)
 {
   return k == COMPARE_VALUE || k == COMPARE_TEST;
@@ -127,7 +132,7 @@ static struct compare_row row_of(const struct report_compare *c, const struct re
     if (!compare_counts(s) || compare_strategy(c, s) != strategy) continue;
     if (!row.first) row.first = s;
     row.rounds++;
-    for (int k = 0; k < COMPARE_FIGURES; k++) row.figures[k] += measures[k](s, &value) ? value : NAN;
+    for (int k = 0; k < COMPARE_FIGURES; k++) row.figures[k] += compare_measure(s, k, &value) ? value : NAN;
   }
   for (int k = 0; k < COMPARE_FIGURES; k++) {
     if (row.rounds) row.figures[k] /= row.rounds;

@@ -10,6 +10,7 @@
 
 #include "host/base/error.h"
 #include "host/report/report.h"
+#include "host/report/report_plots.h"
 
 enum { COMPARE_COLUMNS = 9, COMPARE_CELL = 100, COMPARE_NOTES = 8, COMPARE_NOTE = 300, COMPARE_STRATEGIES = 16 };
 
@@ -88,6 +89,16 @@ char *report_compare_json(const struct report_compare *c);
 
 void report_compare_print(FILE *out, const struct report_compare *c); /* lines of at most text_width columns */
 void report_compare_print_left_out(FILE *out, const struct report_compare *c);
-void report_compare_html(FILE *out, const struct report_compare *c); /* a page, as report_html.h has it */
+
+/* Writes the figures' data and script into the folder, as report_plots_write does. */
+int report_compare_plots(struct plots *plots, const struct report_compare *c, const struct report *reports,
+                         const char *folder, struct error *e);
+
+/* A page, as report_html.h has it.
+ *   plots, folder   drawn there
+ *   link            what the page calls the folder, as a part of an address
+ *   missing         why they are not drawn; NULL: they are */
+void report_compare_html(FILE *out, const struct report_compare *c, const struct plots *plots, const char *folder,
+                         const char *link, const char *missing);
 
 #endif

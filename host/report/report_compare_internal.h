@@ -10,6 +10,8 @@
 bool compare_is_value(enum compare_figure k);
 /* Is it, in that study, a share of images, of which differences are points? */
 bool compare_in_points(const struct report_study *s, enum compare_figure k);
+/* A study's figure; false: it has none. */
+bool compare_measure(const struct report_study *s, enum compare_figure k, double *value);
 /* Is the study finished, and gsos'? */
 bool compare_counts(const struct report_study *s);
 /* Its place in c->strategies; -1: it is not there. */

@@ -4,11 +4,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "host/base/file_replace.h"
 #include "host/base/text_escape.h"
+#include "host/base/text_wrap.h"
 #include "host/report/report_compare.h"
 #include "sched/commands/command.h"
 #include "sched/commands/databases.h"
+#include "sched/commands/report_files.h"
 #include "sched/run/signals.h"
 
 static const char help[] = "Usage: gsos compare DIR|FILE.db... [OPTION]...\n"
@@ -17,7 +18,9 @@ static const char help[] = "Usage: gsos compare DIR|FILE.db... [OPTION]...\n"
                            "one, run by run and as the mean over the runs with its 95 % interval, as the\n"
                            "last row of the paper's tables has it.  Finished studies count.\n"
                            "\n"
-                           "  -o, --output FILE.html   write the tables as a page, too\n"
+                           "  -o, --output FILE.html   write the tables as a page, too, with figures, by\n"
+                           "                           gnuplot, where it is installed; their data are\n"
+                           "                           beside it, in FILE-plots/, as CSV\n"
                            "      --csv                print comma-separated values, a line for each\n"
                            "                           strategy in each run, and nothing else\n"
                            "      --json               print a JSON object, with means, and nothing else\n"
@@ -50,16 +53,16 @@ static size_t in_common(char *const *names, int n)
   return common;
 }
 
-static int write_page(const char *path, const struct report_compare *c, bool told, struct error *e)
+static int write_page(const struct options *o, const struct report_compare *c, const struct report *reports,
+                      struct error *e)
 {
-  struct file_replace f;
-  char shown[1200];
-  int code = file_replace_begin(&f, path, e);
+  char shown[1200], why[600];
+  int code = report_files_write_compare(c, reports, o->output, why, sizeof why, e);
   if (code) return code;
-  report_compare_html(f.out, c);
-  code = file_replace_commit(&f, e);
-  if (!code && told) printf("\nWritten: %s\n", text_escape(shown, sizeof shown, path));
-  return code;
+  if (!o->csv && !o->json) printf("\nWritten: %s\n", text_escape(shown, sizeof shown, o->output));
+  fflush(stdout);
+  if (why[0]) text_wrapf(stderr, "", "figures are missing: %s", why);
+  return 0;
 }
 
 static int print_json(const struct report_compare *c, struct error *e)
@@ -99,7 +102,7 @@ static int compare(const struct options *o, struct error *e)
   if (!code) code = databases_load(&d, "compare", (const char *const *)o->given, o->n, e);
   if (!code) code = report_compare_make(&c, d.reports, names, o->n, e);
   if (!code) code = print(o, &c, e);
-  if (!code && o->output) code = write_page(o->output, &c, !o->csv && !o->json, e);
+  if (!code && o->output) code = write_page(o, &c, d.reports, e);
   report_compare_free(&c);
   databases_free(&d);
   free(names);
