@@ -81,9 +81,9 @@ void report_compare_free(struct report_compare *c);
 /* Has some row a figure in that column?  Those without are not shown. */
 bool report_compare_says(const struct compare_table *t, int column);
 
-/* For programs: a line of CSV (RFC 4180, but lines end in a newline alone) for each strategy in each
- * run, under one header line; one JSON object on one line, malloc'ed, NULL without memory.  The keys
- * stand in man/gsos.1. */
+/* For programs: a line of CSV (RFC 4180, but lines end in a newline alone) for each strategy in
+ * each run, under one header line; one JSON object on one line, malloc'ed, NULL without memory.
+ * The keys stand in man/gsos.1. */
 void report_compare_csv(FILE *out, const struct report_compare *c);
 char *report_compare_json(const struct report_compare *c);
 

@@ -1,7 +1,7 @@
 /* Several runs side by side: figures.  See report_compare.h.
  *
- * Across the runs: what each strategy found, round by round and as the mean, and what it saves, with
- * the mean over the runs and its interval; and of each run the best so far by what it cost. */
+ * Across the runs: what each strategy found, round by round and as the mean, and what it saves,
+ * with the mean over the runs and its interval; and of each run the best so far by what it cost. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>

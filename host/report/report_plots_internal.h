@@ -31,8 +31,8 @@ struct plot_writer {
   struct error *e;
 };
 
-/* Opens the script, and removes what an earlier page has left in w->folder; `page`: what the figures
- * are of, "report.html". */
+/* Opens the script, and removes what an earlier page has left in w->folder; `page`: what the
+ * figures are of, "report.html". */
 int plots_begin(struct plot_writer *w, const char *page);
 /* Ends and closes it; returns `code`, or what went wrong in closing. */
 int plots_end(struct plot_writer *w, int code);

@@ -29,7 +29,7 @@ static const char help[] = "Usage: gsos compare DIR|FILE.db... [OPTION]...\n"
                            "Examples:\n"
                            "  gsos compare results/digits results/photos\n"
                            "  gsos compare results/digits study.db --output compare.html\n"
-                           "  gsos compare results/* --csv > compare.csv\n"
+                           "  gsos compare results/digits results/photos --csv > compare.csv\n"
                            "\n"
                            "Exit status: 0 done, 1 where there is no database, it cannot be read, or no\n"
                            "study is finished, 2 wrong usage, 130 interrupted, 143 terminated.\n";

@@ -27,7 +27,9 @@ check runs_stand_side_by_side_with_their_mean all 'exits 0' silent narrow 'said 
 run "$work/results/digits"
 check one_run_has_no_mean all 'exits 0' silent narrow '! said "^mean"' 'said "grouped  *1  *0.7433"'
 run "$work/results/digits" "$work/results/photos" --output "$work/page.html"
+# shellcheck disable=SC2034 # in a condition
 figures=6
+# shellcheck disable=SC2034
 command -v gnuplot >/dev/null || figures=0
 check the_page_has_the_same all 'exits 0' silent 'said "^Written: $work/page.html$"' \
   'tells python3 tests/cli/report_page.py "$work/page.html" --sections table-1 table-2 found saved best plot-found-value plot-found-test \
