@@ -64,7 +64,7 @@ static void without_memory_there_is_no_text_rather_than_a_part(void **state)
 static void numbers_read_back_as_they_were(void **state)
 {
   (void)state;
-  const double numbers[] = {0.1, 0.1 + 0.2, 1e300 / 3, -5e-324, 123456789012345678, 0};
+  const double numbers[] = {0.1, 0.1 + 0.2, 1e300 / 3, -5e-324, 123456789012345678.0, 0};
   for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
     struct json_object *o = json_object_create();
     json_add_number(o, "n", numbers[i]);
