@@ -1,10 +1,10 @@
 """Runs what `gsos export` wrote, beside `gsos predict` and the network computed once more with numpy.
 
-export_check.py onnx | torch FILE NETWORK.safetensors FOLDER [PREDICTIONS.csv]
+export_check.py onnx | torch FOLDER...
 
-FILE is the ONNX file, by ONNX Runtime, or the module for PyTorch.  FOLDER and PREDICTIONS.csv are those of
-safetensors_check.py; without predictions (of images that no PNG can hold) numpy alone is compared with.  Exits 1 at the first
-difference."""
+A folder holds a network, net.safetensors, and what was exported: net.onnx for ONNX Runtime, net.py for PyTorch; images as
+small_images.py writes them; and said.csv, what `gsos predict --csv --top 1000` said of its PNGs.  Without that (of images that no
+PNG can hold) numpy alone is compared with.  Exits 1 at the first difference."""
 import importlib.util
 import json
 import os
@@ -55,28 +55,28 @@ def torch_outputs(path, metadata, images):
     return out.softmax(1).numpy(), out.numpy()
 
 
-def main():
-    kind, path, network, folder = sys.argv[1:5]
-    metadata, tensors = raw(network)
+def compare(kind, folder):
+    metadata, tensors = raw(f"{folder}/net.safetensors")
     images, classes = images_in(folder), json.loads(metadata["class_names"])
-    outputs = {"onnx": onnx_outputs, "torch": torch_outputs}[kind]
-    probabilities, before = outputs(path, metadata, images)
+    outputs, path = {"onnx": (onnx_outputs, "net.onnx"), "torch": (torch_outputs, "net.py")}[kind]
+    probabilities, before = outputs(f"{folder}/{path}", metadata, images)
     mine = np.array([logits(metadata, tensors, image.transpose(2, 0, 1)) for image in images])
-    require(before.shape == mine.shape, f"logits are {before.shape}, not {mine.shape}")
+    require(before.shape == mine.shape, f"{folder}: logits are {before.shape}, not {mine.shape}")
     # Logits are sums, whose last bits depend on their order: beside their own size.
     worst = np.abs(before - mine).max() / max(1, np.abs(mine).max())
-    require(worst < CLOSE, f"logits differ by {worst:.2g}")
+    require(worst < CLOSE, f"{folder}: logits differ by {worst:.2g}")
     softmax = np.exp(mine - mine.max(1, keepdims=True))
     softmax /= softmax.sum(1, keepdims=True)
     worst = max(worst, np.abs(probabilities - softmax).max())
-    require(worst < CLOSE, f"numpy's probabilities differ by {worst:.2g}")
-    said = predictions_in(sys.argv[5]) if len(sys.argv) > 5 else {}
-    require(said or len(sys.argv) <= 5, "there are no predictions")
+    require(worst < CLOSE, f"{folder}: numpy's probabilities differ by {worst:.2g}")
+    said = predictions_in(f"{folder}/said.csv") if os.path.exists(f"{folder}/said.csv") else {}
+    require(said or images.shape[3] not in (1, 3), f"{folder}: there are no predictions")
     for name, of_class in said.items():
         own = probabilities[int(os.path.basename(name).split(".")[0])]
         worst = max(worst, max(abs(own[i] - of_class[c]) for i, c in enumerate(classes)))
-    require(worst < CLOSE, f"the probabilities of gsos predict differ by {worst:.2g}")
-    print(f"{len(images)} images, {len(said)} of them beside gsos predict, largest difference {worst:.2g}")
+    require(worst < CLOSE, f"{folder}: the probabilities of gsos predict differ by {worst:.2g}")
+    print(f"{os.path.basename(folder)}: {len(images)} images, {len(said)} beside gsos predict, largest difference {worst:.2g}")
 
 
-main()
+for folder in sys.argv[2:]:
+    compare(sys.argv[1], folder)
