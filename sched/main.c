@@ -36,6 +36,7 @@ static const struct command commands[] = {
     {"devices", "", "where trials can run on this machine", command_devices, false},
     {"cache", "", "list, limit or clear what decoded data take", command_cache, false},
     {"predict", "FILE.safetensors IMAGE...", "classes of images, and of folders of them", command_predict, false},
+    {"export", "FILE.safetensors", "a network as ONNX, or for PyTorch", command_export, false},
 };
 enum { COMMANDS = sizeof commands / sizeof *commands };
 

@@ -413,28 +413,45 @@ static int set_tensors(const struct safetensors_file *f, struct network *n, stru
   return 0;
 }
 
+/* All that is told before a network is made. */
+static int read_all(struct network_file *n, const struct safetensors_file *f, struct error *e)
+{
+  int code = read_config(f, &n->config, e);
+  if (!code) code = read_shape(f, n, e);
+  if (!code) code = make_plan(n, e);
+  return code ? code : check_tensors(f, &n->plan, e);
+}
+
+static int refuse(struct network_file *n, const char *path, struct error *e)
+{
+  char shown[512];
+  network_file_close(n);
+  return error_prefix(e, "%s", text_escape(shown, sizeof shown, path));
+}
+
+int network_file_open(struct network_file *n, struct safetensors_file *tensors, const char *path, struct error *e)
+{
+  struct error local;
+  if (!e) e = &local;
+  memset(n, 0, sizeof *n);
+  if (safetensors_open(tensors, path, e)) return e->code;
+  if (!read_all(n, tensors, e)) return 0;
+  safetensors_close(tensors);
+  return refuse(n, path, e);
+}
+
 int network_file_load(struct network_file *n, const char *path, struct error *e)
 {
   struct safetensors_file f;
   struct error local;
   if (!e) e = &local;
-  memset(n, 0, sizeof *n);
-  int code = safetensors_open(&f, path, e);
+  int code = network_file_open(n, &f, path, e);
   if (code) return code;
-  code = read_config(&f, &n->config, e);
-  if (!code) code = read_shape(&f, n, e);
-  if (!code) code = make_plan(n, e);
-  if (!code) code = check_tensors(&f, &n->plan, e);
-  if (!code) code = fit_memory(n, &f, e);
+  code = fit_memory(n, &f, e);
   if (!code) code = network_create(&n->network, &n->plan, 0, &n->shape, e);
   if (!code) code = set_tensors(&f, n->network, e);
   safetensors_close(&f);
-  if (code) {
-    char shown[512];
-    network_file_close(n);
-    error_prefix(e, "%s", text_escape(shown, sizeof shown, path));
-  }
-  return code;
+  return code ? refuse(n, path, e) : 0;
 }
 
 void network_file_close(struct network_file *n)

@@ -23,6 +23,7 @@
 #include "host/data/dataset.h"
 #include "host/base/error.h"
 #include "host/network/plan.h"
+#include "host/network/safetensors.h"
 #include "host/network/trainer.h"
 
 /* A network that was read: for predictions and evaluations, not to be trained on. */
@@ -45,6 +46,11 @@ int network_file_save(const char *path, struct network *n, const struct plan *p,
  * allocated; ERROR_MACHINE where memory is missing.  The caller's thread must have called
  * trainer_cpu_thread_begin.  `f` must stay where it is until network_file_close. */
 int network_file_load(struct network_file *f, const char *path, struct error *e);
+
+/* The same without a network to compute with (f->network is NULL, and its plan is for one image):
+ * `tensors` has the weights, under the names above, as they lie in the file.  Both are to be
+ * closed; after an error neither is. */
+int network_file_open(struct network_file *f, struct safetensors_file *tensors, const char *path, struct error *e);
 void network_file_close(struct network_file *f); /* accepts a zero-initialised struct */
 
 #endif

@@ -109,15 +109,6 @@ static void fact(FILE *out, const char *name, const char *text)
 
 /* ---- figures --------------------------------------------------------------------------------- */
 
-/* A page while it is written. */
-struct html {
-  FILE *out;
-  const struct report_page *p;
-  const struct plots *plots;
-  const char *folder, *link, *missing;
-  bool has_marks;
-};
-
 static char *read_svg(const char *path)
 {
   FILE *in = fopen(path, "re");
@@ -173,7 +164,7 @@ static bool has_plots(const struct html *h, enum plot_place place)
   return false;
 }
 
-static void print_plots(struct html *h, enum plot_place place)
+void html_plots(struct html *h, enum plot_place place)
 {
   if (!has_plots(h, place)) return;
   fprintf(h->out, "<div class=\"plots%s\">\n", place == PLOT_SLICES || place == PLOT_PANELS ? " small" : "");
@@ -453,7 +444,7 @@ static void section_of_plots(struct html *h, const char *id, const char *title, 
 {
   if (!has_plots(h, place)) return;
   fprintf(h->out, "<section id=\"%s\"><h2>%s</h2>\n", id, title);
-  print_plots(h, place);
+  html_plots(h, place);
   fputs("</section>\n", h->out);
 }
 
@@ -461,8 +452,8 @@ static void section_of_trials(struct html *h)
 {
   if (!has_plots(h, PLOT_TRIALS) && !has_plots(h, PLOT_PANELS)) return;
   fputs("<section id=\"trials\"><h2>The search, trial by trial</h2>\n", h->out);
-  print_plots(h, PLOT_PANELS);
-  print_plots(h, PLOT_TRIALS);
+  html_plots(h, PLOT_PANELS);
+  html_plots(h, PLOT_TRIALS);
   fputs("</section>\n", h->out);
 }
 
@@ -496,7 +487,7 @@ static void section_hyperparameters(struct html *h)
   if (!p->space) return;
   fputs("<section id=\"importance\"><h2>Which hyperparameters mattered</h2>\n", h->out);
   if (p->measured) {
-    print_plots(h, PLOT_IMPORTANCE);
+    html_plots(h, PLOT_IMPORTANCE);
     fputs("<details><summary>Weights as a table</summary>\n", h->out);
     print_weights(h);
     fputs("</details>\n<p class=\"note\">", h->out);
@@ -509,7 +500,7 @@ static void section_hyperparameters(struct html *h)
     fputs("<p>", h->out);
     html_textf(h->out, "Not measured: %s.", p->importance.why[0] ? p->importance.why : "all values are the same");
     fputs("</p>\n", h->out);
-    print_plots(h, PLOT_IMPORTANCE);
+    html_plots(h, PLOT_IMPORTANCE);
   }
   fputs("</section>\n", h->out);
   if (!has_plots(h, PLOT_SLICES)) return;
@@ -517,7 +508,7 @@ static void section_hyperparameters(struct html *h)
   html_textf(h->out, "%s of each trial by its value.%s", p->value_name,
              p->ours ? "  Pale: the hyperparameter was held, not searched." : "");
   fputs("</p>\n", h->out);
-  print_plots(h, PLOT_SLICES);
+  html_plots(h, PLOT_SLICES);
   fputs("</section>\n", h->out);
 }
 

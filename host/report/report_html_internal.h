@@ -6,6 +6,20 @@
 #include <stdio.h>
 
 #include "host/report/report_page.h"
+#include "host/report/report_plots.h"
+
+/* A page while it is written. */
+struct html {
+  FILE *out;
+  const struct report_page *p; /* NULL: of several runs */
+  const struct plots *plots;
+  const char *folder, *link; /* where the figures are, and as the page calls that */
+  const char *missing;       /* why there are no figures; NULL: there are */
+  bool has_marks;
+};
+
+/* The figures of a place, as report_plots.h has them. */
+void html_plots(struct html *h, enum plot_place place);
 
 /* Any text as HTML shows it: what is not printable as \xNN (text_escape.h), then <, >, & and
  * quotes. */

@@ -71,7 +71,7 @@ struct runs {
   char **given;           /* [n] folders or databases */
   char **paths;           /* [n] their databases */
   struct report *reports; /* [n] */
-  struct store **stores;  /* [n] open where epochs are asked for */
+  struct store **stores;  /* [n] open where epochs are read */
   int n;
   bool several; /* are asked for */
   int status;   /* the exit status, of those that could not be read */
@@ -305,8 +305,7 @@ static int print_runs(const struct options *o, const struct runs *r, struct erro
 
 static int print_json(const struct options *o, const struct runs *r, struct error *e)
 {
-  struct store *const *stores = o->view.trial >= 0 ? r->stores : NULL;
-  char *text = report_view_json(r->reports, (const char *const *)r->paths, stores, r->n, &o->view, e);
+  char *text = report_view_json(r->reports, (const char *const *)r->paths, r->stores, r->n, &o->view, &signals_stop, e);
   if (!text) return e->code;
   puts(text);
   free(text);
@@ -361,7 +360,7 @@ static int has_trial(const struct runs *r, int number, struct error *e)
 
 static int print_all(const struct options *o, struct runs *r, struct error *e)
 {
-  int code = load_all(r, o->view.trial >= 0 || (!o->csv && !o->json), e);
+  int code = load_all(r, !o->csv, e);
   if (!code && o->study) code = keep_study(r, o->study, e);
   if (!code && o->view.sort && r->n) code = report_view_check(r->reports, r->n, o->view.sort, e);
   if (!code && o->view.trial >= 0) code = has_trial(r, o->view.trial, e);

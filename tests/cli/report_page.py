@@ -9,6 +9,7 @@ import html.parser
 import os
 import re
 import sys
+import urllib.parse
 import xml.etree.ElementTree
 
 VOID = {"meta", "link", "br", "img", "hr", "input"}
@@ -21,6 +22,7 @@ HTML = {"html", "head", "meta", "title", "link", "style", "body", "header", "nav
 class Page(html.parser.HTMLParser):
     def __init__(self):
         super().__init__(convert_charrefs=True)
+        self.folders = set()  # of the figures, beside the page
         self.open, self.ids, self.text, self.scripts, self.rows, self.figures, self.cells = [], {}, [], 0, 0, 0, []
 
     def handle_starttag(self, tag, attrs):
@@ -30,7 +32,9 @@ class Page(html.parser.HTMLParser):
             assert not name.startswith("on"), f"{name} of <{tag}> at {self.getpos()}"
             assert name not in ("src", "srcset", "action", "formaction", "style"), f"{name} of <{tag}>"
             if name == "href":
-                assert re.match(r"#|plots/[\w.-]+$|data:,$", value), f"<{tag}> asks for {value}"
+                assert re.match(r"#|([\w.%-]+-)?plots/[\w.-]+$|data:,$", value), f"<{tag}> asks for {value}"
+                if tag == "a" and "plots/" in value:
+                    self.folders.add(urllib.parse.unquote(value.split("/")[0]))
             if name == "id":
                 assert value not in self.ids, f"the id {value} stands twice"
                 self.ids[value] = tag
@@ -87,12 +91,14 @@ for name in o.without:
     assert name not in page.ids, f"there is {name}"
 for wanted in o.text:
     assert wanted in text, f"no '{wanted}' in: {text[:3000]}"
+assert len(page.folders) <= 1, page.folders
+plots = os.path.join(os.path.dirname(o.page), *page.folders)
 if o.figures is not None:
     assert page.figures == o.figures, f"{page.figures} figures"
-    for path in glob.glob(os.path.join(os.path.dirname(o.page), "plots", "*.svg")):
+    for path in glob.glob(os.path.join(glob.escape(plots), "*.svg")):
         xml.etree.ElementTree.parse(path)
 if o.rows is not None:
     assert page.rows == o.rows, f"{page.rows} rows"
 for name in (name[5:] for name in page.ids if name.startswith("plot-")):
-    assert os.path.exists(os.path.join(os.path.dirname(o.page), "plots", name + ".csv")), f"no {name}.csv"
+    assert os.path.exists(os.path.join(plots, name + ".csv")), f"no {name}.csv"
 sys.exit(0)

@@ -54,7 +54,7 @@ check check_shows_the_largest_networks all \
   'said "most work: num_conv_layers 4, epoch 6, kernel 5, num_fc_units 256, batch_size 256 "'
 check check_weighs_memory_and_estimates_the_time all 'said "of the largest side by side need .*iB each); .*iB are free: enough"' \
   'said "Run time, an estimate about .* for all 80 trials, "' 'row "^    grouped  .* s a trial"' \
-  'row "^    simultaneous  .* s a trial"' 'said "Basis: [0-9]* random configurations ran"'
+  'said " of it for the best network of each study, trained again 3 times when"' 'row "^    simultaneous  .* s a trial"' 'said "Basis: [0-9]* random configurations ran"'
 
 run check configs/bench/ackley.ini
 check a_function_has_no_data_and_no_networks all 'exits 0' silent narrow 'said "objective function, minimizes"' \
@@ -176,8 +176,9 @@ small --set scheduler.slots=1 --set experiment.strategies=grouped --set experime
 check slots_decide_what_runs_side_by_side all 'exits 0' 'said "1 of the largest side by side"' 'said "300 trials, 1 at a time"' 'said "up to 1 at once"'
 small --set scheduler.slots=100000 --set scheduler.parallel=1000 --set experiment.rounds=1000 --set experiment.trials=500 --set 'model.filters=256' --set 'space.num_fc_units=int 64 .. 65536 default 64'
 check too_little_memory_is_told all 'exits 0' narrow 'said "too little for all of them at once\. With .scheduler. slots = [0-9]* they would fit"'
-small --set experiment.time_limit=1 --set experiment.trials=5000
+small --set experiment.time_limit=1 --set experiment.trials=5000 --set experiment.repeats=0
 check a_time_limit_below_the_estimate_is_told all 'exits 0' 'said "time_limit stops the run after 1\.0 s"'
+check without_repeats_none_are_estimated all 'said "Run time, an estimate"' '! said "trained again"'
 
 # Long names and many choices: still 80 columns.
 long=aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa

@@ -10,6 +10,7 @@
 
 #include "host/base/text_table.h"
 #include "host/base/text_wrap.h"
+#include "host/report/report_html_internal.h"
 
 static int shown_width; /* of print_trials */
 static void print_trials(FILE *out, const struct report *r)
@@ -544,6 +545,18 @@ static void rounds_are_averaged_with_their_deviation(void **state)
   assert_tidy(printed, 80);
 }
 
+/* The comparison of a page. */
+static void print_comparison(FILE *out, const struct report *r)
+{
+  struct report_page page;
+  struct store *s;
+  assert_ok(store_open(&s, db_path, true, NULL, &err));
+  assert_ok(report_page_load(&page, r, s, folder, NULL, &err));
+  html_comparison(out, &page);
+  report_page_free(&page);
+  store_close(s);
+}
+
 /* Five rounds of which each strategy's own results vary far more than their difference does. */
 static void rounds_are_paired_whatever_order_they_stand_in(void **state)
 {
@@ -556,11 +569,15 @@ static void rounds_are_paired_whatever_order_they_stand_in(void **state)
   store_close(s);
   struct report r = load();
   print_with(report_print_tables, &r);
-  report_free(&r);
   assert_tidy(printed, 80);
   assert_row("grouped validation accuracy 5 +2.00 points +1.12 to +2.88"); /* 2.776 · 0.7071 / √5 */
   assert_says("degrees of freedom; an interval that holds 0");
   assert_silent_of(", saved");
+  print_with(print_comparison, &r); /* t = 6.325, p = 0.0032 */
+  assert_says(
+      "<th>grouped less simultaneous, validation accuracy</th><td class=\"n\">5</td><td class=\"n\">+2.00 points"
+      "</td><td class=\"n\">+1.12 to +2.88</td><td class=\"n\">0.003</td>");
+  report_free(&r);
 }
 
 static void a_figure_that_a_round_lacks_has_no_mean(void **state)
