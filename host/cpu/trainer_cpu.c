@@ -564,15 +564,12 @@ int network_train_epoch(struct network *n, double *loss, const volatile int *sto
   return 0;
 }
 
-int network_evaluate_classes(struct network *n, const struct dataset *d, const struct dataset_split *s,
-                             struct evaluation *out, int32_t *tally, const volatile int *stop, struct error *e)
+int network_evaluate_each(struct network *n, const struct dataset_split *s, struct evaluation *out, network_told told,
+                          void *context, const volatile int *stop, struct error *e)
 {
-  const int classes = n->plan.classes;
   trainer_cpu_thread_begin();
-  (void)d; /* the network keeps the table that it was made with */
   double sum = 0;
   *out = (struct evaluation){.n = s->n};
-  if (tally) memset(tally, 0, 2 * (size_t)classes * sizeof *tally);
   for (int i = 0; i < s->n; i += n->images) {
     int count = s->n - i < n->images ? s->n - i : n->images;
     for (int j = 0; j < count; j++) {
@@ -581,18 +578,40 @@ int network_evaluate_classes(struct network *n, const struct dataset *d, const s
     }
     int rc = forward(n, count, false, e);
     if (rc) return rc;
-    sum += loss_sum(n, count);
-    for (int j = 0; j < count; j++) {
-      bool hit = n->best[j] == n->labels[j];
-      out->correct += hit;
-      if (tally && hit) tally[n->best[j]]++;
-      if (tally) tally[classes + n->best[j]]++;
+    sum += loss_sum(n, count); /* the logits are probabilities from here on */
+    for (int j = 0; j < count && !rc; j++) {
+      out->correct += n->best[j] == n->labels[j];
+      if (told) rc = told(context, i + j, n->labels[j], n->best[j], n->logits + (size_t)j * (size_t)n->classes, e);
     }
+    if (rc) return rc;
     if (stop && __atomic_load_n(stop, __ATOMIC_RELAXED)) return error_set(e, ERROR_INTERRUPTED, "stopped");
   }
   out->accuracy = s->n ? (double)out->correct / s->n : 0;
   out->loss = s->n ? sum / s->n : 0;
   return 0;
+}
+
+struct tally {
+  int classes;
+  int32_t *counts; /* [2][classes] */
+};
+
+static int tally_image(void *context, int image, int label, int said, const float *probabilities, struct error *e)
+{
+  const struct tally *t = context;
+  (void)image, (void)probabilities, (void)e;
+  t->counts[said] += said == label;
+  t->counts[t->classes + said]++;
+  return 0;
+}
+
+int network_evaluate_classes(struct network *n, const struct dataset *d, const struct dataset_split *s,
+                             struct evaluation *out, int32_t *tally, const volatile int *stop, struct error *e)
+{
+  struct tally t = {n->plan.classes, tally};
+  (void)d; /* the network keeps the table that it was made with */
+  if (tally) memset(tally, 0, 2 * (size_t)t.classes * sizeof *tally);
+  return network_evaluate_each(n, s, out, tally ? tally_image : NULL, &t, stop, e);
 }
 
 int network_evaluate(struct network *n, const struct dataset *d, const struct dataset_split *s, struct evaluation *out,

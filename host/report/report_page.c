@@ -160,7 +160,7 @@ static int read_files(struct report_page *p, const char *folder, struct error *e
 int report_page_load(struct report_page *p, const struct report *r, struct store *s, const char *folder,
                      const volatile int *stop, struct error *e)
 {
-  *p = (struct report_page){.report = r, .best = -1};
+  *p = (struct report_page){.report = r, .best = -1, .folder = folder};
   p->studies = calloc((size_t)r->n + 1, sizeof *p->studies);
   p->series = calloc((size_t)r->n + 1, sizeof *p->series);
   if (!p->studies || !p->series) return error_set(e, ERROR_MACHINE, "no memory for %d studies", r->n);

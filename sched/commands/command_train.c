@@ -270,7 +270,7 @@ static int save_and_test(struct objective *o, struct place *place, const struct 
   struct objective_test test = {0};
   if (!to->network && o->has_test && make_temporary(to, e)) return e->code;
   if (to->network && o->save(place, last->id, to->network, to->ini, e)) return e->code;
-  if (o->has_test && o->test(o, to->network, &test, &signals_stop, e)) return e->code;
+  if (o->has_test && o->test(o, to->network, &test, NULL, &signals_stop, e)) return e->code;
   if (test.available)
     printf("%s %.4f (%d of %d), loss %.4f\n", o->test_name, test.value, test.correct, test.n, test.loss);
   else

@@ -391,7 +391,8 @@ static int end_studies(struct run *run, struct error *e)
   struct runner *r = &run->runner;
   int code = 0;
   for (int i = 0; i < r->n_studies && !code; i++)
-    if (has_ended(&r->studies[i])) code = results_test(run->objective, run->store, &r->studies[i], &signals_stop, e);
+    if (has_ended(&r->studies[i]))
+      code = results_test(run->objective, run->store, run->x->output, &r->studies[i], &signals_stop, e);
   if (!code) code = repeat_winners(run, e);
   for (int i = 0; i < r->n_studies && !code; i++) {
     struct run_study *s = &r->studies[i];
