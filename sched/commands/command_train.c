@@ -144,6 +144,8 @@ static void print_configuration(const struct experiment *x, struct objective *o,
     printf("\n  %d epoch%s, %lld steps, %lld images, %.1f GFLOP, %.1f MiB of memory", cost->epochs,
            cost->epochs == 1 ? "" : "s", (long long)cost->steps, (long long)cost->images, cost->flops / 1e9,
            (double)cost->bytes / 0x1p20);
+  if (experiment_weighs_classes(x))
+    printf("\n  class_weights = balanced: the training loss is weighted, no other figure is");
   if (repeated)
     printf("\n\n");
   else

@@ -323,7 +323,7 @@ static void print_head(const struct run *run)
 {
   const struct experiment *x = run->x;
   const struct runner *r = &run->runner;
-  char names[STRATEGIES_MAX * 34] = "", output[1100];
+  char names[STRATEGIES_MAX * 34] = "", output[1100], unused[300];
   int before = 0;
   for (int i = 0; i < x->n_strategies; i++) {
     size_t used = strlen(names);
@@ -334,6 +334,7 @@ static void print_head(const struct run *run)
   text_wrapf(stderr, "  on ", "%s; %d at once", run->depends_on, r->at_once);
   fprintf(stderr, "  to %s\n", text_escape(output, sizeof output, x->output));
   for (int i = 0; x->start && i < x->start->n_sources; i++) text_wrapf(stderr, "  from ", "%s", x->start->sources[i]);
+  if (experiment_unused(x, unused, sizeof unused)) text_wrap(stderr, "  unused      ", unused);
   if (run->objective->describe_left_out) run->objective->describe_left_out(run->objective, stderr);
   for (int i = 0; i < r->n_studies; i++) before += r->studies[i].done_before;
   if (before > 0) text_wrapf(stderr, "  ", "going on after %d trials of an earlier run", before);
