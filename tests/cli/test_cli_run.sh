@@ -151,6 +151,17 @@ check show_json_has_the_confusion tells python3 "$work/confusion.py" "$work/digi
 pictures=$(python3 "$work/classes.py" "$work/digits")
 check pictures_of_mistakes_are_a_part_of_the_page tells python3 tests/cli/report_page.py "$work/digits/report.html" --sections classes \
   --pictures "$pictures" --text "surest about and wrong" "Accuracy of each class" "Confusion matrix"
+
+# 45 classes: more than a matrix has room for, and enough for a top-5 accuracy.
+python3 tests/cli/small_images.py "$work/many_images" 12 12 1 45 450 225 0 || exit 1
+{
+  printf '[experiment]\ntrials = 1\nrepeats = 0\nstrategies = grouped\n[space]\nepoch = 1\n'
+  dataset_section "$work/many_images"
+} >"$work/many.ini"
+run run "$work/many.ini" --output "$work/many" --quiet
+check of_many_classes_the_worst_and_the_most_frequent_mistakes_are_told all 'exits 0' narrow 'said "^top-5 accuracy 0\.[0-9]*: "' \
+  'said "^The 20 of 45 classes with the lowest accuracy:"' 'said "^Most often taken for another:"' '! said "A row for each class"' \
+  'tells python3 tests/cli/report_page.py "$work/many/report.html" --pictures 12 --text "Top-5 accuracy" "What is most often taken for what"'
 cp -R "$work/digits" "$work/copied"
 rm -r "$work/copied/mistakes/grouped-0"
 run report "$work/copied"
