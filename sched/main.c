@@ -46,6 +46,17 @@ static void print_names(const char *heading, const char *const *names)
   for (int i = 0; names[i]; i++) printf("%s%s", i ? ", " : "", names[i]);
 }
 
+/* The names that a key takes. */
+static void print_choices(const char *heading, const char *section, const char *key)
+{
+  const struct experiment_key *k;
+  const char *name;
+  fputs(heading, stdout);
+  for (int i = 0; (k = experiment_key(i)); i++)
+    if (!strcmp(k->section, section) && !strcmp(k->key, key))
+      for (int n = 0; (name = experiment_key_choice(i, n)); n++) printf("%s%s", n ? ", " : "", name);
+}
+
 static void print_help(void)
 {
   static const char *const formats[] = {DATASET_FORMATS(NAME_WORD) NULL};
@@ -75,6 +86,8 @@ static void print_help(void)
   print_names(".\nData sets: ", formats);
   print_names(".  Precisions: ", precisions);
   print_names(".\nMeasures of importance: ", importance_method_names);
+  print_choices(".\nMetrics: ", "experiment", "metric");
+  print_choices(".\nWeights of classes: ", "model", "class_weights");
   puts(".\n"
        "\n"
        "Examples:\n"

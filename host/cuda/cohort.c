@@ -206,6 +206,7 @@ static int occupy(struct cohort *c, int id, const struct plan *p, uint64_t key, 
   entry.table = data->table;
   entry.images = data->images;
   entry.labels = data->labels;
+  entry.class_weights = p->config.model.class_weights == CLASS_WEIGHTS_BALANCED ? data->class_weights : NULL;
   entry.train_rows = data->rows;
   entry.validation_rows = data->rows + data->d->train.n;
   c->tables->trials[i] = entry;

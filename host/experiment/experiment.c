@@ -303,6 +303,30 @@ void experiment_given_values(const struct experiment *x, int i, double *values)
            sizeof(double) * (size_t)x->space.n);
 }
 
+bool experiment_weighs_classes(const struct experiment *x)
+{
+  return !strcmp(x->objective, "cnn") && x->model.class_weights != CLASS_WEIGHTS_NONE;
+}
+
+bool experiment_unused(const struct experiment *x, char *text, size_t size)
+{
+  static const char *const metrics[] = {METRICS(NAME_TEXT)};
+  char repeats[40] = "", metric[60] = "";
+  if (!strcmp(x->objective, "cnn")) return false;
+  if (x->metric != METRIC_ACCURACY) text_format(metric, sizeof metric, "metric = %s", metrics[x->metric]);
+  if (x->repeats > 0) text_format(repeats, sizeof repeats, "repeats = %d", x->repeats);
+  const char *weights = x->model.class_weights != CLASS_WEIGHTS_NONE ? "class_weights = balanced" : "";
+  const char *all[] = {metric, repeats, weights};
+  size_t used = 0;
+  text[0] = 0;
+  for (int i = 0; i < 3; i++)
+    if (all[i][0]) used += text_format(text + used, size - used, "%s%s", used ? ", " : "", all[i]);
+  if (used == 0) return false;
+  text_format(text + used, size - used, ": not used, since objective = %s trains no network; delete the line%s",
+              x->objective, strchr(text, ',') ? "s" : "");
+  return true;
+}
+
 bool experiment_weighs_cost(const struct experiment *x)
 {
   return !strcmp(x->sampler, "gp") && x->sampler_settings.gp_cost != GP_COST_NONE;

@@ -33,6 +33,7 @@ static const char *const channel_names[] = {"1", "3", NULL};
 static const char *const format_names[] = {"auto", DATASET_FORMATS(NAME_WORD) NULL};
 static const char *const resize_names[] = {RESIZES(NAME_TEXT) NULL};
 static const char *const bad_image_names[] = {BAD_IMAGE_POLICIES(NAME_TEXT) NULL};
+static const char *const class_weights_names[] = {CLASS_WEIGHTS(NAME_TEXT) NULL};
 static const char *const precision_names[] = {PRECISIONS(NAME_TEXT) NULL};
 static const char *const history_names[] = {HISTORIES(NAME_TEXT) NULL};
 static const char *const gp_history_names[] = {GP_HISTORIES(NAME_TEXT) NULL};
@@ -140,6 +141,8 @@ const struct key_spec key_table[] = {
 
   INT("model", "filters", "search", "32", 1, 4096, model.filters, "filters of every convolution"),
   NUMBER("model", "momentum", "0.9", 0, 1, OPEN_HIGH, model.momentum, "momentum of sgd"),
+  CHOICE("model", "class_weights", "search", "none", KEY_ENUM, class_weights_names, model.class_weights,
+         "in the loss of training; balanced: images of small classes count more"),
   CHOICE("model", "precision", "search", "fp32", KEY_ENUM, precision_names, precision, "arithmetic on GPUs"),
 
   TEXT("function", "name", "search", KEY_TEXT, function, "objective = function: which one"),

@@ -28,6 +28,7 @@ enum {
 /* Memory for activations that a file may ask for beyond what is in proportion to its weights. */
 static const int64_t activations_limit = (int64_t)2 << 30;
 
+static const char *const class_weights[] = {CLASS_WEIGHTS(NAME_TEXT) NULL};
 static const char *const resizes[] = {RESIZES(NAME_TEXT) NULL};
 
 /* ---- the tensors that a plan has ------------------------------------------------------------- */
@@ -147,6 +148,8 @@ static void put_all(struct metadata *m, const struct plan *p, const struct datas
   }
   put(m, "filters", "%d", c->model.filters);
   put(m, "momentum", "%.17g", c->model.momentum);
+  if (c->model.class_weights != CLASS_WEIGHTS_NONE)
+    put(m, "class_weights", "%s", class_weights[c->model.class_weights]);
   put(m, "image_height", "%d", d->height);
   put(m, "image_width", "%d", d->width);
   put(m, "image_channels", "%d", d->channels);
@@ -271,7 +274,11 @@ static int read_config(const struct safetensors_file *f, struct network_config *
   }
   if (metadata_number(f, "filters", 1, FILTERS_LIMIT, true, &value, e)) return e->code;
   config->model.filters = (int)value;
-  return metadata_number(f, "momentum", 0, 1, false, &config->model.momentum, e);
+  if (metadata_number(f, "momentum", 0, 1, false, &config->model.momentum, e)) return e->code;
+  int place = CLASS_WEIGHTS_NONE; /* of a file that says nothing of it */
+  int code = safetensors_metadata(f, "class_weights") ? metadata_word(f, "class_weights", class_weights, &place, e) : 0;
+  config->model.class_weights = (enum class_weights)place;
+  return code;
 }
 
 /* A JSON list of `n` numbers. */

@@ -11,6 +11,7 @@
  *                    the hyperparameters as an ini file says them; where one is missing that
  *                    training alone asks for, it is read as its default (hyperparameters.h)
  *   filters, momentum
+ *   class_weights    where the loss was weighted: balanced
  *   image_height, image_width, image_channels
  *   class_names      JSON list of strings: the classes in the order of the outputs
  *   mean, deviation  JSON lists of numbers, one a channel: an input is (byte / 255 - mean) /

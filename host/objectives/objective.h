@@ -23,6 +23,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "host/base/class_counts.h"
 #include "host/base/error.h"
 #include "host/space/space.h"
 
@@ -151,9 +152,13 @@ struct objective {
    * with the random numbers of the experiment's own [train].
    * Where has_network is true. */
   int (*save)(struct place *p, int id, const char *path, const char *ini_path, struct error *e);
-  /* Evaluates a saved network on the test set, once (contract 5).  Where has_test is true. */
-  int (*test)(struct objective *o, const char *path, struct objective_test *result, const volatile int *stop,
-              struct error *e);
+  /* Evaluates a saved network on the test set, once (contract 5), and says what it took the images
+   * for in the same look: `classes` out, to be freed, also after an error; NULL: that is not
+   * wanted. test_picture writes an image of the test set, as class_mistake has it, as a small PNG
+   * file. Where has_test is true. */
+  int (*test)(struct objective *o, const char *path, struct objective_test *result, struct class_counts *classes,
+              const volatile int *stop, struct error *e);
+  int (*test_picture)(struct objective *o, int image, const char *path, struct error *e);
   /* What a result depends on beyond the search keys: trainer, precision, device model or
    * instruction set, library versions. */
   void (*description)(struct objective *o, char *text, size_t size);

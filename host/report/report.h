@@ -31,6 +31,8 @@ struct report_study {
   double time_to_best_s, time_s;
   double flops_to_best, flops;
   int64_t images;
+  /* What its best network took the images of the test set for; classes 0: not known. */
+  struct class_counts classes;
 };
 
 /* A study of another program that gsos cannot read. */

@@ -440,6 +440,14 @@ static void section_comparison(struct html *h)
   fputs("</section>\n", h->out);
 }
 
+static void section_classes(struct html *h)
+{
+  if (!html_has_classes(h->p)) return;
+  fputs("<section id=\"classes\"><h2>What the best networks get wrong</h2>\n", h->out);
+  html_classes(h->out, h->p);
+  fputs("</section>\n", h->out);
+}
+
 static void section_of_plots(struct html *h, const char *id, const char *title, enum plot_place place)
 {
   if (!has_plots(h, place)) return;
@@ -584,18 +592,29 @@ static void section_origin(struct html *h)
 
 static void print_nav(struct html *h)
 {
+  enum { ALWAYS = -1, IF_LEARNT = -2, IF_CLASSES = -3 };
   static const struct {
     const char *id, *title;
-    int place; /* of the plots without which there is none; -1: always there */
-  } links[] = {{"learnt", "What was learnt", -1}, {"comparison", "Comparison", -1},
-               {"trials", "Search", PLOT_TRIALS}, {"cost", "Cost", PLOT_COST},
-               {"importance", "Importance", -1},  {"slices", "Slices", PLOT_SLICES},
-               {"curves", "Curves", PLOT_CURVES}, {"devices", "Devices", PLOT_TIMELINE},
-               {"all", "All trials", -1},         {"origin", "How it was made", -1}};
+    int place; /* of the plots without which there is none; else when it is there */
+  } links[] = {{"learnt", "What was learnt", IF_LEARNT},
+               {"comparison", "Comparison", ALWAYS},
+               {"classes", "Mistakes", IF_CLASSES},
+               {"trials", "Search", PLOT_TRIALS},
+               {"cost", "Cost", PLOT_COST},
+               {"importance", "Importance", ALWAYS},
+               {"slices", "Slices", PLOT_SLICES},
+               {"curves", "Curves", PLOT_CURVES},
+               {"devices", "Devices", PLOT_TIMELINE},
+               {"all", "All trials", ALWAYS},
+               {"origin", "How it was made", ALWAYS}};
   fputs("<nav>", h->out);
-  for (size_t i = h->p->learnt.n == 0; i < sizeof links / sizeof *links; i++)
-    if (h->p->space && (links[i].place < 0 || has_plots(h, (enum plot_place)links[i].place)))
+  for (size_t i = 0; i < sizeof links / sizeof *links && h->p->space; i++) {
+    int place = links[i].place;
+    if (place == IF_LEARNT && h->p->learnt.n == 0) continue;
+    if (place == IF_CLASSES && !html_has_classes(h->p)) continue;
+    if (place < 0 || has_plots(h, (enum plot_place)place))
       fprintf(h->out, "<a href=\"#%s\">%s</a>", links[i].id, links[i].title);
+  }
   fputs("</nav>\n", h->out);
 }
 
@@ -616,6 +635,7 @@ void report_html_print(FILE *out, const struct report_page *p, const struct plot
   section_best(&h);
   section_learnt(&h);
   section_comparison(&h);
+  section_classes(&h);
   section_of_trials(&h);
   section_of_plots(&h, "cost", "What it cost", PLOT_COST);
   section_hyperparameters(&h);

@@ -35,7 +35,11 @@ void html_heading(FILE *out, bool number, const char *text);
 const char *html_count(char text[40], double count);
 
 void html_comparison(FILE *out, const struct report_page *p); /* report_html_compare.c */
-void html_trials(FILE *out, const struct report_page *p);     /* report_html_trials.c: the table of all trials */
-void html_failures(FILE *out, const struct report_page *p);   /* the same: what failed, and why */
+/* Is anything known of classes?  report_html_classes.c: what each strategy's best network gets
+ * wrong. */
+bool html_has_classes(const struct report_page *p);
+void html_classes(FILE *out, const struct report_page *p);
+void html_trials(FILE *out, const struct report_page *p);   /* report_html_trials.c: the table of all trials */
+void html_failures(FILE *out, const struct report_page *p); /* the same: what failed, and why */
 
 #endif

@@ -171,6 +171,7 @@ int report_page_load(struct report_page *p, const struct report *r, struct store
                      const volatile int *stop, struct error *e)
 {
   int code = report_page_studies(p, r, e);
+  p->folder = folder;
   if (!code) code = read_curves(p, s, stop, e);
   if (!code) code = measure(p, stop, e);
   if (!code) code = report_learnt_make(&p->learnt, r, s, stop, e);

@@ -59,8 +59,9 @@ struct report_page {
   const struct measured_study *measured; /* NULL: not measured, importance.why */
   struct report_learnt learnt;
   struct page_timeline timeline;
-  char *ini;    /* the settings: the file that the run began with, or the search keys; NULL: unknown */
-  bool is_file; /* the former */
+  const char *folder; /* of the database; the caller's */
+  char *ini;          /* the settings: the file that the run began with, or the search keys; NULL: unknown */
+  bool is_file;       /* the former */
 };
 
 /* Reads what there is.  r must outlive the page; folder: of the database.  What lies beside the

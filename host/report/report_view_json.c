@@ -105,6 +105,29 @@ static void add_repeats(struct json_object *to, const struct report_study *s)
   }
 }
 
+static void add_confusion(struct json_object *o, const struct class_counts *c)
+{
+  struct json_object *confusion = json_add_object(o, "confusion"), *list = json_add_array(confusion, "classes");
+  for (int i = 0; i < c->classes; i++) json_add_string(list, NULL, c->names[i]);
+  json_add_number(confusion, "top_k", c->top_k ? c->top_k : NAN);
+  json_add_number(confusion, "top_k_accuracy", c->top_k ? (double)c->top_right / (double)c->n : NAN);
+  list = json_add_array(confusion, "cells");
+  for (size_t i = 0; i < c->n_cells; i++) {
+    struct json_object *cell = json_add_array(list, NULL);
+    json_add_number(cell, NULL, c->cells[i].label);
+    json_add_number(cell, NULL, c->cells[i].said);
+    json_add_number(cell, NULL, (double)c->cells[i].count);
+  }
+  list = json_add_array(confusion, "mistakes");
+  for (int i = 0; i < c->n_mistakes; i++) {
+    struct json_object *m = json_add_object(list, NULL);
+    json_add_number(m, "image", c->mistakes[i].image);
+    json_add_number(m, "class", c->mistakes[i].label);
+    json_add_number(m, "taken_for", c->mistakes[i].said);
+    json_add_number(m, "probability", c->mistakes[i].probability);
+  }
+}
+
 static int add_study(struct json_object *studies, const struct report_study *s, const struct report_view *v,
                      struct store *store, struct error *e)
 {
@@ -131,6 +154,7 @@ static int add_study(struct json_object *studies, const struct report_study *s, 
     if (!strcmp(test_name, "test accuracy")) json_add_number(o, "test_accuracy", test);
   }
   add_repeats(o, s);
+  if (s->classes.classes) add_confusion(o, &s->classes);
   trials = json_add_array(o, "trials");
   for (int i = 0; i < n && !code; i++) code = add_trial(trials, s, order[i], store, e);
   free(order);

@@ -59,6 +59,9 @@ void check_print_experiment(const struct check *c)
     text_wrapf(stdout, "  pruner      ", "%s, %s; for %s%s", p->name, p->summary, all ? "" : "trials of ",
                all ? "all trials" : x->pruned_strategies);
   }
+  if (experiment_weighs_classes(x))
+    text_wrap(stdout, "  loss        ", "of training weighted by class: class_weights = balanced");
+  if (experiment_unused(x, text, sizeof text)) text_wrap(stdout, "  unused      ", text);
   text_wrap(stdout, "  output      ", text_escape(text, sizeof text, x->output));
   if (c->o->subject) {
     printf("\n%s\n", c->o->subject);

@@ -13,6 +13,7 @@
 #include "host/base/text_table.h"
 #include "host/base/text_wrap.h"
 #include "host/report/report.h"
+#include "host/report/report_classes.h"
 #include "host/report/report_importance_run.h"
 #include "host/report/report_learnt.h"
 #include "host/report/report_view.h"
@@ -23,9 +24,9 @@
 
 static const char help[] = "Usage: gsos show DIR|FILE.db... [OPTION]...\n"
                            "Print the trials of each study in runs' output folders, or in study databases\n"
-                           "(DIR/study.db), how the best came about, the tables of time and accuracy, which\n"
-                           "hyperparameters mattered, what was learnt and the best configuration.  A run may\n"
-                           "go on meanwhile: nothing is written.\n"
+                           "(DIR/study.db), how the best came about, the tables of time and accuracy, what\n"
+                           "the best network gets wrong, which hyperparameters mattered, what was learnt and\n"
+                           "the best configuration.  A run may go on meanwhile: nothing is written.\n"
                            "Of a folder that holds the outputs of several runs, as results does, it prints\n"
                            "a line for each run, or, with an option, what that asks for of each.\n"
                            "\n"
@@ -249,6 +250,7 @@ static int print_run(const struct options *o, const struct report *r, struct sto
   report_print_tables(stdout, r);
   report_print_repeats(stdout, r);
   report_print_baseline(stdout, r);
+  report_print_classes(stdout, r);
   code = run_importance_measure(&importance, r, &signals_stop, e);
   if (!code) run_importance_print(stdout, &importance);
   run_importance_free(&importance);

@@ -323,7 +323,7 @@ static void print_head(const struct run *run)
 {
   const struct experiment *x = run->x;
   const struct runner *r = &run->runner;
-  char names[STRATEGIES_MAX * 34] = "", output[1100];
+  char names[STRATEGIES_MAX * 34] = "", output[1100], unused[300];
   int before = 0;
   for (int i = 0; i < x->n_strategies; i++) {
     size_t used = strlen(names);
@@ -334,6 +334,7 @@ static void print_head(const struct run *run)
   text_wrapf(stderr, "  on ", "%s; %s%d at once", run->depends_on, r->by_share ? "up to " : "", r->at_once);
   fprintf(stderr, "  to %s\n", text_escape(output, sizeof output, x->output));
   for (int i = 0; x->start && i < x->start->n_sources; i++) text_wrapf(stderr, "  from ", "%s", x->start->sources[i]);
+  if (experiment_unused(x, unused, sizeof unused)) text_wrap(stderr, "  unused      ", unused);
   if (run->objective->describe_left_out) run->objective->describe_left_out(run->objective, stderr);
   for (int i = 0; i < r->n_studies; i++) before += r->studies[i].done_before;
   if (before > 0) text_wrapf(stderr, "  ", "going on after %d trials of an earlier run", before);
@@ -391,7 +392,8 @@ static int end_studies(struct run *run, struct error *e)
   struct runner *r = &run->runner;
   int code = 0;
   for (int i = 0; i < r->n_studies && !code; i++)
-    if (has_ended(&r->studies[i])) code = results_test(run->objective, run->store, &r->studies[i], &signals_stop, e);
+    if (has_ended(&r->studies[i]))
+      code = results_test(run->objective, run->store, run->x->output, &r->studies[i], &signals_stop, e);
   if (!code) code = repeat_winners(run, e);
   for (int i = 0; i < r->n_studies && !code; i++) {
     struct run_study *s = &r->studies[i];

@@ -219,6 +219,11 @@ small --set space.optimizer=adam --set space.epoch=2 --set space.stride=1
 check a_group_of_fixed_ones_has_nothing_to_search all 'exits 0' 'row "^  optimizer .* adam$"' 'row "^  second  *0  "' 'said "The group second has nothing to search"'
 small --set dataset.train_images=/none/images
 check a_missing_data_set_is_named all 'exits 2' 'complained "/none/images"'
+run check configs/bench/ackley.ini --set experiment.metric=macro_f1 --set experiment.repeats=3 --set model.class_weights=balanced
+check what_the_objective_does_not_use_is_told all 'exits 0' 'unwrapped "$work/out" | grep -q \
+  "unused metric = macro_f1, repeats = 3, class_weights = balanced: not used, since objective = function trains no network; delete the lines"' narrow
+run check configs/bench/ackley.ini
+check what_is_used_is_not_called_unused all 'exits 0' '! row "unused"'
 run check "$work/none.ini"
 check a_missing_ini_is_named all 'exits 2' 'complained "none.ini"'
 run check

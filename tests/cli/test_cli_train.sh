@@ -49,6 +49,13 @@ tail -n 2 "$work/first" >"$work/tail"
 run train "$work/net.ini" --quiet
 check the_written_ini_trains_the_same_network all 'exits 0' silent 'lines 2' 'cmp -s "$work/out" "$work/tail"'
 
+run train "$work/small.ini" --set dataset.train_count=150 --set model.class_weights=balanced --output "$work/weighted.safetensors"
+check weights_of_classes_are_told_and_kept all 'exits 0' silent 'said "class_weights = balanced: the training loss is weighted"' \
+  'grep -q "^class_weights = balanced" "$work/weighted.ini"' 'grep -q -a "\"class_weights\":\"balanced\"" "$work/weighted.safetensors"' \
+  '! grep -q -a class_weights "$work/net.safetensors"'
+run predict "$work/weighted.safetensors" "$data/0.png"
+check a_network_of_weighted_classes_predicts all 'exits 0' 'said "0.png"'
+
 run train "$work/small.ini" --quiet --set 'space.epoch=int 1 .. 9 default 1' --set experiment.seed=5
 check settings_change_what_is_trained all 'exits 0' 'lines 2' '! cmp -s "$work/out" "$work/tail"'
 
