@@ -27,7 +27,7 @@ WARN              = -Wall -Wextra $(if $(WERROR),-Werror)
 override CFLAGS   = -std=gnu11 $(OPT) $(WARN) -pthread -fno-strict-aliasing $(VARIANT) $(USER_CFLAGS)
 override LDFLAGS  = -pthread $(VARIANT) $(USER_LDFLAGS)
 # libgomp is oneDNN's OpenMP, which the trainer tells to use one thread.
-LIBS             := -ldnnl -lgomp -llapacke -lopenblas -lnlopt -liniparser -lsqlite3 -lcjson -ljpeg -lpng -lz -lm
+LIBS             := -ldnnl -lgomp -llapacke -lopenblas -lnlopt -liniparser -lsqlite3 -lcjson -lprotobuf-c -ljpeg -lpng -lz -lm
 
 # The sources in the rooms of a folder.
 sources = $(wildcard $(foreach depth,*/ */*/ */*/*/,$(1)/$(depth)$(2)))
@@ -81,7 +81,14 @@ endif
 MPI_HEADERS := $(patsubst -I%,-isystem %,$(filter -I%,$(MPI)))
 $(BUILD)/host/link/link_mpi.o: private override CPPFLAGS += $(if $(MPI_HEADERS),-DGSOS_MPI $(MPI_HEADERS))
 
-PARTS   := $(HOST) $(SCHED) $(KERNELS)
+# What protoc-c makes of messages; protobuf-c from 1.5 on would have it called as protoc.
+PROTOC   ?= $(if $(shell command -v protoc-c 2>/dev/null),protoc-c,protoc)
+PROTO    := $(patsubst %.proto,$(BUILD)/%.pb-c.o,$(call sources,host,*.proto))
+PROTO_USERS := $(patsubst %.c,$(BUILD)/%.o,$(shell grep -lsF '.pb-c.h>' $(HOST_SOURCES) $(TEST_SOURCES)))
+$(PROTO) $(PROTO_USERS): private override CPPFLAGS += -I$(BUILD)
+$(PROTO_USERS): | $(PROTO:.o=.c)
+
+PARTS   := $(HOST) $(SCHED) $(KERNELS) $(PROTO)
 OBJECTS := $(PARTS) $(MAIN) $(HELPER) $(TEST_OBJECTS) $(CPU_LOOPS_REFERENCE) $(GP_LOOPS_REFERENCE)
 
 # Tests that run .cu files on the CPU, and the same on a GPU.
@@ -108,6 +115,12 @@ $(BUILD)/libgsos.a: $(PARTS) $(BUILD)/link
 
 $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+
+$(BUILD)/%.pb-c.c: %.proto | $(BUILD)/have-run
+	@mkdir -p $(@D)
+	$(PROTOC) --c_out=$(BUILD) $<
+$(BUILD)/%.pb-c.o: $(BUILD)/%.pb-c.c
 	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
 
 ifdef CUDA
@@ -175,8 +188,9 @@ bench-search: $(BUILD)/tests/bench_search## how well samplers search, beside Opt
 	$< --compare tests/bench/search_optuna.csv --output $(BUILD) $(V)
 
 # With --lengths FILE for the trials.csv of a run of one's own (tests/bench/bench_sched.c).
-bench-sched: $(BUILD)/tests/bench_sched## how well the scheduler fills 1 to 8 devices: recorded trials, no training
+bench-sched: $(BUILD)/tests/bench_sched $(BUILD)/tests/bench_cohorts## how well the scheduler fills 1 to 8 devices, and one GPU with heavy and light trials; no training
 	$< $(V)
+	$(BUILD)/tests/bench_cohorts
 
 # RANKS=N, TRIALS=N: others (tests/bench/bench_boxes.py).
 bench-boxes: gsos## how many trials a second pass through rank 0 of 64, and what one costs on the wire; needs mpirun

@@ -77,6 +77,8 @@ _gsos() {
       ;;
     --folder) _gsos_files "$current" ;;
     --confusion) _gsos_files "$current" .csv ;;
+    --onnx) _gsos_files "$current" .onnx ;;
+    --torch) _gsos_files "$current" .py ;;
     -l | --log) _gsos_words "$current" <<<json ;;
     --method) _gsos_words "$current" < <(echo all && "$program" --list values importance.method 2>/dev/null) ;;
     --sort) _gsos_words "$current" < <(printf '%s\n' value number loss epochs seconds flops images) ;;
@@ -92,6 +94,7 @@ _gsos() {
           case $command in
             run | check | study | train) _gsos_files "$current" .ini ;;
             show | report | compare | importance) _gsos_files "$current" .db ;;
+            export) _gsos_files "$current" .safetensors ;;
             predict)
               if ((n <= 3)); then
                 _gsos_files "$current" .safetensors

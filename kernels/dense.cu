@@ -102,9 +102,15 @@ __device__ __forceinline__ float warp_sum(float x, int lanes)
   return x;
 }
 
+/* What an image of that class counts in the loss. */
+__device__ __forceinline__ float weight_of(const device_trial *t, int label)
+{
+  return t->class_weights && t->state->phase == DEVICE_TRAIN ? t->class_weights[label] : 1.0f;
+}
+
 /* One warp an image: its logits, lane l the classes l, l + 32, ...; loss and hit; while training
- * the logits become the gradient (p − [class = label])/count, the padding 0.  For any number of
- * classes. */
+ * the logits become the gradient (p − [class = label])·weight/count, the padding 0.  For any number
+ * of classes. */
 __device__ void loss_of_many_classes(const device_trial *t, int index)
 {
   const int n = index * LOSS_IMAGES + (int)threadIdx.x / 32, lane = (int)threadIdx.x % 32, count = t->state->count;
@@ -133,13 +139,14 @@ __device__ void loss_of_many_classes(const device_trial *t, int index)
   float sum = 0;
   for (int c = lane; c < t->classes; c += 32) sum += expf(z[c] - largest);
   sum = warp_sum(sum, 32);
+  const float weight = weight_of(t, label);
   if (lane == 0) {
-    t->losses[n] = (float)(log((double)sum) - (double)(label_logit - largest));
+    t->losses[n] = (float)((double)weight * (log((double)sum) - (double)(label_logit - largest)));
     t->hits[n] = best == label;
     t->best[n] = best;
   }
   if (t->state->phase != DEVICE_TRAIN) return;
-  const float scale = 1.0f / (float)count;
+  const float scale = weight / (float)count;
   for (int c = lane; c < m.columns; c += 32) {
     float p = c < t->classes ? expf(z[c] - largest) / sum : 0.0f;
     z[c] = (p - (c == label ? 1.0f : 0.0f)) * scale;
@@ -155,7 +162,7 @@ struct alignas(16) head_shared {
   float hidden[LOSS_IMAGES][HEAD_UNITS + 4];
   float w[HEAD_UNITS * HEAD_CLASS_STRIDE]; /* of W1, rows of padded_classes + 4 */
   float z[LOSS_IMAGES][HEAD_CLASS_STRIDE]; /* gradient of the logits */
-  float sum[LOSS_IMAGES], lead[LOSS_IMAGES];
+  float sum[LOSS_IMAGES], lead[LOSS_IMAGES], weight[LOSS_IMAGES];
   int hit[LOSS_IMAGES];
 };
 
@@ -247,9 +254,9 @@ __device__ __forceinline__ void head_weights_gradient(const device_trial *t, con
   }
 }
 
-__device__ __forceinline__ void head_loss(const device_trial *t, int n, float sum, float lead, int hit)
+__device__ __forceinline__ void head_loss(const device_trial *t, int n, float weight, float sum, float lead, int hit)
 {
-  t->losses[n] = (float)(log((double)sum) - (double)lead);
+  t->losses[n] = (float)((double)weight * (log((double)sum) - (double)lead));
   t->hits[n] = hit;
 }
 
@@ -259,7 +266,7 @@ __device__ __forceinline__ void head_losses_and_biases(const device_trial *t, co
                                                        int first, int images)
 {
   const int lane = (int)threadIdx.x % 32;
-  if (lane < images) head_loss(t, first + lane, s.sum[lane], s.lead[lane], s.hit[lane]);
+  if (lane < images) head_loss(t, first + lane, s.weight[lane], s.sum[lane], s.lead[lane], s.hit[lane]);
   for (int c = lane; c < t->padded_classes; c += 32) {
     float sum = 0;
     UNROLL
@@ -325,7 +332,7 @@ __device__ void head(const device_trial *t, int index, head_shared &s)
     sum += exponential[j];
   }
   sum = warp_sum(sum, lanes);
-  const float scale = 1.0f / (float)count;
+  const float weight = there ? weight_of(t, label) : 1.0f, scale = weight / (float)count;
   UNROLL
   for (int j = 0; j < 2; j++) {
     const int c = mine + 32 * j;
@@ -335,13 +342,14 @@ __device__ void head(const device_trial *t, int index, head_shared &s)
     if (there) t->logits[(int64_t)n * columns + c] = z[j];
   }
   if (!training) {
-    if (there && lane == 0) head_loss(t, n, sum, label_logit - largest, best == label);
+    if (there && lane == 0) head_loss(t, n, weight, sum, label_logit - largest, best == label);
     if (there && lane == 0) t->best[n] = best;
     return;
   }
   if (lane == 0) {
     s.sum[image] = sum;
     s.lead[image] = label_logit - largest;
+    s.weight[image] = weight;
     s.hit[image] = best == label;
   }
   __syncthreads();

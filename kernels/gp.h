@@ -25,10 +25,12 @@ extern "C" {
 
 enum {
   GP_TILE = 32,
-  GP_ROWS_MAX = 512, /* observations, with those believed; one block factors a matrix */
-  GP_AXES_MAX = 64,  /* as SPACE_MAX */
-  GP_POINTS = 16,    /* points that a block predicts */
-  GP_TOP_MAX = 32,   /* of the best candidates, in one answer */
+  GP_ROWS_MAX = 512,    /* observations, with those believed; one block factors a matrix */
+  GP_AXES_MAX = 64,     /* as SPACE_MAX */
+  GP_POINTS = 16,       /* points that a block predicts */
+  GP_TOP_MAX = 32,      /* of the best candidates, in one answer */
+  GP_CAPABILITY_90 = 9, /* major, from which on points are for gp_panel.cu and gp_at_cluster.cu */
+  GP_TOP_SPAN = 4096,   /* scores of which a block finds the best */
 };
 
 struct device_gp_hyper {
@@ -38,6 +40,7 @@ struct device_gp_hyper {
 
 struct device_gp {
   int n, d, rows;
+  int capability;                      /* the device's, major: it decides which kernels predict */
   uint64_t categorical;                /* bit i: dimension i is one */
   double *x;                           /* [d][GP_ROWS_MAX] */
   const double *z;                     /* [n] */
@@ -46,6 +49,8 @@ struct device_gp {
   double *alpha;            /* [batch][rows] */
   double *sums;             /* [batch][tiles][d + 1] of the gradient, gp_tiles(rows) tiles */
   double *result;           /* [batch][d + 4] log likelihood, and its gradient as gp_log_likelihood has it */
+  double *packed;           /* [GP_ROWS_MAX]² L⁻¹ of the first of the batch as gp_panel.cu wants it */
+  double *scaled;           /* [d][GP_ROWS_MAX] and coordinates of the observations */
   int *failed;              /* [batch] 1: the covariance is not positive definite, and the rest is undefined */
 };
 
@@ -64,7 +69,8 @@ struct device_gp_point {
   double x[GP_AXES_MAX];
 };
 
-/* Posterior at one point under the first of the batch.
+/* Posterior at one point under the first of the batch, by the kernel that suits the device's
+ * capability; the other's bits differ.
  *   out  [2 + 2 d] mean, deviation, and where `gradients` is not 0 their gradients by the point's
  *        coordinates (as gp_model_predict_one has them) */
 int gp_predict_one(const struct device_gp *g, const struct device_gp_point *point, int gradients, double *out,
@@ -74,16 +80,25 @@ int gp_predict_one(const struct device_gp *g, const struct device_gp_point *poin
 int gp_predict_each(const struct device_gp *g, int count, const struct device_gp_point *points, double *out,
                     void *stream);
 
+/* Both, of gp_at_cluster.cu: at `point`, or at points[count] without gradients. */
+int gp_predict_by_cluster(const struct device_gp *g, int count, const struct device_gp_point *point,
+                          const struct device_gp_point *points, int gradients, double *out, void *stream);
+
 /* Takes the posterior mean at a point for observation n: x, L⁻¹ and α get a row, which `rows` must
  * have room for; the caller counts n.
  *   out  [1] that mean */
 int gp_believe(const struct device_gp *g, const struct device_gp_point *point, double *out, void *stream);
 
-/* Posterior mean and deviation at `count` points, x [d][stride].  Needs gp_predict_prepare once on
- * its device. */
+/* Posterior mean and deviation at `count` points, x [d][stride], by the kernels that suit the
+ * device's capability; the others' bits differ.  Needs gp_predict_prepare once on its device, for
+ * the same. */
 int gp_predict(const struct device_gp *g, int count, int stride, const double *x, double *mean, double *sd,
                void *stream);
-int gp_predict_prepare(void);
+int gp_predict_prepare(int capability);
+/* Those of gp_panel.cu. */
+int gp_predict_panel(const struct device_gp *g, int count, int stride, const double *x, double *mean, double *sd,
+                     void *stream);
+int gp_predict_panel_prepare(void);
 
 /* Log expected improvement over `best` (expected_improvement.h). */
 int gp_score(int count, const double *mean, const double *sd, double best, double *score, void *stream);
@@ -96,9 +111,18 @@ struct device_gp_ranked {
 };
 
 /* The `most` (at most GP_TOP_MAX) best of scores from ... to - 1, the largest first, of equal ones
- * the first, that come after `after` in this order (index -1: all do).  NaN is the least. */
-int gp_top(const double *score, int from, int to, struct device_gp_ranked after, int most, struct device_gp_ranked *out,
-           void *stream);
+ * the first, that come after `after` in this order (index -1: all do).  NaN is the least.
+ *   room  [gp_top_room(to - from, most)] for what parts of GP_TOP_SPAN scores have found
+ *   out   [most] */
+int gp_top(const double *score, int from, int to, struct device_gp_ranked after, int most,
+           struct device_gp_ranked *room, struct device_gp_ranked *out, void *stream);
+
+static inline int gp_top_room(int count, int most)
+{
+  int room = 0;
+  while (count > GP_TOP_SPAN) room += count = (count + GP_TOP_SPAN - 1) / GP_TOP_SPAN * most;
+  return room;
+}
 
 #ifdef __cplusplus
 }

@@ -25,6 +25,58 @@ __device__ __forceinline__ double gp_matern(double r2, double signal, double *sl
   return (1.0 + u + u * u / 3.0) * e;
 }
 
+/* About 1/√x to 20 bits, x positive and normal: the hardware's. */
+#ifdef CUDACPU
+#define gp_rsqrt_approximate(x) cudacpu_rsqrt_approx(x)
+#else
+__device__ __forceinline__ double gp_rsqrt_approximate(double x)
+{
+  double y;
+  asm("rsqrt.approx.ftz.f64 %0, %1;" : "=d"(y) : "d"(x));
+  return y;
+}
+#endif
+
+/* Where sums of squares begin that gp_matern_of_square is asked for, so that none is 0. */
+#define GP_LEAST_SQUARE 1e-280
+
+/* The same by q = 5 r² > 0, with signal 1, in 25 operations without a branch: √q by one step of
+ * third order from the hardware's estimate, exp(-√q) by its Taylor polynomial of degree 12 on ±½
+ * log 2, whose rest is below 2e-16.  What is beyond exp(-700) stays there. */
+__device__ __forceinline__ double gp_matern_of_square(double q)
+{
+  const int most = 0x411de848; /* the high word of 490000 */
+  q = __double2hiint(q) > most ? 490000.0 : q;
+  const double y = gp_rsqrt_approximate(q), t = q * y, e = fma(-t, y, 1.0);
+  const double u = fma(t, fma(e, 0.375, 0.5) * e, t);
+  /* 1.5 · 2⁵²: what is added to it is rounded to an integer, whose bits are the low word */
+  const double shifted = fma(u, -1.4426950408889634074, 6755399441055744.0), k = shifted - 6755399441055744.0;
+  double r = fma(k, -6.93147180369123816490e-01, -u);
+  r = fma(k, -1.90821492927058770002e-10, r);
+  double p = 1.0 / 479001600;
+  p = fma(p, r, 1.0 / 39916800);
+  p = fma(p, r, 1.0 / 3628800);
+  p = fma(p, r, 1.0 / 362880);
+  p = fma(p, r, 1.0 / 40320);
+  p = fma(p, r, 1.0 / 5040);
+  p = fma(p, r, 1.0 / 720);
+  p = fma(p, r, 1.0 / 120);
+  p = fma(p, r, 1.0 / 24);
+  p = fma(p, r, 1.0 / 6);
+  p = fma(p, r, 0.5);
+  p = fma(p, r, 1.0);
+  p = fma(p, r, 1.0);
+  const double power = __hiloint2double(__double2hiint(p) + (__double2loint(shifted) << 20), __double2loint(p));
+  return fma(q, 1.0 / 3.0, 1.0 + u) * power;
+}
+
+/* As in host/samplers/gp/gp_model.c: a posterior variance below this share of the signal's is
+ * rounding. */
+__device__ __forceinline__ double gp_least_variance(double signal)
+{
+  return 1e-14 * signal;
+}
+
 /* ---- products -------------------------------------------------------------------------------- */
 
 typedef nvcuda::wmma::fragment<nvcuda::wmma::accumulator, 8, 8, 4, double> gp_sum;

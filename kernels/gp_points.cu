@@ -4,8 +4,10 @@
  *
  *   μ = mean + kᵀα,  σ² = signal - ‖v‖²
  *
- * For many points v is a product of tiles by tensor cores (gp_posterior); for one, L⁻¹ is read once
- * by rows and, for gradients, once by columns: b = L⁻ᵀ v = K⁻¹ k (gp_at). */
+ * For many points v is a product of tiles by tensor cores (gp_posterior, and gp_panel.cu where they
+ * are larger); for one, L⁻¹ is read once
+ * by rows and, for gradients, once by columns: b = L⁻ᵀ v = K⁻¹ k (gp_at, and gp_at_cluster.cu where
+ * blocks can be clusters). */
 #include "kernels/expected_improvement.h"
 #include "kernels/gp_block.cuh"
 
@@ -15,15 +17,10 @@ enum {
   POSTERIOR_WARPS = POSTERIOR_THREADS / 32,
   POSTERIOR_STRIDE = GP_POINTS + 2, /* four rows are a multiple of 32 bytes, as tensor cores load */
   SCORE_THREADS = 128,
-  TOP_THREADS = 512,
+  TOP_THREADS = 256,
+  TOP_EACH = GP_TOP_SPAN / TOP_THREADS,
+  TOP_SPAN = GP_TOP_SPAN,
 };
-
-/* As in host/samplers/gp/gp_model.c: a posterior variance below this share of the signal's is
- * rounding. */
-static __device__ __forceinline__ double least_variance(double signal)
-{
-  return 1e-14 * signal;
-}
 
 /* ---- one point ------------------------------------------------------------------------------- */
 
@@ -76,7 +73,7 @@ __global__ void __launch_bounds__(AT_THREADS)
   __syncthreads();
   const at a = observe(g, s, gradients != 0);
   out += 2 * blockIdx.x; /* several points have no gradients */
-  const double signal = g.hyper->signal, variance = signal - a.explained, least = least_variance(signal);
+  const double signal = g.hyper->signal, variance = signal - a.explained, least = gp_least_variance(signal);
   const double sd = sqrt(variance > least ? variance : least);
   if (t == 0) {
     out[0] = a.mean;
@@ -114,7 +111,8 @@ __global__ void __launch_bounds__(AT_THREADS)
   if (t < g.d) s.x[t] = point.x[t];
   __syncthreads();
   const at a = observe(g, s, true);
-  const double signal = g.hyper->signal, left = signal + g.hyper->noise - a.explained, least = least_variance(signal);
+  const double signal = g.hyper->signal, left = signal + g.hyper->noise - a.explained,
+               least = gp_least_variance(signal);
   const double delta = sqrt(left > least ? left : least);
   if (t < g.n) g.inverse[(int64_t)g.n * g.rows + t] = -a.b / delta;
   if (t == g.n) {
@@ -196,7 +194,7 @@ __global__ void __launch_bounds__(POSTERIOR_THREADS)
   double of_mean = g.hyper->mean, variance = g.hyper->signal;
   for (int i = 0; i < POSTERIOR_THREADS / GP_POINTS; i++) of_mean += part[i][t];
   for (int w = 0; w < POSTERIOR_WARPS; w++) variance -= explained[w][t];
-  const double least = least_variance(g.hyper->signal);
+  const double least = gp_least_variance(g.hyper->signal);
   mean[point] = of_mean;
   sd[point] = sqrt(variance > least ? variance : least);
 }
@@ -216,45 +214,61 @@ __device__ __forceinline__ bool comes_before(double a, int index_a, double b, in
   return a > b || (a == b && index_a < index_b);
 }
 
-/* One block; each round finds the first that comes after the last one found. */
-__global__ void __launch_bounds__(TOP_THREADS)
-    gp_best(const double *score, int from, int to, device_gp_ranked after, int most, device_gp_ranked *out)
+/* The first of two, where an index of -1 is none. */
+__device__ __forceinline__ void take_first(double *score, int *index, double other, int other_index)
 {
-  __shared__ double best_score[TOP_THREADS];
-  __shared__ int best_index[TOP_THREADS];
-  const int t = (int)threadIdx.x;
-  for (int round = 0; round < most; round++) {
-    double best = 0;
-    int index = -1;
-    for (int i = from + t; i < to; i += TOP_THREADS) {
-      const double s = isnan(score[i]) ? -INFINITY : score[i];
-      bool later = after.index < 0 || comes_before(after.score, after.index, s, i);
-      if (later && (index < 0 || comes_before(s, i, best, index))) {
-        best = s;
-        index = i;
-      }
+  if (other_index < 0 || (*index >= 0 && !comes_before(other, other_index, *score, *index))) return;
+  *score = other;
+  *index = other_index;
+}
+
+/* The `most` best of the block's TOP_SPAN scores, or, where `ranked` is not null, of as many that
+ * other blocks have found; each thread keeps TOP_EACH in registers.  A round is one maximum over
+ * the block, by two buffers in turn: one barrier a round.
+ *   out  [blocks][most] */
+__global__ void __launch_bounds__(TOP_THREADS) gp_best(const double *score, const device_gp_ranked *ranked, int from,
+                                                       int to, device_gp_ranked after, int most, device_gp_ranked *out)
+{
+  __shared__ double warp_score[2][TOP_THREADS / 32];
+  __shared__ int warp_index[2][TOP_THREADS / 32];
+  const int t = (int)threadIdx.x, first = from + (int)blockIdx.x * TOP_SPAN + t;
+  double s[TOP_EACH];
+  int index[TOP_EACH];
+  UNROLL
+  for (int e = 0; e < TOP_EACH; e++) {
+    const int i = first + e * TOP_THREADS;
+    s[e] = 0;
+    index[e] = -1;
+    if (i >= to) continue;
+    if (ranked) {
+      s[e] = ranked[i].score;
+      index[e] = ranked[i].index;
+      continue;
     }
-    best_score[t] = best;
-    best_index[t] = index;
-    for (int half = TOP_THREADS / 2; half > 0; half /= 2) {
-      __syncthreads();
-      if (t >= half) continue;
-      const double other = best_score[t + half];
-      const int other_index = best_index[t + half];
-      if (other_index >= 0 && (best_index[t] < 0 || comes_before(other, other_index, best_score[t], best_index[t]))) {
-        best_score[t] = other;
-        best_index[t] = other_index;
-      }
+    s[e] = isnan(score[i]) ? -INFINITY : score[i];
+    if (after.index < 0 || comes_before(after.score, after.index, s[e], i)) index[e] = i;
+  }
+  for (int round = 0; round < most; round++) {
+    double best = s[0];
+    int at = index[0];
+    UNROLL
+    for (int e = 1; e < TOP_EACH; e++) take_first(&best, &at, s[e], index[e]);
+    for (int step = 16; step > 0; step /= 2) {
+      const double other = __shfl_xor_sync(0xffffffffu, best, step);
+      take_first(&best, &at, other, __shfl_xor_sync(0xffffffffu, at, step));
+    }
+    if (t % 32 == 0) {
+      warp_score[round % 2][t / 32] = best;
+      warp_index[round % 2][t / 32] = at;
     }
     __syncthreads();
-    after.score = best_score[0];
-    after.index = best_index[0];
-    __syncthreads(); /* the next round writes there */
-    if (t == 0) out[round] = after;
-    if (after.index < 0) {
-      for (int i = round + 1 + t; i < most; i += TOP_THREADS) out[i] = after;
-      return;
-    }
+    UNROLL
+    for (int w = 0; w < TOP_THREADS / 32; w++)
+      take_first(&best, &at, warp_score[round % 2][w], warp_index[round % 2][w]);
+    if (t == 0) out[(int64_t)blockIdx.x * most + round] = device_gp_ranked{at < 0 ? 0 : best, at, 0};
+    UNROLL
+    for (int e = 0; e < TOP_EACH; e++)
+      if (index[e] == at) index[e] = -1;
   }
 }
 
@@ -265,8 +279,9 @@ static size_t posterior_bytes(int rows)
   return (size_t)rows * POSTERIOR_STRIDE * sizeof(double);
 }
 
-int gp_predict_prepare(void)
+int gp_predict_prepare(int capability)
 {
+  if (capability >= GP_CAPABILITY_90) return gp_predict_panel_prepare();
   return cudaFuncSetAttribute(gp_posterior, cudaFuncAttributeMaxDynamicSharedMemorySize,
                               (int)posterior_bytes(GP_ROWS_MAX));
 }
@@ -274,12 +289,14 @@ int gp_predict_prepare(void)
 int gp_predict_one(const struct device_gp *g, const struct device_gp_point *point, int gradients, double *out,
                    void *stream)
 {
+  if (g->capability >= GP_CAPABILITY_90) return gp_predict_by_cluster(g, 1, point, nullptr, gradients, out, stream);
   return launch(gp_at, dim3(1), dim3(AT_THREADS), 0, (cudaStream_t)stream, *g, *point, nullptr, gradients, out);
 }
 
 int gp_predict_each(const struct device_gp *g, int count, const struct device_gp_point *points, double *out,
                     void *stream)
 {
+  if (g->capability >= GP_CAPABILITY_90) return gp_predict_by_cluster(g, count, nullptr, points, 0, out, stream);
   return launch(gp_at, dim3((unsigned)count), dim3(AT_THREADS), 0, (cudaStream_t)stream, *g, device_gp_point(), points,
                 0, out);
 }
@@ -292,6 +309,7 @@ int gp_believe(const struct device_gp *g, const struct device_gp_point *point, d
 int gp_predict(const struct device_gp *g, int count, int stride, const double *x, double *mean, double *sd,
                void *stream)
 {
+  if (g->capability >= GP_CAPABILITY_90) return gp_predict_panel(g, count, stride, x, mean, sd, stream);
   const unsigned blocks = (unsigned)((count + GP_POINTS - 1) / GP_POINTS);
   return launch(gp_posterior, dim3(blocks), dim3(POSTERIOR_THREADS), posterior_bytes(g->rows), (cudaStream_t)stream, *g,
                 count, stride, x, mean, sd);
@@ -304,8 +322,19 @@ int gp_score(int count, const double *mean, const double *sd, double best, doubl
                 score);
 }
 
-int gp_top(const double *score, int from, int to, struct device_gp_ranked after, int most, struct device_gp_ranked *out,
-           void *stream)
+int gp_top(const double *score, int from, int to, struct device_gp_ranked after, int most,
+           struct device_gp_ranked *room, struct device_gp_ranked *out, void *stream)
 {
-  return launch(gp_best, dim3(1), dim3(TOP_THREADS), 0, (cudaStream_t)stream, score, from, to, after, most, out);
+  const struct device_gp_ranked *ranked = nullptr;
+  for (;;) { /* what a level's blocks have found is the next one's; the last is one block */
+    const int blocks = to > from ? (to - from + TOP_SPAN - 1) / TOP_SPAN : 1;
+    struct device_gp_ranked *found = blocks > 1 ? room : out;
+    const cudaError_t error = launch(gp_best, dim3((unsigned)blocks), dim3(TOP_THREADS), 0, (cudaStream_t)stream, score,
+                                     ranked, from, to, after, most, found);
+    if (error || blocks == 1) return error;
+    ranked = found;
+    room += blocks * most;
+    from = 0;
+    to = blocks * most;
+  }
 }

@@ -20,6 +20,27 @@ static inline cudaError_t launch(void (*kernel)(P...), dim3 grid, dim3 block, si
   return cudaLaunchKernelEx(&config, kernel, static_cast<P>(arguments)...);
 }
 
+/* The same in clusters of so many blocks side by side in x, at most 8; from compute capability 9.0
+ * on (cluster.cuh). */
+template <typename... P, typename... A>
+static inline cudaError_t launch_cluster(void (*kernel)(P...), unsigned cluster, dim3 grid, dim3 block,
+                                         size_t dynamic_shared_bytes, cudaStream_t stream, A... arguments)
+{
+  static_assert(sizeof...(P) == sizeof...(A), "as many arguments as the kernel has parameters");
+  cudaLaunchAttribute attribute = {};
+  attribute.id = cudaLaunchAttributeClusterDimension;
+  attribute.val.clusterDim.x = cluster;
+  attribute.val.clusterDim.y = attribute.val.clusterDim.z = 1;
+  cudaLaunchConfig_t config = {};
+  config.gridDim = grid;
+  config.blockDim = block;
+  config.dynamicSmemBytes = dynamic_shared_bytes;
+  config.stream = stream;
+  config.attrs = &attribute;
+  config.numAttrs = 1;
+  return cudaLaunchKernelEx(&config, kernel, static_cast<P>(arguments)...);
+}
+
 /* The same with more dynamic shared memory than the 48 KB that every kernel may have. */
 template <typename... P, typename... A>
 static inline cudaError_t launch_large(void (*kernel)(P...), dim3 grid, dim3 block, int dynamic_shared_bytes,

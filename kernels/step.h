@@ -178,6 +178,7 @@ struct device_trial {
       *table; /* [channels][256] a byte, normalised: (x/255 - mean)/deviation, each operation rounded on its own */
   const uint8_t *images;
   const uint16_t *labels;
+  const float *class_weights;                  /* [classes] in the loss of training; NULL: all 1 */
   const int32_t *train_rows, *validation_rows; /* rows of images and labels */
   int train_images, validation_images;
   /* memory of its own */

@@ -27,7 +27,7 @@ __device__ __forceinline__ float4 to_tf32(float4 x)
  *   b  (t, g), (t + 4, g)
  *   c  (g, 2t), (g, 2t + 1), (g + 8, 2t), (g + 8, 2t + 1) */
 #ifdef CUDACPU
-#define tensor_multiply(c, a, b0, b1) cudacpu_mma_sync(c, a, b0, b1)
+#define tensor_multiply cudacpu_mma_sync
 #define tensor_multiply_4(c, a0, a1, b) cudacpu_mma_sync(c, make_float4(a0, a1, 0, 0), b, 0)
 #else
 __device__ __forceinline__ void tensor_multiply(float (&c)[4], const float4 &a, float b0, float b1)
@@ -44,6 +44,19 @@ __device__ __forceinline__ void tensor_multiply_4(float (&c)[4], float a0, float
   asm("mma.sync.aligned.m16n8k4.row.col.f32.tf32.tf32.f32 {%0, %1, %2, %3}, {%4, %5}, {%6}, {%0, %1, %2, %3};"
       : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3])
       : "r"(__float_as_uint(a0)), "r"(__float_as_uint(a1)), "r"(__float_as_uint(b)));
+}
+/* Of the whole depth in FP64, with the same places, a's first two in `left`; from compute
+ * capability 9.0 on. */
+__device__ __forceinline__ void tensor_multiply(double (&c)[4], const double2 &left, const double2 &right, double b0,
+                                                double b1)
+{
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
+  asm("mma.sync.aligned.m16n8k8.row.col.f64.f64.f64.f64 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"
+      : "+d"(c[0]), "+d"(c[1]), "+d"(c[2]), "+d"(c[3])
+      : "d"(left.x), "d"(left.y), "d"(right.x), "d"(right.y), "d"(b0), "d"(b1));
+#else
+  __trap();
+#endif
 }
 #endif
 

@@ -36,6 +36,7 @@ static const struct command commands[] = {
     {"devices", "", "where trials can run on this machine", command_devices, false},
     {"cache", "", "list, limit or clear what decoded data take", command_cache, false},
     {"predict", "FILE.safetensors IMAGE...", "classes of images, and of folders of them", command_predict, false},
+    {"export", "FILE.safetensors", "a network as ONNX, or for PyTorch", command_export, false},
 };
 enum { COMMANDS = sizeof commands / sizeof *commands };
 
@@ -43,6 +44,17 @@ static void print_names(const char *heading, const char *const *names)
 {
   fputs(heading, stdout);
   for (int i = 0; names[i]; i++) printf("%s%s", i ? ", " : "", names[i]);
+}
+
+/* The names that a key takes. */
+static void print_choices(const char *heading, const char *section, const char *key)
+{
+  const struct experiment_key *k;
+  const char *name;
+  fputs(heading, stdout);
+  for (int i = 0; (k = experiment_key(i)); i++)
+    if (!strcmp(k->section, section) && !strcmp(k->key, key))
+      for (int n = 0; (name = experiment_key_choice(i, n)); n++) printf("%s%s", n ? ", " : "", name);
 }
 
 static void print_help(void)
@@ -74,6 +86,8 @@ static void print_help(void)
   print_names(".\nData sets: ", formats);
   print_names(".  Precisions: ", precisions);
   print_names(".\nMeasures of importance: ", importance_method_names);
+  print_choices(".\nMetrics: ", "experiment", "metric");
+  print_choices(".\nWeights of classes: ", "model", "class_weights");
   puts(".\n"
        "\n"
        "Examples:\n"

@@ -12,6 +12,13 @@
 #include "host/objectives/objective_cnn.h"
 #include "host/cuda/roofline.h"
 
+/* How many of these trials fill each of 4 cohorts on a GPU. */
+static int cohort_of(const struct step_cost *s, const struct gpu_rates *g, bool tf32)
+{
+  double share = step_share(s, g, tf32, 4);
+  return share >= 1 ? 1 : 32 * share <= 1 ? 32 : (int)(1 / share + 0.5);
+}
+
 static void print_step(const struct step_cost *s, const struct device_trial *t, int64_t bytes)
 {
   double flops = 0, moved = 0;
@@ -34,7 +41,7 @@ static void print_step(const struct step_cost *s, const struct device_trial *t, 
   for (int g = 0; g < gpu_rates_n; g++) {
     double fp32 = step_floor_us(s, &gpu_rates[g], false, 1), tf32 = step_floor_us(s, &gpu_rates[g], true, 1);
     printf("%-16s %9.1f us %9.1f us %10.0f %11.0f %10d %7d\n", gpu_rates[g].name, fp32, tf32, t->batch / fp32 * 1e6,
-           t->batch / tf32 * 1e6, step_cohort(s, &gpu_rates[g], false, 2), step_cohort(s, &gpu_rates[g], true, 2));
+           t->batch / tf32 * 1e6, cohort_of(s, &gpu_rates[g], false), cohort_of(s, &gpu_rates[g], true));
   }
 }
 

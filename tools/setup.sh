@@ -2,8 +2,9 @@
 # Installs the Debian packages that gsos needs and that are missing.  See --help.
 #
 # One table, below, says which packages there are, what each is for, how another system calls it
-# and how to see whether it is there: by a command, or by a header that the compiler finds.  The
-# Makefile asks with --check, which installs nothing.
+# and how to see whether it is there: by a command, by a header that the compiler finds, or by a
+# tool, a command that the build calls.  The Makefile asks for headers and tools with --check, which
+# installs nothing.
 #
 # On Debian and Ubuntu it is dpkg that says whether a package is installed; where none is missing,
 # apt-get is not called.
@@ -24,7 +25,7 @@ Installs what is missing, on Debian and Ubuntu, as root or through sudo, and ask
 On other systems it says what to install by hand.
 
   --list    all packages, and what each is for
-  --check   installs nothing: says which headers the compiler does not find and which package brings them
+  --check   installs nothing: says which headers and tools of the build are not found, and which package brings them
   --help    this text
 
 Exit status: 0 everything is there, 1 something is missing, 2 wrong usage.
@@ -47,6 +48,8 @@ run|libnlopt-dev|header nlopt.h|NLopt-devel|nlopt|nlopt|NLopt: L-BFGS, for the G
 run|libiniparser-dev|header iniparser/iniparser.h|iniparser-devel|iniparser|iniparser|reads ini files
 run|libsqlite3-dev|header sqlite3.h|sqlite-devel|sqlite|sqlite|SQLite: the study database
 run|libcjson-dev|header cjson/cJSON.h|cjson-devel|cjson|cjson|reads and writes JSON
+run|libprotobuf-c-dev|header protobuf-c/protobuf-c.h|protobuf-c-devel|protobuf-c|protobuf-c|protobuf-c: writes ONNX files (gsos export)
+run|protobuf-c-compiler|tool protoc-gen-c|protobuf-c-compiler|protobuf-c|protobuf-c|makes C of the messages of an ONNX file
 run|libjpeg-dev|header jpeglib.h|libjpeg-turbo-devel|libjpeg-turbo|jpeg-turbo|reads JPEG images
 run|libpng-dev|header png.h|libpng-devel|libpng|libpng|reads PNG images
 run|zlib1g-dev|header zlib.h|zlib-devel|zlib|zlib|reads gzip files
@@ -133,11 +136,14 @@ check() { # PURPOSE COMPILER [FLAG]...
   while IFS='|' read -r kind package probe _ _ _ why; do
     case $kind,$probe in
       optional,* | *,command*) continue ;;
+      *,tool*)
+        command -v "${probe#tool }" >/dev/null 2>&1 && continue
+        echo "missing: ${probe#tool }, in the package $package ($why)" >&2 ;;
+      *)
+        found_header "${probe#header }" "$@" && continue
+        echo "missing: <${probe#header }>, in the package $package ($why)" >&2 ;;
     esac
-    found_header "${probe#header }" "$@" || {
-      echo "missing: <${probe#header }>, in the package $package ($why)" >&2
-      missing="$missing $package"
-    }
+    missing="$missing $package"
   done <<LIST
 $(rows "$purpose")
 LIST
@@ -179,7 +185,7 @@ elsewhere() { # PURPOSE
   lacking=0
   while IFS='|' read -r kind _ probe _ _ _ _; do
     case $probe in
-      command*) command -v "${probe#command }" >/dev/null 2>&1 || [ "$kind" = optional ] || lacking=1 ;;
+      command* | tool*) command -v "${probe#* }" >/dev/null 2>&1 || [ "$kind" = optional ] || lacking=1 ;;
       header*) found_header "${probe#header }" "${CC:-cc}" || [ "$kind" = optional ] || lacking=1 ;;
     esac
   done <<LIST
@@ -227,7 +233,7 @@ debian() { # PURPOSE
     # A tool that did not come as a package (a compiler under /usr/local, say) will do.
     case $kind,$probe in
       optional,*) ;;
-      *,command*) if command -v "${probe#command }" >/dev/null 2>&1; then continue; fi ;;
+      *,command* | *,tool*) if command -v "${probe#* }" >/dev/null 2>&1; then continue; fi ;;
     esac
     [ -n "$needed$optional" ] || say "to be installed:"
     if [ "$kind" = optional ]; then

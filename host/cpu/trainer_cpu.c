@@ -21,6 +21,7 @@
 #endif
 
 #include "host/base/pieces.h"
+#include "host/network/class_weights.h"
 #include "kernels/adam.h"
 #include "kernels/philox.h"
 #include "host/cpu/dnnl_compat.h"
@@ -169,6 +170,8 @@ static void lay_out(struct network *n, struct pieces *p)
   n->bytes = take(p, images * sizeof *n->bytes);
   n->words = take(p, ((size_t)(n->features > n->units ? n->features : n->units) + 128) * sizeof *n->words);
   n->table = take_floats(p, 256 * (size_t)n->plan.channels);
+  bool weighted = n->plan.config.model.class_weights != CLASS_WEIGHTS_NONE;
+  n->class_weights = weighted ? take_floats(p, (size_t)n->classes) : NULL;
 }
 
 /* What follows from the plan; the network is zeroed. */
@@ -254,8 +257,9 @@ int network_create(struct network **out, const struct plan *p, uint64_t key, con
   if (!rc) {
     lay_out(n, &(struct pieces){.base = n->arena, .alignment = ALIGNMENT});
     dataset_table(d, n->table);
-    rc = initialise(n, e);
+    rc = n->class_weights ? class_weights_balanced(&d->train, p->classes, n->class_weights, e) : 0;
   }
+  if (!rc) rc = initialise(n, e);
   if (rc) {
     network_destroy(n);
     return rc;
@@ -391,23 +395,39 @@ static int forward(struct network *n, int count, bool training, struct error *e)
   return 0;
 }
 
-/* Softmax of the logits; returns the sum of the images' cross-entropies. */
-static double loss_sum(struct network *n, int count)
+/* Softmax of the logits; returns the sum of the images' cross-entropies, each times its class's
+ * weight (NULL: 1). */
+static double loss_sum(struct network *n, int count, const float *class_weights)
 {
   n->loops->softmax(count, n->plan.classes, n->classes, n->labels, n->logits, n->best, n->sum, n->below);
   double sum = 0;
-  for (int i = 0; i < count; i++) sum += log((double)n->sum[i]) - (double)n->below[i];
+  for (int i = 0; i < count; i++) {
+    double loss = log((double)n->sum[i]) - (double)n->below[i];
+    sum += class_weights ? (double)class_weights[n->labels[i]] * loss : loss;
+  }
   return sum;
 }
 
 /* --- Backward --------------------------------------------------------------------------------- */
+
+/* Probabilities become the gradient of the batch's loss by the logits. */
+static void softmax_backward(struct network *n, int count)
+{
+  if (!n->class_weights) {
+    n->loops->softmax_backward(count, n->classes, n->labels, 1.0f / (float)count, n->logits);
+    return;
+  }
+  for (int i = 0; i < count; i++)
+    n->loops->softmax_backward(1, n->classes, &n->labels[i], n->class_weights[n->labels[i]] / (float)count,
+                               n->logits + (size_t)i * (size_t)n->classes);
+}
 
 static int dense_backward(struct network *n, int count, struct error *e)
 {
   const struct network_place *first = &n->place[n->layers], *second = first + 1;
   double rate = n->plan.config.dropout_rate, t = stage_begin(n);
   float scale = rate > 0 ? (float)(1 / (1 - rate)) : 1, *last = n->map[n->layers - 1];
-  n->loops->softmax_backward(count, n->classes, n->labels, 1.0f / (float)count, n->logits);
+  softmax_backward(n, count);
   int rc = compat_matmul(true, false, n->units, n->classes, count, n->hidden, n->units, n->logits, n->classes,
                          n->gradients + second->weight, n->classes, e);
   if (!rc)
@@ -508,7 +528,7 @@ int network_gradients(struct network *n, int count, double *loss, struct error *
 {
   int rc = forward(n, count, true, e);
   if (rc) return rc;
-  *loss = loss_sum(n, count);
+  *loss = loss_sum(n, count, n->class_weights);
   if (!isfinite(*loss)) return 0;
   rc = dense_backward(n, count, e);
   for (int l = n->layers - 1; l > 0 && !rc; l--) rc = conv_backward(n, l, count, e);
@@ -564,15 +584,12 @@ int network_train_epoch(struct network *n, double *loss, const volatile int *sto
   return 0;
 }
 
-int network_evaluate_classes(struct network *n, const struct dataset *d, const struct dataset_split *s,
-                             struct evaluation *out, int32_t *tally, const volatile int *stop, struct error *e)
+int network_evaluate_each(struct network *n, const struct dataset_split *s, struct evaluation *out, network_told told,
+                          void *context, const volatile int *stop, struct error *e)
 {
-  const int classes = n->plan.classes;
   trainer_cpu_thread_begin();
-  (void)d; /* the network keeps the table that it was made with */
   double sum = 0;
   *out = (struct evaluation){.n = s->n};
-  if (tally) memset(tally, 0, 2 * (size_t)classes * sizeof *tally);
   for (int i = 0; i < s->n; i += n->images) {
     int count = s->n - i < n->images ? s->n - i : n->images;
     for (int j = 0; j < count; j++) {
@@ -581,18 +598,40 @@ int network_evaluate_classes(struct network *n, const struct dataset *d, const s
     }
     int rc = forward(n, count, false, e);
     if (rc) return rc;
-    sum += loss_sum(n, count);
-    for (int j = 0; j < count; j++) {
-      bool hit = n->best[j] == n->labels[j];
-      out->correct += hit;
-      if (tally && hit) tally[n->best[j]]++;
-      if (tally) tally[classes + n->best[j]]++;
+    sum += loss_sum(n, count, NULL); /* the logits are probabilities from here on */
+    for (int j = 0; j < count && !rc; j++) {
+      out->correct += n->best[j] == n->labels[j];
+      if (told) rc = told(context, i + j, n->labels[j], n->best[j], n->logits + (size_t)j * (size_t)n->classes, e);
     }
+    if (rc) return rc;
     if (stop && __atomic_load_n(stop, __ATOMIC_RELAXED)) return error_set(e, ERROR_INTERRUPTED, "stopped");
   }
   out->accuracy = s->n ? (double)out->correct / s->n : 0;
   out->loss = s->n ? sum / s->n : 0;
   return 0;
+}
+
+struct tally {
+  int classes;
+  int32_t *counts; /* [2][classes] */
+};
+
+static int tally_image(void *context, int image, int label, int said, const float *probabilities, struct error *e)
+{
+  const struct tally *t = context;
+  (void)image, (void)probabilities, (void)e;
+  t->counts[said] += said == label;
+  t->counts[t->classes + said]++;
+  return 0;
+}
+
+int network_evaluate_classes(struct network *n, const struct dataset *d, const struct dataset_split *s,
+                             struct evaluation *out, int32_t *tally, const volatile int *stop, struct error *e)
+{
+  struct tally t = {n->plan.classes, tally};
+  (void)d; /* the network keeps the table that it was made with */
+  if (tally) memset(tally, 0, 2 * (size_t)t.classes * sizeof *tally);
+  return network_evaluate_each(n, s, out, tally ? tally_image : NULL, &t, stop, e);
 }
 
 int network_evaluate(struct network *n, const struct dataset *d, const struct dataset_split *s, struct evaluation *out,

@@ -60,6 +60,7 @@ struct network {
   uint16_t *labels;                                     /* [images] */
   const uint8_t **bytes;                                /* [images] where each image of the batch lies */
   uint32_t *words;                                      /* dropout */
+  float *class_weights;                                 /* [classes] in the loss of training; NULL: all 1 */
   float *table;                                         /* [channels][256] a byte, normalised */
   void *scratch;                                        /* the library's */
   size_t scratch_bytes;

@@ -130,17 +130,17 @@ static int not_here(struct error *e, int id)
   return error_set(e, ERROR_FAILED, "trial %d is not in this cohort", id);
 }
 
-int cohort_useful(const struct plan *p, int device, enum precision precision, int streams)
+struct cohort_weight cohort_weigh(const struct plan *p, const struct gpu_rates *rates, enum precision precision,
+                                  int streams)
 {
-  char name[400];
   struct device_trial trial;
   struct step_cost cost;
-  devices_name(device, name, sizeof name);
-  name[strcspn(name, ",")] = 0;
-  const struct gpu_rates *rates = gpu_rates_find(name);
-  if (!rates || device_network_make(&trial, p, 0) < 0) return 0;
+  bool tf32 = precision == PRECISION_TF32;
+  if (device_network_make(&trial, p, 0) < 0) return (struct cohort_weight){0};
   step_cost_make(&cost, &trial, p);
-  return step_cohort(&cost, rates, precision == PRECISION_TF32, streams);
+  return (struct cohort_weight){.share = step_share(&cost, rates, tf32, streams),
+                                .wait_us = step_wait_us(&cost),
+                                .work_us = step_work_us(&cost, rates, tf32)};
 }
 
 int64_t cohort_trial_bytes(const struct plan *p)
@@ -206,6 +206,7 @@ static int occupy(struct cohort *c, int id, const struct plan *p, uint64_t key, 
   entry.table = data->table;
   entry.images = data->images;
   entry.labels = data->labels;
+  entry.class_weights = p->config.model.class_weights == CLASS_WEIGHTS_BALANCED ? data->class_weights : NULL;
   entry.train_rows = data->rows;
   entry.validation_rows = data->rows + data->d->train.n;
   c->tables->trials[i] = entry;

@@ -21,9 +21,15 @@ struct cohort;
 int cohort_open(struct cohort **c, struct device_data *data, int capacity, enum precision precision, struct error *e);
 void cohort_close(struct cohort *c); /* takes NULL */
 
-/* How many trials of this network should share the launches of a cohort, where `streams` of them
- * take turns on the device (step_cohort); 0 where the device's rates are not known. */
-int cohort_useful(const struct plan *p, int device, enum precision precision, int streams);
+/* What a trial takes of a cohort where `streams` of them take turns on the device (step_share), and
+ * about how long its steps take alone, in two parts (step_wait_us, step_work_us); zeros where the
+ * kernels cannot train it.  rates: the device's, or of one that is like it. */
+struct cohort_weight {
+  double share, wait_us, work_us;
+};
+struct gpu_rates;
+struct cohort_weight cohort_weigh(const struct plan *p, const struct gpu_rates *rates, enum precision precision,
+                                  int streams);
 
 /* Device memory of a trial; 0 where the kernels cannot train it. */
 int64_t cohort_trial_bytes(const struct plan *p);

@@ -9,6 +9,7 @@
 #include "host/base/pieces.h"
 #include "host/cuda/cuda_call.h"
 #include "host/cuda/device_internal.h"
+#include "host/network/class_weights.h"
 
 void (*device_memory_watch)(void *at, int64_t bytes, bool taken);
 
@@ -34,6 +35,7 @@ static void divide(struct device_data *data, const struct dataset *d, int cohort
   data->labels = take(p, n * (int64_t)sizeof *data->labels);
   data->rows = take(p, n * (int64_t)sizeof *data->rows);
   data->table = take(p, 256 * DEVICE_CHANNELS_MAX * (int64_t)sizeof *data->table);
+  data->class_weights = take(p, d->n_classes * (int64_t)sizeof *data->class_weights);
   data->tables = take(p, cohorts * (int64_t)sizeof *data->tables);
   data->networks = take(p, 0);
 }
@@ -168,9 +170,11 @@ static int upload(struct device_data *data, struct error *e)
   int chunk = (int)(STAGING_BYTES / (bytes > 4 ? bytes : 4)) + 1;
   int64_t half = chunk * (bytes > 4 ? bytes : 4);
   int64_t table_bytes = d->channels * 256 * (int64_t)sizeof(float);
+  int64_t weights_bytes = d->n_classes * (int64_t)sizeof(float);
+  int64_t larger = table_bytes > weights_bytes ? table_bytes : weights_bytes;
   struct staging s;
   char *table;
-  int code = staging_open(&s, half > table_bytes ? half : table_bytes, e);
+  int code = staging_open(&s, half > larger ? half : larger, e);
   if (!code) code = upload_part(data, &d->train, 0, &s, chunk, e);
   if (!code) code = upload_part(data, &d->validation, d->train.n, &s, chunk, e);
   if (!code) code = staging_wait(&s, &table, e);
@@ -178,6 +182,9 @@ static int upload(struct device_data *data, struct error *e)
     dataset_table(d, (float *)(void *)table);
     code = staging_send(&s, data->table, table_bytes, e);
   }
+  if (!code) code = staging_wait(&s, &table, e);
+  if (!code) code = class_weights_balanced(&d->train, d->n_classes, (float *)(void *)table, e);
+  if (!code) code = staging_send(&s, data->class_weights, weights_bytes, e);
   if (!code) code = CUDA(cudaEventRecord(data->anchor[0], s.stream), e);
   if (!code) code = CUDA(cudaStreamSynchronize(s.stream), e);
   staging_close(&s);

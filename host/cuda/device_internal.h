@@ -30,8 +30,8 @@ struct device_data {
   const struct dataset *d;
   uint8_t *images; /* the rows of both parts, one after the other */
   uint16_t *labels;
-  int32_t *rows; /* [train.n + validation.n] 0, 1, 2, ...: each part's rows */
-  float *table;
+  int32_t *rows;                /* [train.n + validation.n] 0, 1, 2, ...: each part's rows */
+  float *table, *class_weights; /* class_weights: [n_classes] balanced ones (class_weights.h) */
 
   char *memory; /* the allocation */
   int64_t bytes;

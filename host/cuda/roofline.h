@@ -35,15 +35,19 @@ void step_cost_make(struct step_cost *s, const struct device_trial *t, const str
 double stage_floor_us(const struct stage_cost *s, const struct gpu_rates *g, bool tf32, int trials);
 double step_floor_us(const struct step_cost *s, const struct gpu_rates *g, bool tf32, int trials);
 
-/* How many trials of this network should share launches so that a GPU is busy, where `streams` such
- * cohorts take turns on it (one alone is reckoned as two: nothing fills its waiting).
+/* What a step of one trial is reckoned to take, in two parts: `wait`, the launches that follow one
+ * another, each with a start and an end in which a GPU is hardly used; and `work`, the time that
+ * its arithmetic takes of a full GPU: the floor over the share of it that kernels reach.  Alone it
+ * takes about wait + work; a cohort of k such trials wait + k·work. */
+double step_wait_us(const struct step_cost *s);
+double step_work_us(const struct step_cost *s, const struct gpu_rates *g, bool tf32);
+
+/* The share that a trial takes of a cohort, where `streams` such cohorts take turns on a GPU (one
+ * alone is reckoned as two: nothing fills its waiting): a cohort is full when the shares of its
+ * trials add up to 1.  1 or more: the trial fills a cohort alone.
  *
- * A cohort of k trials alone takes n·t + k·w a step: n launches that follow one another, each with
- * a start and an end of t during which the GPU waits, and the work w of a trial, the floor above.
- * The other cohorts fill the waiting where (streams - 1)·k·w >= n·t.  Four times that many are
- * taken, since kernels are not at their floor, and those of a small network do not reach all
- * multiprocessors; an estimate, not a measurement.  Rounded up to a power of two, as the capacity
- * classes of cohorts are; 1 ... 32: a large network fills a GPU alone. */
-int step_cohort(const struct step_cost *s, const struct gpu_rates *g, bool tf32, int streams);
+ * The other cohorts fill the waiting of one where (streams - 1)·Σwork >= wait; many times that is
+ * wanted, since they wait, too. */
+double step_share(const struct step_cost *s, const struct gpu_rates *g, bool tf32, int streams);
 
 #endif

@@ -106,6 +106,12 @@ void dataset_close(struct dataset *d); /* accepts a zero-initialised struct */
  * thread, and cheap. */
 int dataset_unchanged(const struct dataset *d, struct error *e);
 
+/* Writes image i of a part as a PNG file, whole or not at all; one of more pixels a side than
+ * `side` is reduced to that.  Of two channels the first is shown, as grey, of four the first three,
+ * as colours. */
+int dataset_write_png(const struct dataset *d, const struct dataset_split *s, int i, int side, const char *path,
+                      struct error *e);
+
 /* Decodes one JPEG or PNG to size×size×channels bytes, just as an image folder's files are (predict
  * uses it). out [size·size·channels].  ERROR_FAILED with the reason for a bad file. */
 int image_decode_file(const char *path, int width, int height, int channels, enum dataset_resize resize,

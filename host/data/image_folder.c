@@ -11,13 +11,13 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <pthread.h>
-#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "host/base/cpu_cores.h"
 #include "host/data/idx.h"
 #include "host/data/image_decode.h"
 #include "host/data/usual_names.h"
@@ -162,9 +162,7 @@ static void *decode_thread(void *context)
 
 static int thread_count(int wanted, int n_images)
 {
-  cpu_set_t allowed;
-  int n = wanted;
-  if (n <= 0) n = sched_getaffinity(0, sizeof allowed, &allowed) == 0 ? CPU_COUNT(&allowed) : 1;
+  int n = wanted > 0 ? wanted : cpu_cores();
   if (n > THREADS_MAX) n = THREADS_MAX;
   return n < n_images ? n : n_images;
 }

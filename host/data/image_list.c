@@ -122,8 +122,10 @@ static bool is_output(int at, const char *name, int deeper)
  * may/first), or, where the output is this place itself, one of its parts? */
 static bool is_of_a_run(int at, const char *name)
 {
+  static const char *const parts[] = {"networks", "states", "mistakes"};
   struct stat st;
-  bool part = strcmp(name, "networks") == 0 || strcmp(name, "states") == 0;
+  bool part = false;
+  for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) part = part || strcmp(name, parts[i]) == 0;
   return (part && fstatat(at, "study.db", &st, 0) == 0) || is_output(at, name, OUTPUT_DEPTH);
 }
 

@@ -196,6 +196,16 @@ static int check_revisit(struct experiment *x, const struct ini *ini, struct err
                    able);
 }
 
+/* Where nothing is said of cost, and FLOPs are known: what measured best for the strategy that is
+ * the default (docs/results/strategies.md).  Beside a strategy that it is compared with, both
+ * search by value alone. */
+static void usual_cost(struct experiment *x, const struct ini *ini)
+{
+  bool grouped = x->n_strategies == 1 && !strcmp(x->strategies[0], "grouped");
+  bool weighs = grouped && x->revisit && !strcmp(x->objective, "cnn");
+  if (!entry_of(ini, "gp", "cost")) x->sampler_settings.gp_cost = weighs ? GP_COST_FLOPS : GP_COST_NONE;
+}
+
 /* Numbers for the groups that are made are as many as these. */
 static int check_ratio(const struct experiment *x, const struct ini *ini, struct error *e)
 {
@@ -293,6 +303,30 @@ void experiment_given_values(const struct experiment *x, int i, double *values)
            sizeof(double) * (size_t)x->space.n);
 }
 
+bool experiment_weighs_classes(const struct experiment *x)
+{
+  return !strcmp(x->objective, "cnn") && x->model.class_weights != CLASS_WEIGHTS_NONE;
+}
+
+bool experiment_unused(const struct experiment *x, char *text, size_t size)
+{
+  static const char *const metrics[] = {METRICS(NAME_TEXT)};
+  char repeats[40] = "", metric[60] = "";
+  if (!strcmp(x->objective, "cnn")) return false;
+  if (x->metric != METRIC_ACCURACY) text_format(metric, sizeof metric, "metric = %s", metrics[x->metric]);
+  if (x->repeats > 0) text_format(repeats, sizeof repeats, "repeats = %d", x->repeats);
+  const char *weights = x->model.class_weights != CLASS_WEIGHTS_NONE ? "class_weights = balanced" : "";
+  const char *all[] = {metric, repeats, weights};
+  size_t used = 0;
+  text[0] = 0;
+  for (int i = 0; i < 3; i++)
+    if (all[i][0]) used += text_format(text + used, size - used, "%s%s", used ? ", " : "", all[i]);
+  if (used == 0) return false;
+  text_format(text + used, size - used, ": not used, since objective = %s trains no network; delete the line%s",
+              x->objective, strchr(text, ',') ? "s" : "");
+  return true;
+}
+
 bool experiment_weighs_cost(const struct experiment *x)
 {
   return !strcmp(x->sampler, "gp") && x->sampler_settings.gp_cost != GP_COST_NONE;
@@ -334,6 +368,7 @@ static int load(struct experiment *x, const struct ini *ini, struct error *e)
   if (!rc) rc = experiment_groups(x, ini, standard, e);
   if (!rc) rc = experiment_enqueue(x, ini, e);
   if (!rc) rc = check_revisit(x, ini, e);
+  if (!rc) usual_cost(x, ini);
   if (!rc) rc = check_ratio(x, ini, e);
   if (!rc) rc = check_start(x, ini, e);
   if (!rc && x->direction[0]) x->maximize = !strcmp(x->direction, "maximize");

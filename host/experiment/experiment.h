@@ -171,6 +171,10 @@ const char *experiment_groups_run(const struct experiment *x);
 int experiment_given(const struct experiment *x);
 /* Given trial i: its whole configuration, [x->space.n]. */
 void experiment_given_values(const struct experiment *x, int i, double *values);
+/* Is the loss that networks are trained with weighted ([model] class_weights)? */
+bool experiment_weighs_classes(const struct experiment *x);
+/* What is asked for that the objective has no use for, as a sentence; false: nothing. */
+bool experiment_unused(const struct experiment *x, char *text, size_t size);
 /* Does the sampler weigh improvement by cost ([gp] cost)? */
 bool experiment_weighs_cost(const struct experiment *x);
 /* The settings of [importance] for a measurement. */

@@ -33,6 +33,7 @@ static const char *const channel_names[] = {"1", "3", NULL};
 static const char *const format_names[] = {"auto", DATASET_FORMATS(NAME_WORD) NULL};
 static const char *const resize_names[] = {RESIZES(NAME_TEXT) NULL};
 static const char *const bad_image_names[] = {BAD_IMAGE_POLICIES(NAME_TEXT) NULL};
+static const char *const class_weights_names[] = {CLASS_WEIGHTS(NAME_TEXT) NULL};
 static const char *const precision_names[] = {PRECISIONS(NAME_TEXT) NULL};
 static const char *const history_names[] = {HISTORIES(NAME_TEXT) NULL};
 static const char *const gp_history_names[] = {GP_HISTORIES(NAME_TEXT) NULL};
@@ -140,6 +141,8 @@ const struct key_spec key_table[] = {
 
   INT("model", "filters", "search", "32", 1, 4096, model.filters, "filters of every convolution"),
   NUMBER("model", "momentum", "0.9", 0, 1, OPEN_HIGH, model.momentum, "momentum of sgd"),
+  CHOICE("model", "class_weights", "search", "none", KEY_ENUM, class_weights_names, model.class_weights,
+         "in the loss of training; balanced: images of small classes count more"),
   CHOICE("model", "precision", "search", "fp32", KEY_ENUM, precision_names, precision, "arithmetic on GPUs"),
 
   TEXT("function", "name", "search", KEY_TEXT, function, "objective = function: which one"),
@@ -197,10 +200,11 @@ const struct key_spec key_table[] = {
       "likelihoods that a fit may cost, at most"),
   CHOICE("gp", "history", "search", "all", KEY_ENUM, gp_history_names, sampler_settings.gp_history,
          "which trials a proposal learns from: all of the study, or those of its group"),
-  CHOICE("gp", "cost", "search", "none", KEY_ENUM, cost_names, sampler_settings.gp_cost,
-         "what expected improvement is weighed by: none, flops, or time (then the history depends on the machine)"),
+  CHOICE("gp", "cost", "search", "", KEY_ENUM, cost_names, sampler_settings.gp_cost,
+         "what expected improvement is weighed by: none, flops, or time (then the history depends on the machine); "
+         "without it, flops where grouped alone revisits groups of the network's hyperparameters"),
   NUMBER("gp", "cost_weight", "1", 0, 10, OPEN_LOW, sampler_settings.gp_cost_weight,
-         "the power of that cost at the start; it falls to 0 with the trials that are left"),
+         "the power of that cost at the start; it falls to 0 with the trials that are left in the cycle"),
 
   INT("grid", "points", "search", "5", 1, 1000000, sampler_settings.grid_points,
       "values of a range that the grid takes"),
@@ -217,9 +221,9 @@ const struct key_spec key_table[] = {
   {{"scheduler", "devices", "machine", "auto", "auto, cpu, cuda (all GPUs), or some: cuda:0,1"},
    KEY_DEVICES, AT(devices), 0, 0, 0, NULL},
   {{"scheduler", "slots", "machine", "auto",
-    "trials at once on this machine, over all studies; auto: one a core, or as many as its GPUs can use"},
+    "trials at once on this machine, over all studies; auto: one a core; on GPUs by what each takes"},
    KEY_SLOTS, AT(slots), 1, 100000, 0, NULL},
-  {{"scheduler", "streams", "machine", "auto", "on GPUs: cohorts side by side on each, which share the slots; auto: 2"},
+  {{"scheduler", "streams", "machine", "auto", "on GPUs: cohorts side by side on each, which share the slots; auto: 4"},
    KEY_SLOTS, AT(streams), 1, 32, 0, NULL},
   {{"scheduler", "trial_memory", "search", "16GiB", "a configuration that needs more is infeasible"},
    KEY_SIZE, AT(trial_memory), 1, 0, 0, NULL},

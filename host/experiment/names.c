@@ -11,6 +11,15 @@ const char *const strategy_names[] = {STRATEGIES(NAME_WORD) NULL};
 const char *const objective_names[] = {OBJECTIVES(NAME_WORD) NULL};
 static const int traits[] = {STRATEGIES(TRAITS)};
 
+bool pruner_pauses(const char *name)
+{
+  static const char *const names[] = {PRUNERS(NAME_WORD) NULL};
+  static const int of_pruner[] = {PRUNERS(TRAITS)};
+  for (int i = 0; names[i]; i++)
+    if (!strcmp(names[i], name)) return of_pruner[i] == PRUNER_PAUSES;
+  return false;
+}
+
 bool strategy_is(const char *name, enum strategy_trait trait)
 {
   for (int i = 0; strategy_names[i]; i++) {

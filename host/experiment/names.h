@@ -28,10 +28,13 @@ enum strategy_trait {
   ROW(greedy, STRATEGY_SWEEPS)                                                                                         \
   ROW(simultaneous, STRATEGY_CONTROL)
 
+/* Of a pruner: its trials pause, and may go on; else it ends them. */
+enum pruner_trait { PRUNER_ENDS = 0, PRUNER_PAUSES = 1 };
+
 #define PRUNERS(ROW)                                                                                                   \
-  ROW(median)                                                                                                          \
-  ROW(asha)                                                                                                            \
-  ROW(hyperband)
+  ROW(median, PRUNER_ENDS)                                                                                             \
+  ROW(asha, PRUNER_ENDS)                                                                                               \
+  ROW(hyperband, PRUNER_PAUSES)
 
 #define OBJECTIVES(ROW)                                                                                                \
   ROW(cnn)                                                                                                             \
@@ -45,6 +48,9 @@ enum strategy_trait {
 /* In the order of the lists; end with NULL. */
 extern const char *const strategy_names[];
 extern const char *const objective_names[];
+
+/* False where there is no such pruner. */
+bool pruner_pauses(const char *name);
 
 /* False where there is no such strategy. */
 bool strategy_is(const char *name, enum strategy_trait trait);

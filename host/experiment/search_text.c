@@ -177,7 +177,9 @@ static void add_difference(struct differences *d, const char *key, const char *w
  * of the table. */
 static const char *absent_value(const char *key)
 {
-  if (!strcmp(key, "experiment.revisit")) return "no"; /* its default depends on the sampler; older ones went on */
+  /* Defaults that depend on other keys; older searches did neither. */
+  if (!strcmp(key, "experiment.revisit")) return "no";
+  if (!strcmp(key, "gp.cost")) return "none";
   for (int i = 0; i < key_count; i++) {
     const struct experiment_key *k = &key_table[i].about;
     size_t n = strlen(k->section);

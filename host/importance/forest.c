@@ -1,10 +1,10 @@
 #include "host/importance/forest.h"
 
 #include <pthread.h>
-#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "host/base/cpu_cores.h"
 #include "host/base/rng.h"
 
 /* --- threads --- */
@@ -42,8 +42,7 @@ static void *share_thread(void *argument)
 
 static int thread_count(int wanted, int n)
 {
-  cpu_set_t allowed;
-  if (wanted <= 0) wanted = sched_getaffinity(0, sizeof allowed, &allowed) == 0 ? CPU_COUNT(&allowed) : 1;
+  if (wanted <= 0) wanted = cpu_cores();
   if (wanted > THREADS_MAX) wanted = THREADS_MAX;
   return wanted < n ? wanted : n;
 }

@@ -66,10 +66,15 @@ enum padding_kind { PADDINGS(NAME_VALUE) };
 #define HYPERPARAMETER_SYMBOL(symbol, ...) symbol,
 enum hyperparameter_id { HYPERPARAMETERS(HYPERPARAMETER_SYMBOL) HP_COUNT };
 
+/* Weights of classes in the loss that is trained with (class_weights.h). */
+#define CLASS_WEIGHTS(ROW) ROW(CLASS_WEIGHTS_NONE, "none") ROW(CLASS_WEIGHTS_BALANCED, "balanced")
+enum class_weights { CLASS_WEIGHTS(NAME_VALUE) };
+
 /* What the ini's [model] section says: settings that are not searched. */
 struct model_options {
   int filters;     /* of every convolution; default 32 */
   double momentum; /* of SGD; default 0.9 */
+  enum class_weights class_weights;
 };
 
 /* A configuration as the trainers use it. */

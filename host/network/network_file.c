@@ -28,6 +28,7 @@ enum {
 /* Memory for activations that a file may ask for beyond what is in proportion to its weights. */
 static const int64_t activations_limit = (int64_t)2 << 30;
 
+static const char *const class_weights[] = {CLASS_WEIGHTS(NAME_TEXT) NULL};
 static const char *const resizes[] = {RESIZES(NAME_TEXT) NULL};
 
 /* ---- the tensors that a plan has ------------------------------------------------------------- */
@@ -147,6 +148,8 @@ static void put_all(struct metadata *m, const struct plan *p, const struct datas
   }
   put(m, "filters", "%d", c->model.filters);
   put(m, "momentum", "%.17g", c->model.momentum);
+  if (c->model.class_weights != CLASS_WEIGHTS_NONE)
+    put(m, "class_weights", "%s", class_weights[c->model.class_weights]);
   put(m, "image_height", "%d", d->height);
   put(m, "image_width", "%d", d->width);
   put(m, "image_channels", "%d", d->channels);
@@ -271,7 +274,11 @@ static int read_config(const struct safetensors_file *f, struct network_config *
   }
   if (metadata_number(f, "filters", 1, FILTERS_LIMIT, true, &value, e)) return e->code;
   config->model.filters = (int)value;
-  return metadata_number(f, "momentum", 0, 1, false, &config->model.momentum, e);
+  if (metadata_number(f, "momentum", 0, 1, false, &config->model.momentum, e)) return e->code;
+  int place = CLASS_WEIGHTS_NONE; /* of a file that says nothing of it */
+  int code = safetensors_metadata(f, "class_weights") ? metadata_word(f, "class_weights", class_weights, &place, e) : 0;
+  config->model.class_weights = (enum class_weights)place;
+  return code;
 }
 
 /* A JSON list of `n` numbers. */
@@ -413,28 +420,45 @@ static int set_tensors(const struct safetensors_file *f, struct network *n, stru
   return 0;
 }
 
+/* All that is told before a network is made. */
+static int read_all(struct network_file *n, const struct safetensors_file *f, struct error *e)
+{
+  int code = read_config(f, &n->config, e);
+  if (!code) code = read_shape(f, n, e);
+  if (!code) code = make_plan(n, e);
+  return code ? code : check_tensors(f, &n->plan, e);
+}
+
+static int refuse(struct network_file *n, const char *path, struct error *e)
+{
+  char shown[512];
+  network_file_close(n);
+  return error_prefix(e, "%s", text_escape(shown, sizeof shown, path));
+}
+
+int network_file_open(struct network_file *n, struct safetensors_file *tensors, const char *path, struct error *e)
+{
+  struct error local;
+  if (!e) e = &local;
+  memset(n, 0, sizeof *n);
+  if (safetensors_open(tensors, path, e)) return e->code;
+  if (!read_all(n, tensors, e)) return 0;
+  safetensors_close(tensors);
+  return refuse(n, path, e);
+}
+
 int network_file_load(struct network_file *n, const char *path, struct error *e)
 {
   struct safetensors_file f;
   struct error local;
   if (!e) e = &local;
-  memset(n, 0, sizeof *n);
-  int code = safetensors_open(&f, path, e);
+  int code = network_file_open(n, &f, path, e);
   if (code) return code;
-  code = read_config(&f, &n->config, e);
-  if (!code) code = read_shape(&f, n, e);
-  if (!code) code = make_plan(n, e);
-  if (!code) code = check_tensors(&f, &n->plan, e);
-  if (!code) code = fit_memory(n, &f, e);
+  code = fit_memory(n, &f, e);
   if (!code) code = network_create(&n->network, &n->plan, 0, &n->shape, e);
   if (!code) code = set_tensors(&f, n->network, e);
   safetensors_close(&f);
-  if (code) {
-    char shown[512];
-    network_file_close(n);
-    error_prefix(e, "%s", text_escape(shown, sizeof shown, path));
-  }
-  return code;
+  return code ? refuse(n, path, e) : 0;
 }
 
 void network_file_close(struct network_file *n)

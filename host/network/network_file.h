@@ -11,6 +11,7 @@
  *                    the hyperparameters as an ini file says them; where one is missing that
  *                    training alone asks for, it is read as its default (hyperparameters.h)
  *   filters, momentum
+ *   class_weights    where the loss was weighted: balanced
  *   image_height, image_width, image_channels
  *   class_names      JSON list of strings: the classes in the order of the outputs
  *   mean, deviation  JSON lists of numbers, one a channel: an input is (byte / 255 - mean) /
@@ -23,6 +24,7 @@
 #include "host/data/dataset.h"
 #include "host/base/error.h"
 #include "host/network/plan.h"
+#include "host/network/safetensors.h"
 #include "host/network/trainer.h"
 
 /* A network that was read: for predictions and evaluations, not to be trained on. */
@@ -45,6 +47,11 @@ int network_file_save(const char *path, struct network *n, const struct plan *p,
  * allocated; ERROR_MACHINE where memory is missing.  The caller's thread must have called
  * trainer_cpu_thread_begin.  `f` must stay where it is until network_file_close. */
 int network_file_load(struct network_file *f, const char *path, struct error *e);
+
+/* The same without a network to compute with (f->network is NULL, and its plan is for one image):
+ * `tensors` has the weights, under the names above, as they lie in the file.  Both are to be
+ * closed; after an error neither is. */
+int network_file_open(struct network_file *f, struct safetensors_file *tensors, const char *path, struct error *e);
 void network_file_close(struct network_file *f); /* accepts a zero-initialised struct */
 
 #endif

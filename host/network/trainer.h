@@ -71,6 +71,13 @@ int network_evaluate(struct network *n, const struct dataset *d, const struct da
 int network_evaluate_classes(struct network *n, const struct dataset *d, const struct dataset_split *s,
                              struct evaluation *out, int32_t *tally, const volatile int *stop, struct error *e);
 
+/* The same, and each image of the part is told of in order: its class, what it was taken for, and
+ * the probabilities [classes] of the classes, which are gone with the next one.  What `told`
+ * returns other than 0 ends it. */
+typedef int (*network_told)(void *context, int image, int label, int said, const float *probabilities, struct error *e);
+int network_evaluate_each(struct network *n, const struct dataset_split *s, struct evaluation *out, network_told told,
+                          void *context, const volatile int *stop, struct error *e);
+
 /* Class probabilities of images given as bytes: images [n][H][W][C], probabilities [n][classes]. */
 int network_predict(struct network *n, const uint8_t *images, int count, float *probabilities, struct error *e);
 

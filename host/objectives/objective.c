@@ -2,6 +2,7 @@
  * lacks a function. */
 #include "host/objectives/objective.h"
 
+#include <math.h>
 #include <string.h>
 
 #include "host/experiment/experiment.h"
@@ -38,13 +39,22 @@ struct objective_at_once objective_at_once(const struct objective *o, int slots,
   int64_t limit = slots > 0 ? least(slots, useful) : useful;
   int64_t places = o->places > 0 ? o->places : slots > 0 ? slots : cores;
   int64_t capacity = o->capacity > 0 ? o->capacity : 1, most = o->capacity_max > 0 ? o->capacity_max : 1;
+  bool by_share = o->by_share && slots == 0;
+  if (by_share) capacity = most;
   if (slots > 0) {
     places = least(places, slots);
     capacity = least((slots + places - 1) / places, most);
   }
   places = least(places, limit);
-  return (struct objective_at_once){
-      .places = (int)places, .capacity = (int)capacity, .trials = (int)least(places * capacity, limit)};
+  return (struct objective_at_once){.places = (int)places,
+                                    .capacity = (int)capacity,
+                                    .trials = (int)least(places * capacity, limit),
+                                    .by_share = by_share};
+}
+
+int objective_fill(double share, int capacity)
+{
+  return share * capacity <= 1 ? capacity : share >= 1 ? 1 : (int)round(1 / share);
 }
 
 void objective_device_name(struct objective *o, int device, char *name, size_t size)

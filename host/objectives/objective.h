@@ -23,6 +23,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "host/base/class_counts.h"
 #include "host/base/error.h"
 #include "host/space/space.h"
 
@@ -36,6 +37,8 @@ struct objective_cost {
   int epochs;           /* 0: not known before */
   int64_t bytes;        /* host memory while it runs */
   int64_t device_bytes; /* a device's; 0: it runs on the CPU */
+  double share;         /* of a place: one is full when the shares of its trials add up to 1; 0: not known */
+  double alone_s;       /* seconds that it is reckoned to take alone on a device; 0: not known */
 };
 
 struct trial_spec {
@@ -78,6 +81,7 @@ struct objective_test {
 struct objective_at_once {
   int places, capacity; /* places, each with room for `capacity` trials */
   int trials;           /* the most that are taken at once: places <= trials <= places * capacity */
+  bool by_share;        /* a place is full, too, when the shares of its trials (objective_cost) add up to 1 */
 };
 
 /* What a device is asked for. */
@@ -104,6 +108,9 @@ struct objective {
    * trials (0: 1), with room for `capacity_max` where the user asks for more (0: 1); the i-th is on
    * device i % n_devices. */
   int places, capacity, capacity_max, n_devices;
+  /* cost tells what a trial takes of a place: where the user says nothing of slots a place is
+   * filled by that, up to capacity_max; `capacity` are then those of the default configuration. */
+  bool by_share;
   const int *device_of_place; /* [places] where it is another, as where hosts differ (sched/boxes); NULL */
   int64_t memory_bytes;       /* of hosts, for all trials that run at once; 0: what this machine has */
   void *state;
@@ -145,9 +152,13 @@ struct objective {
    * with the random numbers of the experiment's own [train].
    * Where has_network is true. */
   int (*save)(struct place *p, int id, const char *path, const char *ini_path, struct error *e);
-  /* Evaluates a saved network on the test set, once (contract 5).  Where has_test is true. */
-  int (*test)(struct objective *o, const char *path, struct objective_test *result, const volatile int *stop,
-              struct error *e);
+  /* Evaluates a saved network on the test set, once (contract 5), and says what it took the images
+   * for in the same look: `classes` out, to be freed, also after an error; NULL: that is not
+   * wanted. test_picture writes an image of the test set, as class_mistake has it, as a small PNG
+   * file. Where has_test is true. */
+  int (*test)(struct objective *o, const char *path, struct objective_test *result, struct class_counts *classes,
+              const volatile int *stop, struct error *e);
+  int (*test_picture)(struct objective *o, int image, const char *path, struct error *e);
   /* What a result depends on beyond the search keys: trainer, precision, device model or
    * instruction set, library versions. */
   void (*description)(struct objective *o, char *text, size_t size);
@@ -193,10 +204,14 @@ void objective_destroy(struct objective *o); /* takes NULL */
 /* Of `useful` trials that could run side by side (at least 1), how many this machine runs at once,
  * and where; the one place where that is decided.
  *   slots   [scheduler] slots, which is never exceeded; 0: auto, as many as fill the objective's
- *           places
+ *           places, by their number or their shares
  *   cores   of this machine: that many places where the objective asks for one a core and slots is
  *           auto */
 struct objective_at_once objective_at_once(const struct objective *o, int slots, int cores, int64_t useful);
+
+/* How many trials of that share, each, fill a place with room for `capacity`, as near as can be; a
+ * share of 0: as many as it has room for. */
+int objective_fill(double share, int capacity);
 
 /* The functions that an objective need not have, and what holds where it has none. */
 /* "cpu" */

@@ -66,7 +66,7 @@ int cnn_cost(struct objective *o, const double *values, struct objective_cost *c
   cost->steps = p.steps;
   cost->images = p.images;
   cost->epochs = p.config.epochs;
-  cost->device_bytes = c->n_devices > 0 && p.feasible ? cnn_cuda_bytes(&p) : 0;
+  if (c->n_devices > 0 && p.feasible) cnn_cuda_cost(c, &p, cost);
   cost->bytes = c->n_devices > 0 ? 1 << 20 : bytes; /* of the host: a network on a device hardly needs any */
   if (!p.feasible)
     memcpy(cost->reason, p.reason, sizeof cost->reason);
@@ -168,7 +168,7 @@ static int one_epoch(struct place *p, struct trial_event *event, const volatile 
   event->training_loss = p->training_loss;
   if (!isfinite(p->training_loss)) return diverged(p, event, "training");
   event->images = d->train.n; /* an epoch that ended; one that diverged stopped somewhere within */
-  double value;
+  double value = NAN;
   code = evaluate(p->cnn, p->network, &d->validation, &evaluation, &value, stop, e);
   if (code) return code;
   if (!isfinite(evaluation.loss)) return diverged(p, event, "validation");
@@ -296,10 +296,43 @@ struct test_job {
   struct cnn *cnn;
   const char *path;
   struct objective_test *result;
+  struct class_counts *classes;
   const volatile int *stop;
   struct error *e;
   int code;
 };
+
+static int count_image(void *classes, int image, int label, int said, const float *probabilities, struct error *e)
+{
+  return class_counts_image(classes, image, label, said, probabilities, e);
+}
+
+/* The network's value on the test set, from what its images were taken for. */
+static int test_value(const struct cnn *c, const struct evaluation *evaluation, const struct class_counts *counts,
+                      double *value, struct error *e)
+{
+  int32_t *tally = calloc(2 * (size_t)c->data.n_classes, sizeof *tally);
+  if (!tally) return error_set(e, ERROR_MACHINE, "no memory for %d classes", c->data.n_classes);
+  for (size_t i = 0; i < counts->n_cells; i++) {
+    const struct class_cell *cell = &counts->cells[i];
+    if (cell->label == cell->said) tally[cell->said] += (int32_t)cell->count;
+    tally[c->data.n_classes + cell->said] += (int32_t)cell->count;
+  }
+  *value = cnn_value(c, &c->data.test, evaluation->accuracy, evaluation->loss, tally);
+  free(tally);
+  return 0;
+}
+
+/* One look at the test set. */
+static int evaluate_test(struct test_job *j, struct network *network, struct evaluation *evaluation, double *value)
+{
+  const struct dataset *d = &j->cnn->data;
+  struct class_counts *counts = j->classes;
+  int code = class_counts_begin(counts, d->n_classes, d->class_names, j->e);
+  if (!code) code = network_evaluate_each(network, &d->test, evaluation, count_image, counts, j->stop, j->e);
+  class_counts_end(counts);
+  return code ? code : test_value(j->cnn, evaluation, counts, value, j->e);
+}
 
 static int run_test(struct test_job *j)
 {
@@ -315,7 +348,7 @@ static int run_test(struct test_job *j)
                      "%s: is a network for images of %d×%d×%d in %d classes; the data set has %d×%d×%d in %d", j->path,
                      file.shape.width, file.shape.height, file.shape.channels, file.shape.n_classes, d->width,
                      d->height, d->channels, d->n_classes);
-  if (!code) code = evaluate(j->cnn, file.network, &d->test, &evaluation, &value, j->stop, j->e);
+  if (!code) code = evaluate_test(j, file.network, &evaluation, &value);
   if (!code) code = dataset_unchanged(d, j->e);
   if (!code) {
     j->result->available = true;
@@ -338,19 +371,30 @@ static void *test_thread(void *context)
 
 /* In a thread of its own: the trainer changes its thread's floating-point mode, which must not leak
  * into the caller's sums. */
-static int cnn_test(struct objective *o, const char *path, struct objective_test *result, const volatile int *stop,
-                    struct error *e)
+static int cnn_test(struct objective *o, const char *path, struct objective_test *result, struct class_counts *classes,
+                    const volatile int *stop, struct error *e)
 {
   struct error local;
-  struct test_job job = {cnn_of(o), path, result, stop, e ? e : &local, 0};
+  struct class_counts unwanted = {0};
+  struct test_job job = {cnn_of(o), path, result, classes ? classes : &unwanted, stop, e ? e : &local, 0};
   pthread_t thread;
   memset(result, 0, sizeof *result);
+  if (classes) memset(classes, 0, sizeof *classes);
   result->value = result->loss = NAN;
   if (job.cnn->data.test.n == 0) return 0;
   if (pthread_create(&thread, NULL, test_thread, &job) != 0)
     return error_set(e, ERROR_MACHINE, "no thread can be started for the test set");
   pthread_join(thread, NULL);
+  class_counts_free(&unwanted);
   return job.code;
+}
+
+static int cnn_test_picture(struct objective *o, int image, const char *path, struct error *e)
+{
+  enum { SIDE = 96 }; /* pixels: a dozen of them are a few hundred kilobytes of a page */
+  const struct dataset *d = &cnn_of(o)->data;
+  int code = dataset_write_png(d, &d->test, image, SIDE, path, e);
+  return code ? code : dataset_unchanged(d, e);
 }
 
 /* ---- for people ------------------------------------------------------------------------------ */
@@ -494,6 +538,7 @@ int objective_cnn_create(struct objective **o, const struct experiment *x, objec
       .close = cnn_close,
       .save = cnn_save,
       .test = cnn_test,
+      .test_picture = cnn_test_picture,
       .description = cnn_description,
       .subject = "Data set",
       .describe = cnn_describe,

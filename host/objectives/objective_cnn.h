@@ -8,6 +8,8 @@
 #include "host/objectives/objective.h"
 #include "host/network/plan.h"
 
+struct gpu_rates; /* roofline.h */
+
 struct cnn {
   struct objective objective; /* first: the caller's pointer is ours */
   const struct experiment *x;
@@ -19,6 +21,10 @@ struct cnn {
   struct device_data *on_device[DEVICES_MAX]; /* NULL: not reserved, or it could not be: `unusable` says why */
   struct error unusable[DEVICES_MAX];
   int places[DEVICES_MAX]; /* that train there, or will; changed atomically */
+  /* By what trials are weighed (cohort_weigh): rates of the devices, cohorts that take turns on
+   * each. */
+  const struct gpu_rates *rates;
+  int streams;
 };
 
 static inline struct cnn *cnn_of(struct objective *o)
@@ -40,6 +46,8 @@ void cnn_close_cuda(struct cnn *c);
 
 /* Device memory of a trial; the data set, and some kilobytes of tables, are shared. */
 int64_t cnn_cuda_bytes(const struct plan *p);
+/* What a feasible trial takes of devices: device_bytes, share and alone_s of `cost`. */
+void cnn_cuda_cost(const struct cnn *c, const struct plan *p, struct objective_cost *cost);
 
 /* "NVIDIA H100 ..., ..., fp32", of the devices that are used. */
 void cnn_cuda_description(const struct cnn *c, char *text, size_t size);

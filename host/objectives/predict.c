@@ -72,6 +72,11 @@ const char *predictor_class_name(const struct predictor *p, int label)
   return p->file.shape.class_names[label];
 }
 
+char *const *predictor_class_names(const struct predictor *p)
+{
+  return p->file.shape.class_names;
+}
+
 int predictor_read(struct predictor *p, int index, const char *path, int64_t pixel_limit, struct error *e)
 {
   const struct dataset *d = &p->file.shape;

@@ -21,6 +21,7 @@ void predictor_close(struct predictor *p); /* takes NULL */
 
 int predictor_classes(const struct predictor *p);
 const char *predictor_class_name(const struct predictor *p, int label); /* of class 0 ... classes - 1 */
+char *const *predictor_class_names(const struct predictor *p);          /* [classes] */
 
 /* Reads a JPEG or PNG file as image `index` of the batch, 0 ... PREDICT_BATCH - 1.  pixel_limit: a
  * larger one is refused; 0: as [dataset] pixel_limit is by default.  ERROR_FAILED where it is no

@@ -3,18 +3,21 @@
 
 #include <math.h>
 
-#include "host/base/mean_interval.h"
+void paired_difference_of(struct paired_difference *d, const struct mean_interval *m)
+{
+  double error = m->sd / sqrt(m->n);
+  *d = (struct paired_difference){m->n, m->mean, m->sd, m->mean - m->half, m->mean + m->half, NAN};
+  if (m->n < 2) return;
+  if (error > 0)
+    d->p = 2 * student_t_below(-fabs(d->mean) / error, m->n - 1);
+  else
+    d->p = d->mean == 0 ? 1 : 0; /* all differences are the same */
+}
 
 void paired_difference_make(struct paired_difference *d, const double *difference, int n)
 {
   struct mean_interval m = mean_interval_of(difference, n);
-  double error = m.sd / sqrt(n);
-  *d = (struct paired_difference){n, m.mean, m.sd, m.mean - m.half, m.mean + m.half, NAN};
-  if (n < 2) return;
-  if (error > 0)
-    d->p = 2 * student_t_below(-fabs(d->mean) / error, n - 1);
-  else
-    d->p = d->mean == 0 ? 1 : 0; /* all differences are the same */
+  paired_difference_of(d, &m);
 }
 
 void share_interval(int good, int n, double *low, double *high)

@@ -6,6 +6,8 @@
 #ifndef GSOS_PAIRED_DIFFERENCE_H
 #define GSOS_PAIRED_DIFFERENCE_H
 
+#include "host/base/mean_interval.h"
+
 struct paired_difference {
   int n;            /* differences */
   double mean, sd;  /* sd: of a sample, n - 1; NaN of one */
@@ -15,6 +17,8 @@ struct paired_difference {
 
 /* difference [n], finite, n >= 1.  Also of plain values, for the interval of their mean. */
 void paired_difference_make(struct paired_difference *d, const double *difference, int n);
+/* The same of a mean that is there already, of one difference or more. */
+void paired_difference_of(struct paired_difference *d, const struct mean_interval *m);
 
 /* The 95 % interval of a share, of `good` in `n`, that of Wilson, "Probable inference, the law of
  * succession, and statistical inference", 1927. */

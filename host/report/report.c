@@ -121,13 +121,15 @@ static int load_study(struct report_study *s, struct store *store, int index, st
   s->best = find_best(s);
   sum_up(s);
   s->finished = is_finished(s);
-  return 0;
+  double ignored;
+  return report_test_value(s, &ignored) ? study_classes_read(store, s->id, &s->record.test, &s->classes, e) : 0;
 }
 
 static void free_study(struct report_study *s)
 {
   study_record_free(&s->record);
   space_destroy(&s->space);
+  class_counts_free(&s->classes);
   free(s->trials);
   memset(s, 0, sizeof *s);
 }
@@ -217,6 +219,12 @@ int report_keep(struct report *r, const char *name)
   return n;
 }
 
+bool report_study_better(const struct report_study *a, const struct report_study *b)
+{
+  struct observation of_a = observe(a, a->best), of_b = observe(b, b->best);
+  return observation_better(&of_a, &of_b);
+}
+
 int report_best(const struct report *r)
 {
   bool ours = false;
@@ -227,12 +235,7 @@ int report_best(const struct report *r)
     if (s->record.ours != ours) continue;
     if (first < 0) first = i;
     if (s->best < 0 || s->maximize != r->studies[first].maximize) continue;
-    struct observation o = observe(s, s->best);
-    if (best >= 0) {
-      struct observation b = observe(&r->studies[best], r->studies[best].best);
-      if (!observation_better(&o, &b)) continue;
-    }
-    best = i;
+    if (best < 0 || report_study_better(s, &r->studies[best])) best = i;
   }
   return best;
 }

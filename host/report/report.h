@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #include "host/base/error.h"
+#include "host/base/mean_interval.h"
 #include "host/samplers/sampler.h"
 #include "host/space/space.h"
 #include "host/store/store.h"
@@ -30,6 +31,8 @@ struct report_study {
   double time_to_best_s, time_s;
   double flops_to_best, flops;
   int64_t images;
+  /* What its best network took the images of the test set for; classes 0: not known. */
+  struct class_counts classes;
 };
 
 /* A study of another program that gsos cannot read. */
@@ -80,6 +83,10 @@ void report_print_baseline(FILE *out, const struct report *r);
 /* The repeats of the winners, a row a study that has any: mean and standard deviation of validation
  * and test, and what they cost, which no other table counts; how to read them; an empty line. */
 void report_print_repeats(FILE *out, const struct report *r);
+/* Are there repeats, of the trial that is the best now? */
+bool report_has_repeats(const struct report_study *s);
+/* Their mean, of those that reached something, on validation or on the test set; .n 0: none has. */
+struct mean_interval report_repeats_mean(const struct report_study *s, bool test);
 /* "0.9712 ± 0.0012" of the repeats that reached something, "0.9712" of one; false: there is none.
  * `test`: on the test set.
  *   *n      out: how many

@@ -1,4 +1,4 @@
-/* Several runs side by side.  See report_compare.h. */
+/* Several runs side by side: what is measured of them.  See report_compare.h. */
 #include "host/report/report_compare.h"
 
 #include <math.h>
@@ -7,14 +7,10 @@
 
 #include "host/base/mean_interval.h"
 #include "host/base/text_escape.h"
-#include "host/base/text_table.h"
-#include "host/base/text_wrap.h"
 #include "host/experiment/names.h"
-#include "host/report/report_internal.h"
+#include "host/report/report_compare_internal.h"
 
-enum { STRATEGIES = 16 };
-
-/* ---- what is measured ------------------------------------------------------------------------ */
+/* ---- figures of a study ---------------------------------------------------------------------- */
 
 static bool best_value(const struct report_study *s, double *value)
 {
@@ -52,255 +48,177 @@ static bool whole_time(const struct report_study *s, double *value)
   return s->time_s > 0;
 }
 
-enum unit { UNIT_VALUE, UNIT_TEST, UNIT_COUNT, UNIT_WORK, UNIT_TIME };
-
-static const struct column {
-  const char *heading;
-  report_measure f;
-  enum unit unit;
-} columns[] = {
-    {"best value", best_value, UNIT_VALUE}, {"test value", report_test_value, UNIT_TEST},
-    {"images trained", images, UNIT_COUNT}, {"TFLOP to best", tflop_to_best, UNIT_WORK},
-    {"TFLOP trained", tflop, UNIT_WORK},    {"time to best", time_to_best, UNIT_TIME},
-    {"whole time", whole_time, UNIT_TIME},
-};
-enum { FIGURES = sizeof columns / sizeof *columns };
-
-/* Strategies in the order in which they are met. */
-struct strategies {
-  const char *names[STRATEGIES];
-  int n;
-  char test_name[80]; /* what the test values of all are, or "test value" */
+static const report_measure measures[COMPARE_FIGURES] = {
+    [COMPARE_VALUE] = best_value, [COMPARE_TEST] = report_test_value,
+    [COMPARE_IMAGES] = images,    [COMPARE_TFLOP_TO_BEST] = tflop_to_best,
+    [COMPARE_TFLOP] = tflop,      [COMPARE_TIME_TO_BEST] = time_to_best,
+    [COMPARE_TIME] = whole_time,
 };
 
-static void collect(struct strategies *all, const struct report *reports, int n)
+bool compare_measure(const struct report_study *s, enum compare_figure k, double *value)
 {
-  for (int i = 0; i < n; i++)
+  return measures[k](s, value);
+}
+
+bool compare_is_value(enum compare_figure k)
+{
+  return k == COMPARE_VALUE || k == COMPARE_TEST;
+}
+
+bool compare_in_points(const struct report_study *s, enum compare_figure k)
+{
+  char name[80];
+  if (k == COMPARE_VALUE) return report_accuracy(s);
+  report_test_name(s, name, sizeof name);
+  return k == COMPARE_TEST && (strstr(name, "accuracy") || strstr(name, "F1"));
+}
+
+/* ---- strategies ------------------------------------------------------------------------------ */
+
+bool compare_counts(const struct report_study *s)
+{
+  return s->record.ours && s->finished;
+}
+
+int compare_strategy(const struct report_compare *c, const struct report_study *s)
+{
+  for (int a = 0; a < c->n_strategies; a++)
+    if (!strcmp(c->strategies[a], s->record.strategy)) return a;
+  return -1;
+}
+
+static void collect(struct report_compare *c, const struct report *reports)
+{
+  const char *metric = NULL;
+  c->same_metric = true;
+  for (int i = 0; i < c->runs; i++)
     for (int k = 0; k < reports[i].n; k++) {
-      const struct study_record *r = &reports[i].studies[k].record;
-      int at = 0;
-      while (at < all->n && strcmp(all->names[at], r->strategy) != 0) at++;
-      if (r->ours && reports[i].studies[k].finished && at == all->n && at < STRATEGIES)
-        all->names[all->n++] = r->strategy;
+      const struct report_study *s = &reports[i].studies[k];
+      if (!compare_counts(s)) continue;
+      if (compare_strategy(c, s) < 0 && c->n_strategies < COMPARE_STRATEGIES)
+        c->strategies[c->n_strategies++] = s->record.strategy;
+      c->same_metric = c->same_metric && (!metric || !strcmp(metric, s->record.value_name));
+      metric = s->record.value_name;
     }
+  c->control = -1;
+  for (int a = 0; a < c->n_strategies; a++)
+    if (strategy_is(c->strategies[a], STRATEGY_CONTROL)) c->control = a;
 }
 
 /* Metrics may differ from run to run. */
-static void name_tests(struct strategies *all, const struct report *reports, int n)
+static void name_tests(struct report_compare *c, const struct report *reports)
 {
   double value;
-  for (int i = 0; i < n; i++)
+  for (int i = 0; i < c->runs; i++)
     for (int k = 0; k < reports[i].n; k++) {
       const struct report_study *s = &reports[i].studies[k];
-      char name[sizeof all->test_name];
-      if (!s->record.ours || !s->finished || !report_test_value(s, &value)) continue;
+      char name[sizeof c->test_name];
+      if (!compare_counts(s) || !report_test_value(s, &value)) continue;
       report_test_name(s, name, sizeof name);
-      text_format(all->test_name, sizeof all->test_name, "%s",
-                  !all->test_name[0] || !strcmp(all->test_name, name) ? name : "test value");
+      text_format(c->test_name, sizeof c->test_name, "%s",
+                  !c->test_name[0] || !strcmp(c->test_name, name) ? name : "test value");
     }
 }
 
-/* Is a figure a share of images, of which differences are points? */
-static bool in_points(const struct report_study *s, enum unit unit)
-{
-  char name[80];
-  if (unit == UNIT_VALUE) return report_accuracy(s);
-  report_test_name(s, name, sizeof name);
-  return unit == UNIT_TEST && (strstr(name, "accuracy") || strstr(name, "F1"));
-}
+/* ---- rows ------------------------------------------------------------------------------------ */
 
-static bool counts(const struct report_study *s, const char *strategy)
+/* Of the studies of a strategy that count; n 0: there is none. */
+static struct compare_row row_of(const struct report_compare *c, const struct report *r, int run, int strategy)
 {
-  return s->record.ours && s->finished && !strcmp(s->record.strategy, strategy);
-}
-
-/* The first finished study of a strategy in a run; NULL: there is none. *rounds: how many. */
-static const struct report_study *first_of(const struct report *r, const char *strategy, int *rounds)
-{
-  const struct report_study *first = NULL;
-  *rounds = 0;
+  struct compare_row row = {.run = run, .strategy = strategy};
+  double value;
   for (int i = 0; i < r->n; i++) {
-    if (!counts(&r->studies[i], strategy)) continue;
-    if (!first) first = &r->studies[i];
-    ++*rounds;
+    const struct report_study *s = &r->studies[i];
+    if (!compare_counts(s) || compare_strategy(c, s) != strategy) continue;
+    if (!row.first) row.first = s;
+    row.rounds++;
+    for (int k = 0; k < COMPARE_FIGURES; k++) row.figures[k] += compare_measure(s, k, &value) ? value : NAN;
   }
-  return first;
-}
-
-/* Over the finished rounds; NaN where one of them has none. */
-static double mean_of(const struct report *r, const char *strategy, report_measure f)
-{
-  double sum = 0, value;
-  int n = 0;
-  for (int i = 0; i < r->n; i++) {
-    if (!counts(&r->studies[i], strategy)) continue;
-    if (!f(&r->studies[i], &value)) return NAN;
-    sum += value;
-    n++;
+  for (int k = 0; k < COMPARE_FIGURES; k++) {
+    if (row.rounds) row.figures[k] /= row.rounds;
+    row.differences[k] = NAN;
   }
-  return n ? sum / n : NAN;
-}
-
-/* ---- tables ---------------------------------------------------------------------------------- */
-
-static struct compare_table *add_table(struct report_compare *c)
-{
-  struct compare_table *more = realloc(c->tables, ((size_t)c->n + 1) * sizeof *more);
-  if (!more) return NULL;
-  c->tables = more;
-  more[c->n] = (struct compare_table){0};
-  return &more[c->n++];
-}
-
-static void add_heading(struct compare_table *t, const char *text)
-{
-  text_format(t->headings[t->n_columns++], COMPARE_CELL, "%s", text);
-}
-
-static void add_figures(struct compare_table *t, const struct strategies *all)
-{
-  for (int k = 0; k < FIGURES; k++)
-    add_heading(t, columns[k].unit == UNIT_TEST && all->test_name[0] ? all->test_name : columns[k].heading);
-}
-
-/* A row of "-" with its name; NULL without memory. */
-static char (*add_row(struct compare_table *t, const char *name))[COMPARE_CELL]
-{
-  char(*more)[COMPARE_COLUMNS][COMPARE_CELL] = realloc(t->cells, ((size_t)t->n_rows + 1) * sizeof *more);
-  if (!more) return NULL;
-  t->cells = more;
-  char(*row)[COMPARE_CELL] = more[t->n_rows++];
-  for (int k = 0; k < COMPARE_COLUMNS; k++) strcpy(row[k], "-");
-  text_format(row[0], COMPARE_CELL, "%s", name);
   return row;
 }
 
-static void figure_text(const struct report_study *s, enum unit unit, double number, char text[REPORT_TEXT])
+static void compare_with(struct compare_row *row, const struct compare_row *control)
 {
-  if (isnan(number)) return;
-  if (unit == UNIT_TEST && in_points(s, unit))
-    snprintf(text, REPORT_TEXT, "%.4f", number);
-  else if (unit <= UNIT_TEST)
-    report_value_text(s, number, text);
-  else if (unit == UNIT_TIME)
-    report_time_text(number, number, text);
-  else if (unit == UNIT_WORK && number < 1000)
-    snprintf(text, REPORT_TEXT, "%.3g", number);
-  else
-    report_count_text(number, text);
+  bool device = report_is_device_time(&row->first->record) || report_is_device_time(&control->first->record);
+  for (int k = 0; k < COMPARE_FIGURES; k++) {
+    double a = row->figures[k], b = control->figures[k];
+    if (compare_is_value(k))
+      row->differences[k] = a - b;
+    else if (b > 0 && !(device && (k == COMPARE_TIME || k == COMPARE_TIME_TO_BEST)))
+      row->differences[k] = (b - a) / b;
+  }
 }
 
-static bool make_values(struct report_compare *c, const struct report *reports, const char *const *names, int n,
-                        const struct strategies *all)
+static const struct compare_row *control_of(const struct report_compare *c, int run)
 {
-  struct compare_table *t = add_table(c);
-  if (!t) return false;
-  text_format(t->title, sizeof t->title, "What each strategy found, and what it took: means over rounds");
-  add_heading(t, "run, strategy");
-  add_heading(t, "rounds");
-  add_figures(t, all);
-  for (int i = 0; i < n; i++)
-    for (int a = 0; a < all->n; a++) {
-      char name[COMPARE_CELL];
-      int rounds;
-      const struct report_study *s = first_of(&reports[i], all->names[a], &rounds);
-      if (!s) continue;
-      text_format(name, sizeof name, "%s, %s", names[i], all->names[a]);
-      char(*row)[COMPARE_CELL] = add_row(t, name);
-      if (!row) return false;
-      snprintf(row[1], COMPARE_CELL, "%d", rounds);
-      for (int k = 0; k < FIGURES; k++)
-        figure_text(s, columns[k].unit, mean_of(&reports[i], all->names[a], columns[k].f), row[k + 2]);
+  for (int i = 0; i < c->n_rows; i++)
+    if (c->rows[i].run == run && c->rows[i].strategy == c->control) return &c->rows[i];
+  return NULL;
+}
+
+static bool make_rows(struct report_compare *c, const struct report *reports)
+{
+  c->rows = calloc((size_t)c->runs * (size_t)c->n_strategies + 1, sizeof *c->rows);
+  if (!c->rows) return false;
+  for (int i = 0; i < c->runs; i++)
+    for (int a = 0; a < c->n_strategies; a++) {
+      struct compare_row row = row_of(c, &reports[i], i, a);
+      if (row.rounds) c->rows[c->n_rows++] = row;
     }
+  for (int i = 0; i < c->n_rows; i++) {
+    const struct compare_row *control = control_of(c, c->rows[i].run);
+    if (control && control != &c->rows[i]) compare_with(&c->rows[i], control);
+  }
   return true;
 }
 
-/* ---- differences ----------------------------------------------------------------------------- */
+/* ---- means over runs ------------------------------------------------------------------------- */
 
-/* What a strategy differs by from the control in a run: points, a plain difference of values, or
- * the share that it saves; NaN: not known, or not to be compared. */
-static double difference(const struct report *r, const char *strategy, const char *control, const struct column *c)
+bool compare_has_difference(const struct report_compare *c, const struct compare_row *row, int strategy)
 {
-  int rounds;
-  const struct report_study *s = first_of(r, strategy, &rounds), *other = first_of(r, control, &rounds);
-  if (!s || !other) return NAN;
-  double a = mean_of(r, strategy, c->f), b = mean_of(r, control, c->f);
-  if (c->unit <= UNIT_TEST) return in_points(s, c->unit) ? 100 * (a - b) : a - b;
-  bool share = report_is_device_time(&s->record) || report_is_device_time(&other->record);
-  if (c->unit == UNIT_TIME && share) return NAN;
-  return b > 0 ? 100 * (b - a) / b : NAN;
+  return row->strategy == strategy && strategy != c->control && control_of(c, row->run);
 }
 
-static void difference_text(const struct column *c, bool points, double number, char *text)
+/* Of one figure, where all runs that have the strategy and the control have it, and values are
+ * accuracies of one metric. */
+static struct mean_interval mean_of(const struct report_compare *c, int strategy, enum compare_figure k, double *values)
 {
-  if (isnan(number)) return;
-  if (c->unit <= UNIT_TEST && points)
-    snprintf(text, COMPARE_CELL, "%+.2f points", number);
-  else if (c->unit <= UNIT_TEST)
-    snprintf(text, COMPARE_CELL, "%+.4g", number);
-  else
-    snprintf(text, COMPARE_CELL, "%.1f %%", number);
+  const struct compare_row *first = NULL;
+  int n = 0;
+  for (int i = 0; i < c->n_rows; i++) {
+    const struct compare_row *row = &c->rows[i];
+    if (!compare_has_difference(c, row, strategy)) continue;
+    if (!first) first = row;
+    bool alike = !strcmp(first->first->record.value_name, row->first->record.value_name);
+    if (isnan(row->differences[k]) || (compare_is_value(k) && !(alike && compare_in_points(row->first, k))))
+      return (struct mean_interval){.mean = NAN, .half = NAN};
+    values[n++] = row->differences[k];
+  }
+  return mean_interval_of(values, n);
 }
 
-/* "mean of 6 runs" and "± (95 %)" below the rows.  s: a study of the runs' metric; NULL where they
- * differ in it, so that values have no mean. */
-static bool add_means(struct compare_table *t, const double (*values)[FIGURES], int n, const struct report_study *s)
+static bool make_means(struct report_compare *c)
 {
-  char name[40];
-  double *column = malloc((size_t)n * sizeof *column);
-  snprintf(name, sizeof name, "mean of %d runs", n);
-  char(*row)[COMPARE_CELL] = column ? add_row(t, name) : NULL,
-  (*halves)[COMPARE_CELL] = row ? add_row(t, "± (95 %)") : NULL;
-  if (!halves) {
-    free(column);
-    return false;
-  }
-  row = t->cells[t->n_rows - 2]; /* the second row may have moved it */
-  for (int k = 0; k < FIGURES; k++) {
-    bool known = columns[k].unit > UNIT_TEST || (s && in_points(s, columns[k].unit));
-    for (int i = 0; i < n; i++) {
-      column[i] = values[i][k];
-      known = known && !isnan(column[i]);
+  double *values = malloc(((size_t)c->n_rows + 1) * sizeof *values);
+  if (!values) return false;
+  for (int a = 0; a < c->n_strategies; a++) {
+    struct compare_mean *m = &c->means[c->n_means];
+    *m = (struct compare_mean){.strategy = a};
+    for (int i = 0; i < c->n_rows; i++) m->runs += compare_has_difference(c, &c->rows[i], a);
+    if (m->runs == 0) continue;
+    c->n_means++;
+    for (int k = 0; k < COMPARE_FIGURES; k++) {
+      struct mean_interval mean = mean_of(c, a, k, values);
+      m->mean[k] = mean.mean;
+      m->half[k] = mean.half;
     }
-    struct mean_interval m = mean_interval_of(column, n);
-    if (!known) continue;
-    difference_text(&columns[k], true, m.mean, row[k + 1]);
-    snprintf(halves[k + 1], COMPARE_CELL, columns[k].unit <= UNIT_TEST ? "%.2f points" : "%.1f %%", m.half);
   }
-  free(column);
-  return true;
-}
-
-/* The table of one strategy; none where no run has both. */
-static bool make_differences(struct report_compare *c, const struct report *reports, const char *const *names, int n,
-                             const struct strategies *all, const char *strategy, const char *control)
-{
-  struct compare_table *t = NULL;
-  const struct report_study *first = NULL;
-  double(*values)[FIGURES] = calloc((size_t)n + 1, sizeof *values);
-  bool same = true, good = values != NULL;
-  int used = 0, rounds;
-  for (int i = 0; i < n && good; i++) {
-    const struct report_study *s = first_of(&reports[i], strategy, &rounds);
-    if (!s || !first_of(&reports[i], control, &rounds)) continue;
-    if (!t && (t = add_table(c))) {
-      text_format(t->title, sizeof t->title, "What %s differs by from %s, and what it saves", strategy, control);
-      add_heading(t, "run");
-      add_figures(t, all);
-    }
-    char(*row)[COMPARE_CELL] = t ? add_row(t, names[i]) : NULL;
-    good = row != NULL;
-    if (!first) first = s;
-    same = same && !strcmp(first->record.value_name, s->record.value_name);
-    for (int k = 0; k < FIGURES && good; k++) {
-      values[used][k] = difference(&reports[i], strategy, control, &columns[k]);
-      difference_text(&columns[k], in_points(s, columns[k].unit), values[used][k], row[k + 1]);
-    }
-    used++;
-  }
-  if (good && used > 1) good = add_means(t, (const double(*)[FIGURES])values, used, same ? first : NULL);
   free(values);
-  return good;
+  return true;
 }
 
 /* ---- all ------------------------------------------------------------------------------------- */
@@ -310,11 +228,10 @@ static void note(struct report_compare *c, const char *format, const char *what)
   if (c->n_notes < COMPARE_NOTES) text_format(c->notes[c->n_notes++], COMPARE_NOTE, format, what);
 }
 
-static void add_notes(struct report_compare *c, const struct report *reports, const char *const *names, int n)
+static void add_notes(struct report_compare *c, const struct report *reports)
 {
-  bool device = false, differ = false;
-  const char *metric = NULL;
-  for (int i = 0; i < n; i++) {
+  bool device = false;
+  for (int i = 0; i < c->runs; i++) {
     int finished = 0, open = 0, ours = 0;
     for (int k = 0; k < reports[i].n; k++) {
       const struct report_study *s = &reports[i].studies[k];
@@ -322,20 +239,18 @@ static void add_notes(struct report_compare *c, const struct report *reports, co
       finished += s->record.ours && s->finished;
       open += !s->record.ours || !s->finished;
       device = device || report_is_device_time(&s->record);
-      if (!s->record.ours || !s->finished) continue;
-      differ = differ || (metric && strcmp(metric, s->record.value_name) != 0);
-      metric = s->record.value_name;
     }
     if (!finished)
       note(c,
            ours || !open ? "%s: no study is finished; it is left out" : "%s: no study in it is gsos'; it is left out",
-           names[i]);
-    if (finished && open) note(c, "%s: studies that are not finished are left out", names[i]);
+           c->names[i]);
+    if (finished && open) note(c, "%s: studies that are not finished are left out", c->names[i]);
   }
-  if (c->n > 1)
+  c->n_left_out = c->n_notes;
+  if (c->n_means > 0)
     note(c, "a difference of values is in favour of the strategy where it is %s; what it saves is positive",
          "positive, or negative where lower is better");
-  if (differ) note(c, "%s", "the runs are of different metrics, so that their values have no mean");
+  if (!c->same_metric) note(c, "%s", "the runs are of different metrics, so that their values have no mean");
   if (device)
     note(c, "%s", "times of a GPU are shares of the time in which it was busy: they are compared with nothing");
 }
@@ -343,67 +258,21 @@ static void add_notes(struct report_compare *c, const struct report *reports, co
 int report_compare_make(struct report_compare *c, const struct report *reports, const char *const *names, int n,
                         struct error *e)
 {
-  struct strategies all = {0};
-  const char *control = NULL;
-  *c = (struct report_compare){0};
-  collect(&all, reports, n);
-  name_tests(&all, reports, n);
-  if (all.n == 0)
+  *c = (struct report_compare){.names = names, .runs = n};
+  collect(c, reports);
+  name_tests(c, reports);
+  if (c->n_strategies == 0)
     return error_set(e, ERROR_FAILED, "no run has a finished study; 'gsos show' prints what there is so far");
-  for (int a = 0; a < all.n; a++)
-    if (strategy_is(all.names[a], STRATEGY_CONTROL)) control = all.names[a];
-  bool good = make_values(c, reports, names, n, &all);
-  for (int a = 0; a < all.n && good && control; a++)
-    if (strcmp(all.names[a], control) != 0) good = make_differences(c, reports, names, n, &all, all.names[a], control);
-  add_notes(c, reports, names, n);
-  return good ? 0 : error_set(e, ERROR_MACHINE, "no memory for a table of %d runs", n);
+  if (!make_rows(c, reports) || !make_means(c) || !compare_make_tables(c))
+    return error_set(e, ERROR_MACHINE, "no memory for a table of %d runs", n);
+  add_notes(c, reports);
+  return 0;
 }
 
 void report_compare_free(struct report_compare *c)
 {
   for (int i = 0; i < c->n; i++) free(c->tables[i].cells);
   free(c->tables);
+  free(c->rows);
   *c = (struct report_compare){0};
-}
-
-bool report_compare_says(const struct compare_table *t, int column)
-{
-  for (int i = 0; i < t->n_rows; i++)
-    if (strcmp(t->cells[i][column], "-") != 0) return true;
-  return false;
-}
-
-/* The end of a name tells more than its beginning. */
-static void name_cell(struct text_table *table, const char *name)
-{
-  char text[4 * COMPARE_CELL + 16], cut[sizeof text + 4];
-  const char *from = text_escape(text, sizeof text, name);
-  if (text_columns(text) <= TEXT_TABLE_CELL_MAX) {
-    text_table_cell(table, text);
-    return;
-  }
-  while (text_columns(from) > TEXT_TABLE_CELL_MAX - 3 || ((unsigned char)*from & 0xc0) == 0x80) from++;
-  snprintf(cut, sizeof cut, "...%s", from);
-  text_table_cell(table, cut);
-}
-
-void report_compare_print(FILE *out, const struct report_compare *c)
-{
-  char text[4 * COMPARE_NOTE + 16];
-  for (int i = 0; i < c->n; i++) {
-    const struct compare_table *t = &c->tables[i];
-    struct text_table *table = text_table_create();
-    text_wrap(out, "", t->title);
-    for (int k = 0; k < t->n_columns; k++)
-      if (k == 0 || report_compare_says(t, k)) text_table_column(table, t->headings[k], k > 0);
-    for (int row = 0; row < t->n_rows; row++) {
-      name_cell(table, t->cells[row][0]);
-      for (int k = 1; k < t->n_columns; k++)
-        if (report_compare_says(t, k)) text_table_cell(table, t->cells[row][k]);
-    }
-    text_table_print(out, table, text_width(out));
-    text_table_destroy(table);
-    fputc('\n', out);
-  }
-  for (int i = 0; i < c->n_notes; i++) text_wrap(out, "  ", text_escape(text, sizeof text, c->notes[i]));
 }

@@ -109,15 +109,6 @@ static void fact(FILE *out, const char *name, const char *text)
 
 /* ---- figures --------------------------------------------------------------------------------- */
 
-/* A page while it is written. */
-struct html {
-  FILE *out;
-  const struct report_page *p;
-  const struct plots *plots;
-  const char *folder, *link, *missing;
-  bool has_marks;
-};
-
 static char *read_svg(const char *path)
 {
   FILE *in = fopen(path, "re");
@@ -173,7 +164,7 @@ static bool has_plots(const struct html *h, enum plot_place place)
   return false;
 }
 
-static void print_plots(struct html *h, enum plot_place place)
+void html_plots(struct html *h, enum plot_place place)
 {
   if (!has_plots(h, place)) return;
   fprintf(h->out, "<div class=\"plots%s\">\n", place == PLOT_SLICES || place == PLOT_PANELS ? " small" : "");
@@ -449,11 +440,19 @@ static void section_comparison(struct html *h)
   fputs("</section>\n", h->out);
 }
 
+static void section_classes(struct html *h)
+{
+  if (!html_has_classes(h->p)) return;
+  fputs("<section id=\"classes\"><h2>What the best networks get wrong</h2>\n", h->out);
+  html_classes(h->out, h->p);
+  fputs("</section>\n", h->out);
+}
+
 static void section_of_plots(struct html *h, const char *id, const char *title, enum plot_place place)
 {
   if (!has_plots(h, place)) return;
   fprintf(h->out, "<section id=\"%s\"><h2>%s</h2>\n", id, title);
-  print_plots(h, place);
+  html_plots(h, place);
   fputs("</section>\n", h->out);
 }
 
@@ -461,8 +460,8 @@ static void section_of_trials(struct html *h)
 {
   if (!has_plots(h, PLOT_TRIALS) && !has_plots(h, PLOT_PANELS)) return;
   fputs("<section id=\"trials\"><h2>The search, trial by trial</h2>\n", h->out);
-  print_plots(h, PLOT_PANELS);
-  print_plots(h, PLOT_TRIALS);
+  html_plots(h, PLOT_PANELS);
+  html_plots(h, PLOT_TRIALS);
   fputs("</section>\n", h->out);
 }
 
@@ -496,7 +495,7 @@ static void section_hyperparameters(struct html *h)
   if (!p->space) return;
   fputs("<section id=\"importance\"><h2>Which hyperparameters mattered</h2>\n", h->out);
   if (p->measured) {
-    print_plots(h, PLOT_IMPORTANCE);
+    html_plots(h, PLOT_IMPORTANCE);
     fputs("<details><summary>Weights as a table</summary>\n", h->out);
     print_weights(h);
     fputs("</details>\n<p class=\"note\">", h->out);
@@ -509,7 +508,7 @@ static void section_hyperparameters(struct html *h)
     fputs("<p>", h->out);
     html_textf(h->out, "Not measured: %s.", p->importance.why[0] ? p->importance.why : "all values are the same");
     fputs("</p>\n", h->out);
-    print_plots(h, PLOT_IMPORTANCE);
+    html_plots(h, PLOT_IMPORTANCE);
   }
   fputs("</section>\n", h->out);
   if (!has_plots(h, PLOT_SLICES)) return;
@@ -517,7 +516,7 @@ static void section_hyperparameters(struct html *h)
   html_textf(h->out, "%s of each trial by its value.%s", p->value_name,
              p->ours ? "  Pale: the hyperparameter was held, not searched." : "");
   fputs("</p>\n", h->out);
-  print_plots(h, PLOT_SLICES);
+  html_plots(h, PLOT_SLICES);
   fputs("</section>\n", h->out);
 }
 
@@ -593,18 +592,29 @@ static void section_origin(struct html *h)
 
 static void print_nav(struct html *h)
 {
+  enum { ALWAYS = -1, IF_LEARNT = -2, IF_CLASSES = -3 };
   static const struct {
     const char *id, *title;
-    int place; /* of the plots without which there is none; -1: always there */
-  } links[] = {{"learnt", "What was learnt", -1}, {"comparison", "Comparison", -1},
-               {"trials", "Search", PLOT_TRIALS}, {"cost", "Cost", PLOT_COST},
-               {"importance", "Importance", -1},  {"slices", "Slices", PLOT_SLICES},
-               {"curves", "Curves", PLOT_CURVES}, {"devices", "Devices", PLOT_TIMELINE},
-               {"all", "All trials", -1},         {"origin", "How it was made", -1}};
+    int place; /* of the plots without which there is none; else when it is there */
+  } links[] = {{"learnt", "What was learnt", IF_LEARNT},
+               {"comparison", "Comparison", ALWAYS},
+               {"classes", "Mistakes", IF_CLASSES},
+               {"trials", "Search", PLOT_TRIALS},
+               {"cost", "Cost", PLOT_COST},
+               {"importance", "Importance", ALWAYS},
+               {"slices", "Slices", PLOT_SLICES},
+               {"curves", "Curves", PLOT_CURVES},
+               {"devices", "Devices", PLOT_TIMELINE},
+               {"all", "All trials", ALWAYS},
+               {"origin", "How it was made", ALWAYS}};
   fputs("<nav>", h->out);
-  for (size_t i = h->p->learnt.n == 0; i < sizeof links / sizeof *links; i++)
-    if (h->p->space && (links[i].place < 0 || has_plots(h, (enum plot_place)links[i].place)))
+  for (size_t i = 0; i < sizeof links / sizeof *links && h->p->space; i++) {
+    int place = links[i].place;
+    if (place == IF_LEARNT && h->p->learnt.n == 0) continue;
+    if (place == IF_CLASSES && !html_has_classes(h->p)) continue;
+    if (place < 0 || has_plots(h, (enum plot_place)place))
       fprintf(h->out, "<a href=\"#%s\">%s</a>", links[i].id, links[i].title);
+  }
   fputs("</nav>\n", h->out);
 }
 
@@ -625,6 +635,7 @@ void report_html_print(FILE *out, const struct report_page *p, const struct plot
   section_best(&h);
   section_learnt(&h);
   section_comparison(&h);
+  section_classes(&h);
   section_of_trials(&h);
   section_of_plots(&h, "cost", "What it cost", PLOT_COST);
   section_hyperparameters(&h);

@@ -10,8 +10,6 @@
 
 enum { ROUNDS_MAX = 1000 };
 
-typedef bool (*measure)(const struct report_study *s, double *value); /* false: the study has none */
-
 static bool best_value(const struct report_study *s, double *value)
 {
   if (s->best >= 0) *value = s->trials[s->best].value;
@@ -54,7 +52,7 @@ static bool counts(const struct report_page *p, const struct page_study *s, int 
 }
 
 /* Of the studies of a series; n = 0 where one of them has none. */
-static struct paired_difference mean_of(const struct report_page *p, int series, measure f)
+static struct paired_difference mean_of(const struct report_page *p, int series, report_measure f)
 {
   struct paired_difference d = {0};
   double values[ROUNDS_MAX];
@@ -67,7 +65,7 @@ static struct paired_difference mean_of(const struct report_page *p, int series,
   return d;
 }
 
-static void value_cells(FILE *out, const struct report_page *p, int series, measure f, bool interval)
+static void value_cells(FILE *out, const struct report_page *p, int series, report_measure f, bool interval)
 {
   const struct report_study *s = p->studies[0].s;
   struct paired_difference d = mean_of(p, series, f);
@@ -88,7 +86,7 @@ static void value_cells(FILE *out, const struct report_page *p, int series, meas
   html_cellf(out, true, "%s to %s", low, high);
 }
 
-static void cost_cell(FILE *out, const struct report_page *p, int series, measure f)
+static void cost_cell(FILE *out, const struct report_page *p, int series, report_measure f)
 {
   struct paired_difference d = mean_of(p, series, f);
   char text[TEXT_UNITS_MAX + 40] = "-";
@@ -98,7 +96,7 @@ static void cost_cell(FILE *out, const struct report_page *p, int series, measur
   html_cell(out, true, text);
 }
 
-static bool any(const struct report_page *p, measure f)
+static bool any(const struct report_page *p, report_measure f)
 {
   for (int i = 0; i < p->n_series; i++)
     if (mean_of(p, i, f).n) return true;
@@ -109,7 +107,7 @@ static void print_rows(FILE *out, const struct report_page *p)
 {
   bool several = p->n > p->n_series, test = any(p, report_test_value);
   static const struct {
-    measure f;
+    report_measure f;
     const char *heading;
   } costs[] = {{images, "images trained"}, {work, "work"}, {seconds_to_best, "time to best"}, {seconds, "time"}};
   enum { COSTS = sizeof costs / sizeof *costs };
@@ -141,42 +139,29 @@ static void print_rows(FILE *out, const struct report_page *p)
 
 /* ---- differences ----------------------------------------------------------------------------- */
 
-/* Of the rounds that both have finished. */
-static int differences(const struct report_page *p, int series, measure f, double *difference)
+/* Of the rounds that both have finished; n 0: there are none. */
+static struct mean_interval differences(const struct report_page *p, int series, report_measure f)
 {
-  int n = 0;
-  for (int i = 0; i < p->n && n < ROUNDS_MAX; i++) {
-    const struct report_study *a = p->studies[i].s;
-    double x, y;
-    if (p->studies[i].series != series || !a->finished || !f(a, &x)) continue;
-    for (int k = 0; k < p->n; k++) {
-      const struct report_study *b = p->studies[k].s;
-      if (p->studies[k].series != p->control || !b->finished || b->record.round != a->record.round || !f(b, &y))
-        continue;
-      difference[n++] = x - y;
-      break;
-    }
-  }
-  return n;
+  return report_pairs(p->report, p->series[series].name, p->series[p->control].name, f).difference;
 }
 
-static void print_difference(FILE *out, const struct report_page *p, int series, measure f, const char *what)
+static void print_difference(FILE *out, const struct report_page *p, int series, report_measure f, const char *what)
 {
   struct paired_difference d;
-  double difference[ROUNDS_MAX], scale = p->accuracy ? 100 : 1;
-  int n = differences(p, series, f, difference);
+  struct mean_interval pairs = differences(p, series, f);
+  double scale = p->accuracy ? 100 : 1;
   const char *number = p->accuracy ? "%+.2f" : "%+.4g";
   char text[3][60];
-  if (n == 0) return;
-  paired_difference_make(&d, difference, n);
+  if (pairs.n == 0) return;
+  paired_difference_of(&d, &pairs);
   const double shown[] = {d.mean * scale, d.low * scale, d.high * scale};
   for (int i = 0; i < 3; i++) snprintf(text[i], sizeof text[i], number, shown[i]);
   fputs("<tr><th>", out);
   html_textf(out, "%s less %s, %s", p->series[series].label, p->series[p->control].label, what);
   fputs("</th>", out);
-  html_cellf(out, true, "%d", n);
+  html_cellf(out, true, "%d", d.n);
   html_cellf(out, true, "%s%s", text[0], p->accuracy ? " points" : "");
-  if (n < 2) {
+  if (d.n < 2) {
     html_cell(out, true, "one round");
     html_cell(out, true, "-");
   } else {
@@ -189,10 +174,9 @@ static void print_difference(FILE *out, const struct report_page *p, int series,
 static void print_differences(FILE *out, const struct report_page *p)
 {
   int rounds = 0;
-  double difference[ROUNDS_MAX];
   for (int i = 0; i < p->n_series; i++) {
     if (i == p->control) continue;
-    int n = differences(p, i, best_value, difference);
+    int n = differences(p, i, best_value).n;
     if (n > rounds) rounds = n;
   }
   if (rounds == 0) return;

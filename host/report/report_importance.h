@@ -76,7 +76,7 @@ void report_importance_free(struct report_importance *r); /* accepts a zero-init
 void report_importance_print(FILE *out, const struct report_importance *r);
 
 /* The same for programs: one JSON object on one line (the keys stand in man/gsos.1), malloc'ed;
- * NULL without memory.  Numbers are the shortest decimals that read back as they were. */
+ * NULL without memory.  Numbers read back as they were. */
 char *report_importance_json(const struct report_importance *r);
 
 #endif

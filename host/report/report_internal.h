@@ -48,6 +48,8 @@ bool report_is_device_time(const struct study_record *r);
 /* h:mm:ss; seconds where the longest of a table's times is short. */
 void report_time_text(double seconds, double longest, char text[REPORT_TEXT]);
 int report_ended(const struct report_study *s);
+/* Is a's best trial better than b's, by contract 5?  Both have one, and one direction. */
+bool report_study_better(const struct report_study *a, const struct report_study *b);
 /* Sorts trials [n] that are complete and have values, of studies of one direction, the best first
  * (contract 5).  False without memory. */
 bool report_sort_best(const struct report_study *s, const struct stored_trial **trials, int n);

@@ -40,7 +40,7 @@ static int series_of(struct report_page *p, const struct report_study *s)
   while (i < p->n_series && strcmp(p->series[i].name, name) != 0) i++;
   struct page_series *series = &p->series[i];
   if (i == p->n_series) {
-    *series = (struct page_series){.name = name, .finished = true};
+    *series = (struct page_series){.name = name, .colour = i, .finished = true};
     text_format(series->label, sizeof series->label, "%s", name);
     p->n_series++;
   }
@@ -157,15 +157,22 @@ static int read_files(struct report_page *p, const char *folder, struct error *e
   return error_set(e, ERROR_MACHINE, "no memory for the timeline");
 }
 
-int report_page_load(struct report_page *p, const struct report *r, struct store *s, const char *folder,
-                     const volatile int *stop, struct error *e)
+int report_page_studies(struct report_page *p, const struct report *r, struct error *e)
 {
   *p = (struct report_page){.report = r, .best = -1};
   p->studies = calloc((size_t)r->n + 1, sizeof *p->studies);
   p->series = calloc((size_t)r->n + 1, sizeof *p->series);
   if (!p->studies || !p->series) return error_set(e, ERROR_MACHINE, "no memory for %d studies", r->n);
   choose_studies(p);
-  int code = read_curves(p, s, stop, e);
+  return 0;
+}
+
+int report_page_load(struct report_page *p, const struct report *r, struct store *s, const char *folder,
+                     const volatile int *stop, struct error *e)
+{
+  int code = report_page_studies(p, r, e);
+  p->folder = folder;
+  if (!code) code = read_curves(p, s, stop, e);
   if (!code) code = measure(p, stop, e);
   if (!code) code = report_learnt_make(&p->learnt, r, s, stop, e);
   return code ? code : read_files(p, folder, e);

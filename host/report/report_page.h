@@ -20,6 +20,7 @@ struct page_series {
   const char *name; /* as it is stored */
   char label[PAGE_LABEL];
   int studies;
+  int colour;    /* of its lines, plot_colour */
   bool finished; /* all of them */
 };
 
@@ -58,8 +59,9 @@ struct report_page {
   const struct measured_study *measured; /* NULL: not measured, importance.why */
   struct report_learnt learnt;
   struct page_timeline timeline;
-  char *ini;    /* the settings: the file that the run began with, or the search keys; NULL: unknown */
-  bool is_file; /* the former */
+  const char *folder; /* of the database; the caller's */
+  char *ini;          /* the settings: the file that the run began with, or the search keys; NULL: unknown */
+  bool is_file;       /* the former */
 };
 
 /* Reads what there is.  r must outlive the page; folder: of the database.  What lies beside the
@@ -67,6 +69,8 @@ struct report_page {
  * database, ERROR_INTERRUPTED.  report_page_free afterwards, also after an error. */
 int report_page_load(struct report_page *p, const struct report *r, struct store *s, const char *folder,
                      const volatile int *stop, struct error *e);
+/* Its studies and series alone, without anything that takes the database. */
+int report_page_studies(struct report_page *p, const struct report *r, struct error *e);
 void report_page_free(struct report_page *p); /* accepts a zero-initialised struct */
 
 /* Is it a study of p->space? */

@@ -124,7 +124,8 @@ static int close_file(const struct plot_writer *w, FILE *out)
 /* What an earlier page has left, which may have had other figures. */
 static void remove_earlier(const char *folder)
 {
-  static const char *const ours[] = {"values", "best", "cost", "importance", "slice", "parallel", "curves", "devices"};
+  static const char *const ours[] = {"values",   "best",   "cost",    "importance", "slice",
+                                     "parallel", "curves", "devices", "found",      "saved"};
   DIR *dir = opendir(folder);
   if (!dir) return;
   for (struct dirent *entry; (entry = readdir(dir));) {
@@ -180,27 +181,39 @@ int plot_end(struct plot_writer *w, FILE *csv, int width, int height)
   return close_file(w, csv);
 }
 
+int plots_begin(struct plot_writer *w, const char *page)
+{
+  *w->plots = (struct plots){0};
+  remove_earlier(w->folder);
+  FILE *png = open_file(w, report_plots_script_png);
+  if (!png) return w->e->code;
+  fprintf(png, "# gnuplot %s\nformat = 'png'\nload '%s'\n", report_plots_script_png, report_plots_script);
+  if (close_file(w, png)) return w->e->code;
+  w->script = open_file(w, report_plots_script);
+  if (!w->script) return w->e->code;
+  fprintf(w->script,
+          "# The figures of %s, from the CSV files beside this script: gnuplot %s\n"
+          "set encoding utf8\nif (!exists('format')) format = 'svg'\n",
+          page, report_plots_script);
+  return 0;
+}
+
+int plots_end(struct plot_writer *w, int code)
+{
+  fputs("\nunset output\n", w->script);
+  int closed = close_file(w, w->script);
+  return code ? code : closed;
+}
+
 int report_plots_write(struct plots *plots, const struct report_page *p, const char *folder, struct error *e)
 {
   struct plot_writer w = {p, plots, folder, NULL, e};
   static int (*const parts[])(struct plot_writer *) = {plots_of_trials, plots_of_cost, plots_of_hyperparameters,
                                                        plots_of_curves, plots_of_devices};
-  *plots = (struct plots){0};
-  remove_earlier(folder);
-  FILE *png = open_file(&w, report_plots_script_png);
-  if (!png) return e->code;
-  fprintf(png, "# gnuplot %s\nformat = 'png'\nload '%s'\n", report_plots_script_png, report_plots_script);
-  int code = close_file(&w, png);
-  if (!code) w.script = open_file(&w, report_plots_script);
-  if (!w.script) return e->code;
-  fprintf(w.script,
-          "# The figures of report.html, from the CSV files beside this script: gnuplot %s\n"
-          "set encoding utf8\nif (!exists('format')) format = 'svg'\n",
-          report_plots_script);
+  int code = plots_begin(&w, "report.html");
+  if (code) return code;
   for (size_t i = 0; i < sizeof parts / sizeof *parts && !code; i++) code = parts[i](&w);
-  fputs("\nunset output\n", w.script);
-  int closed = close_file(&w, w.script);
-  return code ? code : closed;
+  return plots_end(&w, code);
 }
 
 void report_plots_free(struct plots *plots)

@@ -31,6 +31,12 @@ struct plot_writer {
   struct error *e;
 };
 
+/* Opens the script, and removes what an earlier page has left in w->folder; `page`: what the
+ * figures are of, "report.html". */
+int plots_begin(struct plot_writer *w, const char *page);
+/* Ends and closes it; returns `code`, or what went wrong in closing. */
+int plots_end(struct plot_writer *w, int code);
+
 /* The next figure, whose CSV is returned, to be closed by plot_end; NULL: it cannot be written. */
 FILE *plot_begin(struct plot_writer *w, enum plot_place place, const char *title, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
@@ -57,8 +63,11 @@ void plot_range_close(struct plot_range *r);
 void plot_range_set(FILE *script, char axis, const struct plot_range *r);
 
 /* In the order of the page; each writes figures where it has something to show. */
-int plots_of_trials(struct plot_writer *w);          /* report_plots_trials.c */
-int plots_of_cost(struct plot_writer *w);            /* the same */
+int plots_of_trials(struct plot_writer *w); /* report_plots_trials.c */
+int plots_of_cost(struct plot_writer *w);   /* the same */
+/* The best so far of the studies of w->p as a small figure, by TFLOP where they are known, else by
+ * images, else by trials; none where no trial is complete. */
+int plot_best_by_cost(struct plot_writer *w, const char *title, const char *name);
 int plots_of_hyperparameters(struct plot_writer *w); /* report_plots_space.c */
 int plots_of_curves(struct plot_writer *w);          /* report_plots_time.c */
 int plots_of_devices(struct plot_writer *w);         /* the same */

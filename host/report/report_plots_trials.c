@@ -195,6 +195,14 @@ static double write_best(FILE *csv, const struct report_page *p, const char *hea
   return most;
 }
 
+/* A figure of the best so far. */
+struct best_figure {
+  enum plot_place place;
+  const char *title, *name, *heading, *x_label;
+  spent f;
+  double unit; /* of what is spent */
+};
+
 /* The studies' lines; those of one strategy have one colour. */
 static void draw_best(struct plot_writer *w, const char *x_label, double most, struct plot_range *y)
 {
@@ -211,7 +219,7 @@ static void draw_best(struct plot_writer *w, const char *x_label, double most, s
     int series = p->studies[i].series;
     bool title = p->n_series > 1 && p->n_series <= PLOT_COLOURS && !named[series];
     fprintf(w->script, "%s'%s.csv' skip 1 index %d using 1:2 with steps lw %s lc rgb '%s' ", i ? ", \\\n  " : "",
-            plot_last(w)->name, i, p->n > 4 ? "1.2" : "2", plot_colour(series));
+            plot_last(w)->name, i, p->n > 4 ? "1.2" : "2", plot_colour(p->series[series].colour));
     fputs(title ? "title " : "notitle", w->script);
     if (title) plot_quoted(w->script, p->series[series].name);
     if (series < LINES_MAX) named[series] = true;
@@ -219,20 +227,37 @@ static void draw_best(struct plot_writer *w, const char *x_label, double most, s
   fputs("\nunset output\n", w->script);
 }
 
-static int best_by(struct plot_writer *w, enum plot_place place, const char *name, const char *by, const char *heading,
-                   const char *x_label, spent f, double unit)
+static int best_by(struct plot_writer *w, const struct best_figure *f)
 {
   struct plot_range y = {0};
-  char title[200];
-  text_format(title, sizeof title, "Best so far by %s", by);
-  FILE *csv = plot_begin(w, place, title, "%s", name);
+  bool small = f->place == PLOT_PANELS;
+  FILE *csv = plot_begin(w, f->place, f->title, "%s", f->name);
   if (!csv) return w->e->code;
   if (w->p->series[0].studies > 1)
     snprintf(plot_last(w)->caption, sizeof plot_last(w)->caption, "A line for each study.");
-  double most = write_best(csv, w->p, heading, f, unit, &y);
-  int code = plot_end(w, csv, WIDTH, HEIGHT);
-  if (!code) draw_best(w, x_label, most, &y);
+  double most = write_best(csv, w->p, f->heading, f->f, f->unit, &y);
+  int code = plot_end(w, csv, small ? PANEL_WIDTH : WIDTH, small ? PANEL_HEIGHT : HEIGHT);
+  if (!code) draw_best(w, f->x_label, most, &y);
   return code;
+}
+
+static const struct best_figure by_trials = {
+    PLOT_TRIALS, "Best so far by trial", "best", "trials", "trials that have ended", by_trial, 1};
+static const struct best_figure by_images_trained = {
+    PLOT_COST, "Best so far by images trained", "cost-images", "million_images", "million images trained", by_images,
+    1};
+static const struct best_figure by_flops = {
+    PLOT_COST, "Best so far by FLOPs trained", "cost-flops", "tflop", "TFLOP trained", by_tflop, 1};
+
+int plot_best_by_cost(struct plot_writer *w, const char *title, const char *name)
+{
+  const struct report_page *p = w->p;
+  if (p->best < 0) return 0;
+  struct best_figure f = sum(p, by_tflop) > 0 ? by_flops : sum(p, by_images) > 0 ? by_images_trained : by_trials;
+  f.place = PLOT_PANELS;
+  f.title = title;
+  f.name = name;
+  return best_by(w, &f);
 }
 
 /* In the unit that suits the longest study. */
@@ -250,14 +275,15 @@ static int best_by_time(struct plot_writer *w)
   for (int k = 0; k < w->p->n; k++) longest = fmax(longest, w->p->studies[k].s->time_s);
   if (!(longest > 0)) return 0;
   while (longest >= units[i].below) i++;
-  return best_by(w, PLOT_COST, "cost-time", "time", units[i].heading, units[i].x_label, by_seconds, units[i].unit);
+  return best_by(w, &(struct best_figure){PLOT_COST, "Best so far by time", "cost-time", units[i].heading,
+                                          units[i].x_label, by_seconds, units[i].unit});
 }
 
 int plots_of_trials(struct plot_writer *w)
 {
   int code = draw_panels(w);
   if (code || w->p->best < 0) return code;
-  return best_by(w, PLOT_TRIALS, "best", "trial", "trials", "trials that have ended", by_trial, 1);
+  return best_by(w, &by_trials);
 }
 
 int plots_of_cost(struct plot_writer *w)
@@ -265,10 +291,7 @@ int plots_of_cost(struct plot_writer *w)
   const struct report_page *p = w->p;
   int code = 0;
   if (p->best < 0) return 0;
-  if (sum(p, by_images) > 0)
-    code = best_by(w, PLOT_COST, "cost-images", "images trained", "million_images", "million images trained", by_images,
-                   1);
-  if (!code && sum(p, by_tflop) > 0)
-    code = best_by(w, PLOT_COST, "cost-flops", "FLOPs trained", "tflop", "TFLOP trained", by_tflop, 1);
+  if (sum(p, by_images) > 0) code = best_by(w, &by_images_trained);
+  if (!code && sum(p, by_tflop) > 0) code = best_by(w, &by_flops);
   return code ? code : best_by_time(w);
 }

@@ -11,20 +11,18 @@
 #include "host/report/report.h"
 #include "host/report/report_internal.h"
 
-/* Are there repeats, of the trial that is the best now? */
-static bool has_repeats(const struct report_study *s)
+bool report_has_repeats(const struct report_study *s)
 {
   const struct study_repeats *r = &s->record.repeats;
   return r->n > 0 && s->best >= 0 && s->trials[s->best].number == r->trial && study_repeats_ended(r) > 0;
 }
 
-/* Of those that reached something; .n 0: there are none. */
-static struct mean_interval mean_of(const struct report_study *s, bool test)
+struct mean_interval report_repeats_mean(const struct report_study *s, bool test)
 {
   const struct study_repeats *r = &s->record.repeats;
   double values[RECORD_REPEATS_MAX];
   int n = 0;
-  for (int k = 0; k < r->n && has_repeats(s); k++) {
+  for (int k = 0; k < r->n && report_has_repeats(s); k++) {
     const struct study_repeat *one = &r->all[k];
     if (!one->ended || one->failed || (test && !one->tested)) continue;
     values[n++] = test ? one->test : one->value;
@@ -34,7 +32,7 @@ static struct mean_interval mean_of(const struct report_study *s, bool test)
 
 static void mean_text(const struct report_study *s, bool test, char *text)
 {
-  struct mean_interval m = mean_of(s, test);
+  struct mean_interval m = report_repeats_mean(s, test);
   char mean[REPORT_TEXT], sd[REPORT_TEXT];
   report_value_text(s, m.mean, mean);
   report_value_text(s, m.sd, sd);
@@ -48,7 +46,7 @@ static void mean_text(const struct report_study *s, bool test, char *text)
 
 bool report_repeats_text(const struct report_study *s, bool test, char *text, int *n)
 {
-  *n = mean_of(s, test).n;
+  *n = report_repeats_mean(s, test).n;
   mean_text(s, test, text);
   return *n > 0;
 }
@@ -65,7 +63,7 @@ static void add_row(struct text_table *table, const struct report_study *s, bool
   char name[24], text[REPORT_REPEATS_TEXT];
   double flops = 0;
   int64_t images = 0;
-  int n = mean_of(s, false).n;
+  int n = report_repeats_mean(s, false).n;
   for (int k = 0; k < r->n; k++) {
     if (r->all[k].flops > 0 && r->all[k].flops < 1e30) flops += r->all[k].flops;
     images += r->all[k].images;
@@ -112,7 +110,7 @@ void report_print_repeats(FILE *out, const struct report *r)
 {
   struct sums sums = {.fewest = RECORD_REPEATS_MAX};
   bool tested = false;
-  for (int i = 0; i < r->n; i++) tested = tested || mean_of(&r->studies[i], true).n > 0;
+  for (int i = 0; i < r->n; i++) tested = tested || report_repeats_mean(&r->studies[i], true).n > 0;
   struct text_table *table = text_table_create();
   text_table_column(table, "strategy", false);
   text_table_column(table, "round", true);
@@ -121,7 +119,7 @@ void report_print_repeats(FILE *out, const struct report *r)
   text_table_column(table, "validation", true);
   if (tested) text_table_column(table, "test", true);
   for (int i = 0; i < r->n; i++)
-    if (r->studies[i].record.ours && has_repeats(&r->studies[i])) add_row(table, &r->studies[i], tested, &sums);
+    if (r->studies[i].record.ours && report_has_repeats(&r->studies[i])) add_row(table, &r->studies[i], tested, &sums);
   if (sums.rows > 0) {
     fputs("The best networks trained again\n", out);
     text_table_print(out, table, text_width(out));

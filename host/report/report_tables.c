@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "host/experiment/experiment.h"
 #include "host/experiment/names.h"
 #include "host/report/report_internal.h"
 #include "host/base/text_escape.h"
@@ -496,6 +497,20 @@ static struct tally tally_of(const struct tables *t, int k)
   return n;
 }
 
+/* Do trials pause in any of the studies?  Then those that failed do not run again. */
+static bool pauses_anywhere(const struct tables *t)
+{
+  for (int i = 0; i < t->r->n; i++) {
+    const struct study_record *record = &t->r->studies[i].record;
+    char kind[40], its[40];
+    if (record->search && experiment_search_get(record->search, "pruner.kind", kind, sizeof kind) &&
+        experiment_search_get(record->search, "pruner.strategies", its, sizeof its) && pruner_pauses(kind) &&
+        (!strcmp(its, PRUNES_EVERY_ONE) || !strcmp(its, record->strategy)))
+      return true;
+  }
+  return false;
+}
+
 static void note_failures(FILE *out, const struct tables *t)
 {
   int timeouts = 0, failed = 0;
@@ -513,7 +528,8 @@ static void note_failures(FILE *out, const struct tables *t)
     strategy_text(t->strategies[k].name, name, sizeof name);
     text_wrapf(out, "  ", "failed trials: %s %d of %d (%s)", name, n.failed, n.all, kinds);
   }
-  if (failed) text_wrap(out, "  ", "what has failed runs again with gsos run FILE.ini --retry-failed");
+  if (failed && !pauses_anywhere(t))
+    text_wrap(out, "  ", "what has failed runs again with gsos run FILE.ini --retry-failed");
   if (timeouts)
     text_wrapf(out, "  ", "timeout: %d trial%s ended by a clock; the history depends on how fast the machine was",
                timeouts, timeouts == 1 ? " was" : "s were");

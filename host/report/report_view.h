@@ -39,11 +39,12 @@ void report_print_trial(FILE *out, const struct report_study *study, const struc
                         int n);
 
 /* The same for programs: one JSON object on one line (the keys stand in man/gsos.1), malloc'ed;
- * NULL without memory.  Numbers read back as they were.
+ * NULL: ERROR_MACHINE, ERROR_INTERRUPTED, ERROR_FAILED of a database.  Numbers read back as they
+ * were.  Epochs of trials are among it, where one trial is asked for, and else what was learnt.
  *   runs   [n] the databases' paths
- *   s      [n] where the epochs of trials are read; NULL: they are not asked for */
+ *   s      [n] the databases */
 char *report_view_json(const struct report *reports, const char *const *runs, struct store *const *s, int n,
-                       const struct report_view *v, struct error *e);
+                       const struct report_view *v, const volatile int *stop, struct error *e);
 
 /* Is the study called so: by its name, by "STRATEGY/ROUND", or by its strategy? */
 bool report_view_is_study(const struct report_study *study, const char *name);

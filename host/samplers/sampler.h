@@ -43,6 +43,7 @@ typedef bool (*feasible_function)(void *context, const double *values);
 typedef double (*flops_function)(void *context, const double *values);
 
 struct gp_devices; /* gp_device.h */
+struct gp_fits;    /* gp_fits.h */
 
 #define GP_DESIGNS(ROW) ROW(GP_DESIGN_SOBOL, "sobol") ROW(GP_DESIGN_RANDOM, "random")
 #define GP_COSTS(ROW) ROW(GP_COST_NONE, "none") ROW(GP_COST_FLOPS, "flops") ROW(GP_COST_TIME, "time")
@@ -56,20 +57,22 @@ enum gp_history { GP_HISTORIES(NAME_VALUE) };
 enum history_kind { HISTORIES(NAME_VALUE) };
 
 struct sampler_settings {
-  enum history_kind history;     /* of every sampler but gp */
-  int tpe_startup;               /* random points at the start of a group (paper: 15) */
-  double tpe_quantile;           /* share of the finished trials called good (paper: 0.25) */
-  int tpe_candidates;            /* draws from l (24) */
-  double tpe_prior_weight;       /* weight of the prior kernel beside each observation's 1 (1.0) */
-  int gp_startup;                /* trials before the Gaussian process proposes (10) */
-  int gp_design;                 /* which ones: enum gp_design (Sobol) */
-  int gp_candidates;             /* configurations ranked for a proposal (4096) */
-  int gp_evaluations;            /* likelihoods that a fit may cost, at most (200) */
-  enum gp_history gp_history;    /* all of the study */
-  enum gp_cost_kind gp_cost;     /* what expected improvement is weighed by: none */
-  double gp_cost_weight;         /* the power of that cost at the start of a study (1) */
-  int grid_points;               /* values a float (and an int with more) takes on the grid (5) */
-  struct gp_devices *gp_devices; /* the machine's: what sampler->open opened; NULL: the CPU */
+  enum history_kind history;  /* of every sampler but gp */
+  int tpe_startup;            /* random points at the start of a group (paper: 15) */
+  double tpe_quantile;        /* share of the finished trials called good (paper: 0.25) */
+  int tpe_candidates;         /* draws from l (24) */
+  double tpe_prior_weight;    /* weight of the prior kernel beside each observation's 1 (1.0) */
+  int gp_startup;             /* trials before the Gaussian process proposes (10) */
+  int gp_design;              /* which ones: enum gp_design (Sobol) */
+  int gp_candidates;          /* configurations ranked for a proposal (4096) */
+  int gp_evaluations;         /* likelihoods that a fit may cost, at most (200) */
+  enum gp_history gp_history; /* all of the study */
+  enum gp_cost_kind gp_cost;  /* what expected improvement is weighed by: none */
+  double gp_cost_weight;      /* the power of that cost at the start of a study (1) */
+  int grid_points;            /* values a float (and an int with more) takes on the grid (5) */
+  /* The machine's, what sampler->open opened: */
+  struct gp_devices *gp_devices; /* NULL: the CPU */
+  struct gp_fits *gp_fits;       /* NULL: none is remembered */
 };
 
 struct sampler_request {
@@ -86,7 +89,7 @@ struct sampler_request {
   void *feasible_context;
   flops_function flops; /* NULL: of no configuration are they known */
   void *flops_context;
-  double left; /* share of the study's trials that have not been proposed, this one among them */
+  double left; /* share of the cycle's trials that have not been proposed, this one among them */
   const struct sampler_settings *settings;
 };
 

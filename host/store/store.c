@@ -77,12 +77,28 @@ void store_disconnect(struct store *s)
   s->immutable = false;
 }
 
+/* Where no file can be made SQLite looks for one to read, and tells that there is none. */
+static int check_folder(const struct store *s, struct error *e)
+{
+  const char *slash = strrchr(s->path, '/');
+  char *folder = slash ? strndup(s->path, slash > s->path ? (size_t)(slash - s->path) : 1) : strdup(".");
+  if (!folder) return error_set(e, ERROR_MACHINE, "no memory");
+  int code = 0;
+  if (access(folder, W_OK | X_OK) && (errno == EACCES || errno == EROFS || errno == EPERM))
+    code = error_set(e, ERROR_FAILED,
+                     "%s: cannot be made (%s): its folder may not be written; make it writable, or choose another "
+                     "--output",
+                     s->shown, strerror(errno));
+  free(folder);
+  return code;
+}
+
 /* A folder, a pipe or a device is refused before SQLite waits on it for ever. */
 static int check_file(struct store *s, bool read_only, struct error *e)
 {
   struct stat st;
   if (stat(s->path, &st)) {
-    if (errno == ENOENT && !read_only) return 0;
+    if (errno == ENOENT && !read_only) return check_folder(s, e);
     if (errno == ENOENT) return error_set(e, ERROR_FAILED, "%s: there is no such file; has the run begun?", s->shown);
     return error_errno(e, "%s: cannot be opened", s->shown);
   }

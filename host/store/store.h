@@ -98,6 +98,12 @@ int store_study_name(struct store *s, int index, char *name, size_t size, int *i
 /* User attributes of a study; value is JSON text (checked).  get: *json malloc'ed or NULL where
  * there is none. */
 int store_study_attribute_set(struct store *s, int study, const char *key, const char *json, struct error *e);
+/* Several with one transaction. */
+struct store_attribute {
+  const char *key, *json;
+};
+int store_study_attributes_set(struct store *s, int study, const struct store_attribute *attributes, int n,
+                               struct error *e);
 int store_study_attribute_get(struct store *s, int study, const char *key, char **json, struct error *e);
 
 /* Starts trial t->number (values, distributions, free, group, key) as RUNNING, or, where t->state

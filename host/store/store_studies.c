@@ -186,13 +186,22 @@ int store_study_ended(struct store *s, int study, struct store_ended *ended, str
   return code;
 }
 
-static int set_attribute(struct store *s, void *context, struct error *e)
+struct attributes_work {
+  int64_t study;
+  const struct store_attribute *all; /* [n] */
+  int n;
+};
+
+static int set_attributes(struct store *s, void *context, struct error *e)
 {
-  struct study_work *w = context;
-  return store_run(s, e,
-                   "INSERT INTO study_user_attributes (study_id, \"key\", value_json) VALUES (?1, ?2, ?3) "
-                   "ON CONFLICT (study_id, \"key\") DO UPDATE SET value_json = excluded.value_json",
-                   "itt", w->id, w->key, w->json);
+  const struct attributes_work *w = context;
+  int code = 0;
+  for (int i = 0; i < w->n && !code; i++)
+    code = store_run(s, e,
+                     "INSERT INTO study_user_attributes (study_id, \"key\", value_json) VALUES (?1, ?2, ?3) "
+                     "ON CONFLICT (study_id, \"key\") DO UPDATE SET value_json = excluded.value_json",
+                     "itt", w->study, w->all[i].key, w->all[i].json);
+  return code;
 }
 
 /* One broken value would make the whole study unreadable to Optuna. */
@@ -204,15 +213,21 @@ static int check_json(struct store *s, const char *key, const char *json, struct
   return ok ? 0 : error_set(e, ERROR_FAILED, "%s: the attribute %s is not JSON", s->shown, key);
 }
 
-int store_study_attribute_set(struct store *s, int study, const char *key, const char *json, struct error *e)
+int store_study_attributes_set(struct store *s, int study, const struct store_attribute *attributes, int n,
+                               struct error *e)
 {
-  struct study_work w = {.id = study, .key = key, .json = json};
-  int code = check_json(s, key, json, e);
-  if (code) return code;
+  struct attributes_work w = {study, attributes, n};
+  for (int i = 0; i < n; i++)
+    if (check_json(s, attributes[i].key, attributes[i].json, e)) return e->code;
   store_lock(s);
-  code = store_write(s, set_attribute, &w, e);
+  int code = store_write(s, set_attributes, &w, e);
   store_unlock(s);
   return code;
+}
+
+int store_study_attribute_set(struct store *s, int study, const char *key, const char *json, struct error *e)
+{
+  return store_study_attributes_set(s, study, &(struct store_attribute){key, json}, 1, e);
 }
 
 static int get_attribute(struct store *s, void *context, struct error *e)

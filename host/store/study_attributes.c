@@ -19,6 +19,7 @@
 #include "host/base/text_escape.h"
 
 #include "host/store/store_internal.h" /* store_json_string, store_json_number */
+#include "host/store/study_classes.h"
 
 enum {
   JSON_MAX = 1 << 16,        /* bytes of an attribute; the longest that is written, changes, is half of that */
@@ -280,14 +281,22 @@ int study_record_write_wall(struct store *s, int study, double wall_s, bool ran_
   return code ? code : write_bool(s, study, "gsos:ran_alone", ran_alone, e);
 }
 
-int study_record_write_test(struct store *s, int study, const struct study_test *test, struct error *e)
+int study_record_write_test(struct store *s, int study, const struct study_test *test,
+                            const struct class_counts *classes, struct error *e)
 {
   char json[300], value[40], loss[40];
   store_json_number(test->value, value, sizeof value);
   store_json_number(test->loss, loss, sizeof loss);
   snprintf(json, sizeof json, "{\"trial\": %d, \"value\": %s, \"loss\": %s, \"n\": %d, \"correct\": %d}", test->trial,
            value, loss, test->n, test->correct);
-  return store_study_attribute_set(s, study, "gsos:test", test->available ? json : "null", e);
+  const struct store_attribute of_test = {"gsos:test", test->available ? json : "null"};
+  if (!classes || !test->available) return store_study_attributes_set(s, study, &of_test, 1, e);
+  char *confusion = study_confusion_json(classes, test->trial), *mistakes = study_mistakes_json(classes, test->trial);
+  const struct store_attribute all[] = {of_test, {"gsos:confusion", confusion}, {"gsos:mistakes", mistakes}};
+  int code = confusion && mistakes ? store_study_attributes_set(s, study, all, 3, e) : no_memory(e);
+  free(confusion);
+  free(mistakes);
+  return code;
 }
 
 /* ", "NAME": NUMBER" */
@@ -377,7 +386,7 @@ int study_record_write(struct store *s, int study, const struct study_record *r,
       (code = write_list(s, study, "gsos:changes", r->changes[0], sizeof r->changes[0], r->n_changes, e)) ||
       (code = write_start(s, study, r, e)) || (code = write_number(s, study, "gsos:retried", r->retried, e)) ||
       (code = study_record_write_wall(s, study, r->wall_s, r->ran_alone, e)) ||
-      (code = study_record_write_test(s, study, &r->test, e)) ||
+      (code = study_record_write_test(s, study, &r->test, NULL, e)) ||
       (code = study_record_write_finished(s, study, r->finished, r->target_reached, e)))
     return code;
   return write_text(s, study, "gsos:strategy", r->strategy, e);

@@ -6,6 +6,7 @@
 
 #include <stdbool.h>
 
+#include "host/base/class_counts.h"
 #include "host/base/error.h"
 #include "host/store/store.h"
 
@@ -86,7 +87,17 @@ int study_start_read(struct store *s, int study, char **json, struct error *e);
 int study_repeats_ended(const struct study_repeats *r);
 /* Writes single ones: while it runs, and at the end. */
 int study_record_write_wall(struct store *s, int study, double wall_s, bool ran_alone, struct error *e);
-int study_record_write_test(struct store *s, int study, const struct study_test *test, struct error *e);
+/* With one commit, what the network took the images for (NULL: that is not known):
+ *   gsos:confusion  a text of lines: "trial 7", "top 5 998" (where it is asked, class_counts.h),
+ *                   "class NAME" for each class, "LABEL SAID COUNT" for each cell that is not 0
+ *   gsos:mistakes   {"trial": 7, "images": [MISTAKE, ...]}, each {"image": 12, "class": 3,
+ *                   "taken_for": 5, "probability": 0.99} */
+int study_record_write_test(struct store *s, int study, const struct study_test *test,
+                            const struct class_counts *classes, struct error *e);
+/* Those of the network that `test` is of; classes 0 where there are none, or what is there makes no
+ * sense.  class_counts_free afterwards, also after an error. */
+int study_classes_read(struct store *s, int study, const struct study_test *test, struct class_counts *c,
+                       struct error *e);
 int study_record_write_repeats(struct store *s, int study, const struct study_repeats *repeats, struct error *e);
 int study_record_write_finished(struct store *s, int study, bool finished, bool target_reached, struct error *e);
 

@@ -26,10 +26,15 @@ static void boxes_memory(struct objective *o, const struct objective_at_once *at
   boxes_of(o)->inner->memory(boxes_of(o)->inner, at, largest, m);
 }
 
-static int boxes_test(struct objective *o, const char *path, struct objective_test *result, const volatile int *stop,
-                      struct error *e)
+static int boxes_test(struct objective *o, const char *path, struct objective_test *result,
+                      struct class_counts *classes, const volatile int *stop, struct error *e)
 {
-  return boxes_of(o)->inner->test(boxes_of(o)->inner, path, result, stop, e);
+  return boxes_of(o)->inner->test(boxes_of(o)->inner, path, result, classes, stop, e);
+}
+
+static int boxes_test_picture(struct objective *o, int image, const char *path, struct error *e)
+{
+  return boxes_of(o)->inner->test_picture(boxes_of(o)->inner, image, path, e);
 }
 
 static void boxes_description(struct objective *o, char *text, size_t size)
@@ -63,7 +68,7 @@ static int boxes_measure(struct objective *o, const double *values, double piece
 /* Each rank's share of what runs at once. */
 static struct objective_at_once share_of(const struct boxes_objective *b, const struct objective_at_once *at, int rank)
 {
-  struct objective_at_once own = {.capacity = at->capacity};
+  struct objective_at_once own = {.capacity = at->capacity, .by_share = at->by_share};
   for (int i = 0; i < at->places; i++) own.places += b->devices[b->device_of_place[i]].rank == rank;
   own.trials = (int)(((int64_t)at->trials * own.places + at->places - 1) / at->places);
   return own;
@@ -83,6 +88,7 @@ static int boxes_reserve(struct objective *o, const struct objective_at_once *at
     wire_put_u32(&body, (uint32_t)own.places);
     wire_put_u32(&body, (uint32_t)own.capacity);
     wire_put_u32(&body, (uint32_t)own.trials);
+    wire_put_u32(&body, own.by_share);
     message_put_values(&body, largest, b->x->space.n);
     lead_ask(b->boxes, i, 0, MESSAGE_RESERVE, &body);
     wire_writer_free(&body);
@@ -272,6 +278,7 @@ static void wrap(struct boxes_objective *b)
   if (o->memory) o->memory = boxes_memory;
   if (o->reserve) o->reserve = boxes_reserve;
   if (o->test) o->test = boxes_test;
+  if (o->test_picture) o->test_picture = boxes_test_picture;
   if (o->describe) o->describe = boxes_describe;
   if (o->describe_left_out) o->describe_left_out = boxes_describe_left_out;
   if (o->describe_trial) o->describe_trial = boxes_describe_trial;

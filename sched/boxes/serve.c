@@ -144,6 +144,7 @@ static int reserve(struct server *s, struct wire_fields *f, struct error *e)
   at.places = wire_int(f, 1, BOX_PLACES_MAX);
   at.capacity = wire_int(f, 1, BOX_PLACES_MAX);
   at.trials = wire_int(f, 1, BOX_PLACES_MAX);
+  at.by_share = wire_int(f, 0, 1);
   int n = message_values(f, largest);
   if (f->bad || n != s->x->space.n) return error_set(e, ERROR_FAILED, "a question of rank 0 is damaged");
   return objective_reserve(s->objective, &at, largest, e);

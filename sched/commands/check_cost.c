@@ -1,12 +1,14 @@
 /* What an experiment takes, as `gsos check` shows it: its networks, memory, time. */
 #include "sched/commands/check.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "sched/commands/space_probe.h"
 #include "sched/run/resources.h"
 #include "sched/run/signals.h"
+#include "host/base/text_escape.h"
 #include "host/base/text_units.h"
 #include "host/base/text_wrap.h"
 
@@ -38,6 +40,35 @@ static void print_device_memory(const struct objective_memory *m)
   else if (m->available > m->data_bytes)
     text_wrapf(stdout, "  ", "%s are free, room for %lld of the largest at once: a trial that finds none waits.", have,
                (long long)((m->available - m->data_bytes) / m->trial_bytes));
+}
+
+/* "16 trials", of a configuration that alone fills a cohort. */
+static void print_fill(const struct check *c, const char *what, const struct objective_cost *cost)
+{
+  int n = objective_fill(cost->share, c->at.capacity);
+  char text[60];
+  if (!cost->feasible) return;
+  snprintf(text, sizeof text, "%d trial%s", n, n == 1 ? "" : "s");
+  printf("    %-10s %s\n", text, what);
+}
+
+/* How trials share a GPU. */
+static int print_cohorts(const struct check *c, struct error *e)
+{
+  struct objective_cost heavy;
+  if (c->o->n_devices <= 0 || !c->o->by_share) return 0;
+  if (c->o->cost(c->o, c->longest, &heavy, e)) return e->code;
+  int side_by_side = (c->at.places + c->o->n_devices - 1) / c->o->n_devices;
+  printf("\nCohorts\n");
+  if (!c->at.by_share) {
+    text_wrapf(stdout, "  ", "%d on each GPU, of up to %d trial%s each whatever they take: [scheduler] slots.",
+               side_by_side, c->at.capacity, c->at.capacity == 1 ? "" : "s");
+    return 0;
+  }
+  text_wrapf(stdout, "  ", "%d on each GPU, side by side, each filled by what its trials take of it:", side_by_side);
+  print_fill(c, "like the default", &c->default_cost);
+  print_fill(c, "like that of the most work", &heavy);
+  return 0;
 }
 
 static void print_memory(const struct check *c, const struct objective_cost *cost)
@@ -102,10 +133,36 @@ int check_print_networks(struct check *c, struct error *e)
   memcpy(c->largest, by_bytes, sizeof c->largest);
   if (c->o->cost(c->o, by_bytes, &cost, e)) return e->code;
   print_memory(c, &cost);
-  return 0;
+  return print_cohorts(c, e);
 }
 
 /* ---- run time -------------------------------------------------------------------------------- */
+
+/* Of training the winners again when all searches have ended, side by side as the trials were.
+ * *each: how many times each study's is, if its winner may be any configuration. */
+static double repeats_seconds(const struct check *c, double work_s, int side_by_side, double *each)
+{
+  const struct experiment *x = c->x;
+  double work = 0, n = 0;
+  for (int s = 0; s < x->n_strategies; s++) {
+    work += c->rehearsal->mean_repeats_work[s] * x->rounds;
+    n += c->rehearsal->mean_repeats[s] * x->rounds;
+  }
+  *each = n / (double)c->studies;
+  return work * work_s / fmax(1, fmin(side_by_side, n));
+}
+
+/* "3 times", "about 0.8 times". */
+static void print_repeats(double seconds, double each)
+{
+  char time[TEXT_UNITS_MAX], times[40];
+  if (each <= 0) return;
+  bool whole = each == floor(each);
+  text_format(times, sizeof times, whole ? "%.0f time%s" : "on average %.1f time%s", each, each == 1 ? "" : "s");
+  text_wrapf(
+      stdout, "  ", "%s%s of it for the best network of each study, trained again %s when the searches have ended",
+      seconds < 1 ? "less than " : "about ", seconds < 1 ? "1 s" : text_seconds(time, sizeof time, seconds), times);
+}
 
 int check_print_run_time(const struct check *c, struct error *e)
 {
@@ -136,9 +193,11 @@ int check_print_run_time(const struct check *c, struct error *e)
     return 0;
   }
   for (int s = 0; s < x->n_strategies; s++) seconds += m.work_s * c->rehearsal->mean_work[s] * x->trials * x->rounds;
-  seconds /= side_by_side;
+  double each, again = repeats_seconds(c, m.work_s, side_by_side, &each);
+  seconds = seconds / side_by_side + again;
   text_wrapf(stdout, "  ", "%s %s for all %lld trials, %d at a time", seconds < 1 ? "less than" : "about",
              seconds < 1 ? "1 s" : text_seconds(text, sizeof text, seconds), (long long)c->trials, side_by_side);
+  print_repeats(again, each);
   for (int s = 0; s < x->n_strategies; s++)
     printf("    %-14s %s a trial on average\n", x->strategies[s],
            text_seconds(text, sizeof text, m.work_s * c->rehearsal->mean_work[s]));

@@ -49,6 +49,8 @@ void check_print_experiment(const struct check *c)
              x->parallel, plural(x->parallel), c->at.trials);
   if (x->order == ORDER_ASYNCHRONOUS)
     text_wrap(stdout, "  order       ", "asynchronous: the history depends on the machine and cannot be reproduced");
+  if (experiment_weighs_cost(x) && x->sampler_settings.gp_cost == GP_COST_FLOPS)
+    text_wrap(stdout, "  cost        ", "what a configuration promises is weighed by its FLOPs");
   if (experiment_weighs_cost(x) && x->sampler_settings.gp_cost == GP_COST_TIME)
     text_wrap(stdout, "  cost        ", "by time: the history depends on the machine and cannot be reproduced");
   const struct pruner *p = pruner_find(x->pruner);
@@ -57,6 +59,9 @@ void check_print_experiment(const struct check *c)
     text_wrapf(stdout, "  pruner      ", "%s, %s; for %s%s", p->name, p->summary, all ? "" : "trials of ",
                all ? "all trials" : x->pruned_strategies);
   }
+  if (experiment_weighs_classes(x))
+    text_wrap(stdout, "  loss        ", "of training weighted by class: class_weights = balanced");
+  if (experiment_unused(x, text, sizeof text)) text_wrap(stdout, "  unused      ", text);
   text_wrap(stdout, "  output      ", text_escape(text, sizeof text, x->output));
   if (c->o->subject) {
     printf("\n%s\n", c->o->subject);

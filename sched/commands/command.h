@@ -19,6 +19,7 @@ int command_run(int argc, char **argv);
 int command_train(int argc, char **argv);
 int command_devices(int argc, char **argv);
 int command_predict(int argc, char **argv);
+int command_export(int argc, char **argv);
 int command_show(int argc, char **argv);
 int command_report(int argc, char **argv);
 int command_compare(int argc, char **argv);

@@ -1,13 +1,15 @@
 /* `gsos compare`: several runs side by side, with the mean over them. */
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "host/base/file_replace.h"
 #include "host/base/text_escape.h"
+#include "host/base/text_wrap.h"
 #include "host/report/report_compare.h"
 #include "sched/commands/command.h"
 #include "sched/commands/databases.h"
+#include "sched/commands/report_files.h"
 #include "sched/run/signals.h"
 
 static const char help[] = "Usage: gsos compare DIR|FILE.db... [OPTION]...\n"
@@ -16,12 +18,18 @@ static const char help[] = "Usage: gsos compare DIR|FILE.db... [OPTION]...\n"
                            "one, run by run and as the mean over the runs with its 95 % interval, as the\n"
                            "last row of the paper's tables has it.  Finished studies count.\n"
                            "\n"
-                           "  -o, --output FILE.html   write the tables as a page, too\n"
+                           "  -o, --output FILE.html   write the tables as a page, too, with figures, by\n"
+                           "                           gnuplot, where it is installed; their data are\n"
+                           "                           beside it, in FILE-plots/, as CSV\n"
+                           "      --csv                print comma-separated values, a line for each\n"
+                           "                           strategy in each run, and nothing else\n"
+                           "      --json               print a JSON object, with means, and nothing else\n"
                            "  -h, --help               print this and exit\n"
                            "\n"
                            "Examples:\n"
                            "  gsos compare results/digits results/photos\n"
                            "  gsos compare results/digits study.db --output compare.html\n"
+                           "  gsos compare results/digits results/photos --csv > compare.csv\n"
                            "\n"
                            "Exit status: 0 done, 1 where there is no database, it cannot be read, or no\n"
                            "study is finished, 2 wrong usage, 130 interrupted, 143 terminated.\n";
@@ -30,6 +38,7 @@ struct options {
   char **given; /* [n] folders or databases, as the user names them */
   int n;
   const char *output; /* NULL: no page */
+  bool csv, json;
 };
 
 /* The bytes that all names begin with, up to a slash: they tell nothing. */
@@ -44,16 +53,42 @@ static size_t in_common(char *const *names, int n)
   return common;
 }
 
-static int write_page(const char *path, const struct report_compare *c, struct error *e)
+static int write_page(const struct options *o, const struct report_compare *c, const struct report *reports,
+                      struct error *e)
 {
-  struct file_replace f;
-  char shown[1200];
-  int code = file_replace_begin(&f, path, e);
+  char shown[1200], why[600];
+  int code = report_files_write_compare(c, reports, o->output, why, sizeof why, e);
   if (code) return code;
-  report_compare_html(f.out, c);
-  code = file_replace_commit(&f, e);
-  if (!code) printf("\nWritten: %s\n", text_escape(shown, sizeof shown, path));
-  return code;
+  if (!o->csv && !o->json) printf("\nWritten: %s\n", text_escape(shown, sizeof shown, o->output));
+  fflush(stdout);
+  if (why[0]) text_wrapf(stderr, "", "figures are missing: %s", why);
+  return 0;
+}
+
+static int print_json(const struct report_compare *c, struct error *e)
+{
+  char *text = report_compare_json(c);
+  if (!text) return error_set(e, ERROR_MACHINE, "no memory for the JSON object");
+  puts(text);
+  free(text);
+  return 0;
+}
+
+/* What has no place in a table for machines is told beside it. */
+static void print_csv(const struct report_compare *c)
+{
+  report_compare_csv(stdout, c);
+  report_compare_print_left_out(stderr, c);
+}
+
+static int print(const struct options *o, const struct report_compare *c, struct error *e)
+{
+  if (o->json) return print_json(c, e);
+  if (o->csv)
+    print_csv(c);
+  else
+    report_compare_print(stdout, c);
+  return 0;
 }
 
 static int compare(const struct options *o, struct error *e)
@@ -66,8 +101,8 @@ static int compare(const struct options *o, struct error *e)
   for (int i = 0; i < o->n && !code; i++) names[i] = o->given[i] + common;
   if (!code) code = databases_load(&d, "compare", (const char *const *)o->given, o->n, e);
   if (!code) code = report_compare_make(&c, d.reports, names, o->n, e);
-  if (!code) report_compare_print(stdout, &c);
-  if (!code && o->output) code = write_page(o->output, &c, e);
+  if (!code) code = print(o, &c, e);
+  if (!code && o->output) code = write_page(o, &c, d.reports, e);
   report_compare_free(&c);
   databases_free(&d);
   free(names);
@@ -77,12 +112,20 @@ static int compare(const struct options *o, struct error *e)
 /* 0: go on; else *status is the exit status. */
 static int parse(int argc, char **argv, struct options *o, int *status)
 {
-  static const struct option options[] = {
-      {"output", required_argument, NULL, 'o'}, {"help", no_argument, NULL, 'h'}, {NULL, 0, NULL, 0}};
+  static const struct option options[] = {{"output", required_argument, NULL, 'o'},
+                                          {"csv", no_argument, NULL, 'c'},
+                                          {"json", no_argument, NULL, 'j'},
+                                          {"help", no_argument, NULL, 'h'},
+                                          {NULL, 0, NULL, 0}};
   struct command_line line = {"gsos compare", help, "o:h", options, argc, argv, status, false};
   int c;
-  while ((c = command_option(&line)) > 0) o->output = optarg;
+  while ((c = command_option(&line)) > 0) {
+    if (c == 'o') o->output = optarg;
+    o->csv = o->csv || c == 'c';
+    o->json = o->json || c == 'j';
+  }
   if (c < 0) return c;
+  if (o->csv && o->json) return command_usage_error(&line, "--csv or --json, not both");
   if (o->output && !o->output[0]) return command_usage_error(&line, "--output takes the name of a file");
   o->given = argv + optind;
   o->n = argc - optind;

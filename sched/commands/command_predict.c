@@ -10,9 +10,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "host/base/class_counts.h"
 #include "host/objectives/predict.h"
 #include "host/objectives/predict_list.h"
-#include "host/objectives/predict_tally.h"
 #include "sched/commands/command.h"
 #include "sched/run/signals.h"
 #include "host/base/text_csv.h"
@@ -58,7 +58,7 @@ struct prediction {
   const struct options *o;
   struct predictor *p;
   struct predict_list list;
-  struct predict_tally tally;
+  struct class_counts counts;
   int failed;         /* images that could not be read */
   int failed_folders; /* that could not be read, or hold no images */
 };
@@ -105,13 +105,13 @@ static int print_summary(const struct prediction *job, struct error *e)
   fflush(stdout);
   if (l->n_labels == 0 && (l->n_subfolders > 0 || job->o->confusion))
     fputs("gsos: no accuracy: no folder above the images has the name of one of the network's classes\n", stderr);
-  if (job->tally.n == 0) return 0;
+  if (job->counts.n == 0) return 0;
   if (!job->o->quiet) putc('\n', out);
-  predict_tally_print(out, &job->tally, job->p);
+  class_counts_print(out, &job->counts);
   if (l->n > l->n_labels)
     fprintf(out, "\n%d of %d images are not counted: no folder above them has the name of a class\n",
             l->n - l->n_labels, l->n);
-  return job->o->confusion ? predict_tally_write(&job->tally, job->p, job->o->confusion, e) : 0;
+  return job->o->confusion ? class_counts_write(&job->counts, job->o->confusion, e) : 0;
 }
 
 /* ---- images through the network -------------------------------------------------------------- */
@@ -134,7 +134,7 @@ static int flush_batch(struct prediction *job, struct batch *b, struct error *e)
     bool finite = true;
     for (int c = 0; c < classes; c++) finite = finite && isfinite(own[c]);
     if (finite) {
-      if (image->label >= 0) predict_tally_add(&job->tally, image->label, most_probable(own, classes));
+      if (image->label >= 0) code = class_counts_add(&job->counts, image->label, most_probable(own, classes), 1, e);
       if (!job->o->quiet) print_image(job->o, job->p, image->path, own);
       continue;
     }
@@ -186,10 +186,11 @@ static int predict_all(struct prediction *job, struct error *e)
 {
   int code = predictor_open(&job->p, job->o->network, e);
   if (!code) code = list_images(job, e);
-  if (!code) code = predict_tally_begin(&job->tally, predictor_classes(job->p), e);
+  if (!code) code = class_counts_begin(&job->counts, predictor_classes(job->p), predictor_class_names(job->p), e);
   if (!code) code = predict(job, e);
+  class_counts_end(&job->counts);
   if (!code) code = print_summary(job, e);
-  predict_tally_free(&job->tally);
+  class_counts_free(&job->counts);
   predictor_close(job->p);
   return code;
 }

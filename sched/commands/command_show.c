@@ -6,12 +6,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "host/base/spelling.h"
 #include "host/base/text_escape.h"
 #include "host/base/text_table.h"
 #include "host/base/text_wrap.h"
 #include "host/report/report.h"
+#include "host/report/report_classes.h"
 #include "host/report/report_importance_run.h"
 #include "host/report/report_learnt.h"
 #include "host/report/report_view.h"
@@ -22,9 +24,9 @@
 
 static const char help[] = "Usage: gsos show DIR|FILE.db... [OPTION]...\n"
                            "Print the trials of each study in runs' output folders, or in study databases\n"
-                           "(DIR/study.db), how the best came about, the tables of time and accuracy, which\n"
-                           "hyperparameters mattered, what was learnt and the best configuration.  A run may\n"
-                           "go on meanwhile: nothing is written.\n"
+                           "(DIR/study.db), how the best came about, the tables of time and accuracy, what\n"
+                           "the best network gets wrong, which hyperparameters mattered, what was learnt and\n"
+                           "the best configuration.  A run may go on meanwhile: nothing is written.\n"
                            "Of a folder that holds the outputs of several runs, as results does, it prints\n"
                            "a line for each run, or, with an option, what that asks for of each.\n"
                            "\n"
@@ -70,7 +72,7 @@ struct runs {
   char **given;           /* [n] folders or databases */
   char **paths;           /* [n] their databases */
   struct report *reports; /* [n] */
-  struct store **stores;  /* [n] open where epochs are asked for */
+  struct store **stores;  /* [n] open where epochs are read */
   int n;
   bool several; /* are asked for */
   int status;   /* the exit status, of those that could not be read */
@@ -90,13 +92,32 @@ static void close_runs(struct runs *r)
   free(r->stores);
 }
 
+/* The database of a run's folder, or the file itself; false: there is none. */
+static bool find_database(const char *path, struct stat *st)
+{
+  struct error ignored = {0};
+  char *database = NULL;
+  bool found = !command_database("show", path, &database, &ignored) && stat(database, st) == 0;
+  free(database);
+  return found;
+}
+
+static bool same_run(const char *a, const char *b)
+{
+  struct stat x, y;
+  return find_database(a, &x) && find_database(b, &y) && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
+}
+
 static int no_memory(struct error *e)
 {
   return error_set(e, ERROR_MACHINE, "no memory for the names of runs");
 }
 
+/* One that is given twice is shown once. */
 static int add_given(struct runs *r, const char *path, struct error *e)
 {
+  for (int i = 0; i < r->n; i++)
+    if (same_run(r->given[i], path)) return 0;
   char **more = realloc(r->given, ((size_t)r->n + 1) * sizeof *more), *copy = strdup(path);
   if (more) r->given = more;
   if (!more || !copy) {
@@ -229,6 +250,7 @@ static int print_run(const struct options *o, const struct report *r, struct sto
   report_print_tables(stdout, r);
   report_print_repeats(stdout, r);
   report_print_baseline(stdout, r);
+  report_print_classes(stdout, r);
   code = run_importance_measure(&importance, r, &signals_stop, e);
   if (!code) run_importance_print(stdout, &importance);
   run_importance_free(&importance);
@@ -285,8 +307,7 @@ static int print_runs(const struct options *o, const struct runs *r, struct erro
 
 static int print_json(const struct options *o, const struct runs *r, struct error *e)
 {
-  struct store *const *stores = o->view.trial >= 0 ? r->stores : NULL;
-  char *text = report_view_json(r->reports, (const char *const *)r->paths, stores, r->n, &o->view, e);
+  char *text = report_view_json(r->reports, (const char *const *)r->paths, r->stores, r->n, &o->view, &signals_stop, e);
   if (!text) return e->code;
   puts(text);
   free(text);
@@ -341,7 +362,7 @@ static int has_trial(const struct runs *r, int number, struct error *e)
 
 static int print_all(const struct options *o, struct runs *r, struct error *e)
 {
-  int code = load_all(r, o->view.trial >= 0 || (!o->csv && !o->json), e);
+  int code = load_all(r, !o->csv, e);
   if (!code && o->study) code = keep_study(r, o->study, e);
   if (!code && o->view.sort && r->n) code = report_view_check(r->reports, r->n, o->view.sort, e);
   if (!code && o->view.trial >= 0) code = has_trial(r, o->view.trial, e);

@@ -144,6 +144,8 @@ static void print_configuration(const struct experiment *x, struct objective *o,
     printf("\n  %d epoch%s, %lld steps, %lld images, %.1f GFLOP, %.1f MiB of memory", cost->epochs,
            cost->epochs == 1 ? "" : "s", (long long)cost->steps, (long long)cost->images, cost->flops / 1e9,
            (double)cost->bytes / 0x1p20);
+  if (experiment_weighs_classes(x))
+    printf("\n  class_weights = balanced: the training loss is weighted, no other figure is");
   if (repeated)
     printf("\n\n");
   else
@@ -270,7 +272,7 @@ static int save_and_test(struct objective *o, struct place *place, const struct 
   struct objective_test test = {0};
   if (!to->network && o->has_test && make_temporary(to, e)) return e->code;
   if (to->network && o->save(place, last->id, to->network, to->ini, e)) return e->code;
-  if (o->has_test && o->test(o, to->network, &test, &signals_stop, e)) return e->code;
+  if (o->has_test && o->test(o, to->network, &test, NULL, &signals_stop, e)) return e->code;
   if (test.available)
     printf("%s %.4f (%d of %d), loss %.4f\n", o->test_name, test.value, test.correct, test.n, test.loss);
   else
@@ -321,7 +323,8 @@ static int train_experiment(void *options, struct experiment *x, struct error *e
     goto done;
   }
   if (o->progress) print_configuration(x, objective, values, &cost, o->repeats > 0);
-  if (objective_reserve(objective, &(struct objective_at_once){1, 1, 1}, values, e)) goto done;
+  const struct objective_at_once one = {.places = 1, .capacity = 1, .trials = 1};
+  if (objective_reserve(objective, &one, values, e)) goto done;
   if (objective->open(objective, &place, 0, 1, e)) goto done;
   if (o->repeats > 0) {
     train_repeats(o, x, objective, place, values, &to, e);

@@ -15,6 +15,7 @@
 #include "kernels/philox.h"
 #include "host/base/rng.h"
 #include "host/samplers/sampler.h"
+#include "sched/run/winner_repeats.h"
 #include "sched/study/strategy.h"
 
 enum {
@@ -46,24 +47,35 @@ static bool is_feasible(void *context, const double *values)
   return o->cost(o, values, &cost, NULL) == 0 && cost.feasible;
 }
 
+/* Of the trials of a strategy. */
+struct sums {
+  int trials;
+  double work, repeats, repeats_work;
+};
+
 /* One of the strategies' trials: counted, and kept with the same chance as every other. */
-static int take_in(struct rehearsing *h, const double *values, double *work, struct error *e)
+static int take_in(struct rehearsing *h, const double *values, struct sums *sums, struct error *e)
 {
   struct rehearsal *r = h->r;
   struct objective_cost cost;
   if (h->o->cost(h->o, values, &cost, e)) return e->code;
-  *work = cost.flops > 0 ? cost.flops : cost.epochs > 0 ? cost.epochs : 1;
+  double work = cost.flops > 0 ? cost.flops : cost.epochs > 0 ? cost.epochs : 1;
+  int repeats = winner_repeats_wanted(h->x, h->o, &cost);
+  sums->trials++;
+  sums->work += work;
+  sums->repeats += repeats;
+  sums->repeats_work += repeats * work;
   int at = r->draws++;
   if (at >= REHEARSAL_KEPT) at = (int)rng_below(&h->rng, (uint32_t)r->draws);
   if (at >= REHEARSAL_KEPT) return 0;
   memcpy(r->kept[at], values, sizeof r->kept[at]);
-  r->kept_work[at] = *work;
+  r->kept_work[at] = work;
   r->kept_bytes[at] = cost.bytes;
   if (r->n_kept <= at) r->n_kept = at + 1;
   return 0;
 }
 
-static int rehearse_group(struct rehearsing *h, const struct group *p, double *sum, struct error *e)
+static int rehearse_group(struct rehearsing *h, const struct group *p, struct sums *sums, struct error *e)
 {
   struct sampler_request request = {.space = &h->x->space,
                                     .free = p->free,
@@ -73,11 +85,9 @@ static int rehearse_group(struct rehearsing *h, const struct group *p, double *s
                                     .feasible_context = h->o,
                                     .settings = &h->x->sampler_settings};
   for (int t = p->first; t < p->first + p->count; t++) {
-    double work = 0;
     if (h->stop && *h->stop) return error_set(e, ERROR_INTERRUPTED, "interrupted");
     memset(h->values[t], 0, sizeof h->values[t]);
-    if (sampler_draw_random(&request, &h->rng, h->values[t], e) || take_in(h, h->values[t], &work, e)) return e->code;
-    *sum += work;
+    if (sampler_draw_random(&request, &h->rng, h->values[t], e) || take_in(h, h->values[t], sums, e)) return e->code;
     h->history[t] = (struct observation){.number = t,
                                          .state = OBSERVATION_COMPLETE,
                                          .values = h->values[t],
@@ -87,12 +97,11 @@ static int rehearse_group(struct rehearsing *h, const struct group *p, double *s
   return 0;
 }
 
-static int rehearse_study(struct rehearsing *h, const struct strategy *strategy, double *sum, int *trials,
-                          struct error *e)
+static int rehearse_study(struct rehearsing *h, const struct strategy *strategy, struct sums *sums, struct error *e)
 {
   struct group group, last;
   for (int done = 0; !strategy->next_group(h->x, done ? &last : NULL, h->history, done, NULL, &group);) {
-    if (rehearse_group(h, &group, sum, e)) {
+    if (rehearse_group(h, &group, sums, e)) {
       if (e->code == ERROR_CONFIG)
         error_prefix(e, "%s: [space]: strategy %s, group %s: nothing can be proposed", h->x->path, strategy->name,
                      group.name);
@@ -100,7 +109,6 @@ static int rehearse_study(struct rehearsing *h, const struct strategy *strategy,
     }
     last = group;
     done = group.first + group.count;
-    *trials += group.count;
   }
   return 0;
 }
@@ -121,12 +129,14 @@ int rehearsal_make(struct rehearsal *r, struct objective *o, const struct experi
   h.values = calloc((size_t)shorter->trials, sizeof *h.values);
   int code = h.history && h.values ? 0 : error_set(e, ERROR_MACHINE, "no memory");
   for (int s = 0; s < x->n_strategies && !code; s++) {
-    double sum = 0;
-    int trials = 0;
+    struct sums sums = {0};
     do {
-      code = rehearse_study(&h, strategy_find(x->strategies[s]), &sum, &trials, e);
-    } while (!code && trials > 0 && trials < REHEARSAL_DRAWS);
-    r->mean_work[s] = trials ? sum / trials : 0;
+      code = rehearse_study(&h, strategy_find(x->strategies[s]), &sums, e);
+    } while (!code && sums.trials > 0 && sums.trials < REHEARSAL_DRAWS);
+    if (sums.trials == 0) continue;
+    r->mean_work[s] = sums.work / sums.trials;
+    r->mean_repeats[s] = sums.repeats / sums.trials;
+    r->mean_repeats_work[s] = sums.repeats_work / sums.trials;
   }
   free(h.values);
   free(h.history);

@@ -15,7 +15,10 @@ enum { REHEARSAL_KEPT = 256 };
 struct rehearsal {
   int draws;                        /* configurations drawn in all */
   double mean_work[STRATEGIES_MAX]; /* of a trial of each strategy: FLOPs, or epochs where the objective has no FLOPs */
-  int n_kept;                       /* some of them, for the measurement */
+  /* Of training its winner again ([experiment] repeats), if that may be any of the draws: how many
+   * times, and the work of all of them; 0: not at all. */
+  double mean_repeats[STRATEGIES_MAX], mean_repeats_work[STRATEGIES_MAX];
+  int n_kept;                             /* some of them, for the measurement */
   double kept[REHEARSAL_KEPT][SPACE_MAX]; /* [n_kept][space->n] */
   double kept_work[REHEARSAL_KEPT];
   int64_t kept_bytes[REHEARSAL_KEPT];

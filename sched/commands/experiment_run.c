@@ -153,9 +153,9 @@ static int tell_changes(struct run *run, struct error *e)
 static int retry(struct run *run, struct error *e)
 {
   int n = 0;
-  const struct pruner *pruner = pruner_find(run->x->pruner);
+  const struct pruner *pruner = study_pausing(run->x);
   if (!run->options->retry_failed) return 0;
-  if (pruner && pruner->pauses)
+  if (pruner)
     return error_set(
         e, ERROR_CONFIG,
         "--retry-failed: not with [pruner] kind = %s: which trials went on followed from those that failed",
@@ -323,7 +323,7 @@ static void print_head(const struct run *run)
 {
   const struct experiment *x = run->x;
   const struct runner *r = &run->runner;
-  char names[STRATEGIES_MAX * 34] = "", output[1100];
+  char names[STRATEGIES_MAX * 34] = "", output[1100], unused[300];
   int before = 0;
   for (int i = 0; i < x->n_strategies; i++) {
     size_t used = strlen(names);
@@ -331,9 +331,10 @@ static void print_head(const struct run *run)
   }
   text_wrapf(stderr, "", "%s: %s; %d round%s of %d trials each, sampler %s, %d in flight", x->name, names, x->rounds,
              x->rounds == 1 ? "" : "s", x->trials, x->sampler, x->parallel);
-  text_wrapf(stderr, "  on ", "%s; %d at once", run->depends_on, r->at_once);
+  text_wrapf(stderr, "  on ", "%s; %s%d at once", run->depends_on, r->by_share ? "up to " : "", r->at_once);
   fprintf(stderr, "  to %s\n", text_escape(output, sizeof output, x->output));
   for (int i = 0; x->start && i < x->start->n_sources; i++) text_wrapf(stderr, "  from ", "%s", x->start->sources[i]);
+  if (experiment_unused(x, unused, sizeof unused)) text_wrap(stderr, "  unused      ", unused);
   if (run->objective->describe_left_out) run->objective->describe_left_out(run->objective, stderr);
   for (int i = 0; i < r->n_studies; i++) before += r->studies[i].done_before;
   if (before > 0) text_wrapf(stderr, "  ", "going on after %d trials of an earlier run", before);
@@ -391,7 +392,8 @@ static int end_studies(struct run *run, struct error *e)
   struct runner *r = &run->runner;
   int code = 0;
   for (int i = 0; i < r->n_studies && !code; i++)
-    if (has_ended(&r->studies[i])) code = results_test(run->objective, run->store, &r->studies[i], &signals_stop, e);
+    if (has_ended(&r->studies[i]))
+      code = results_test(run->objective, run->store, run->x->output, &r->studies[i], &signals_stop, e);
   if (!code) code = repeat_winners(run, e);
   for (int i = 0; i < r->n_studies && !code; i++) {
     struct run_study *s = &r->studies[i];
@@ -404,20 +406,26 @@ static int end_studies(struct run *run, struct error *e)
 static void print_stopped(const struct run *run)
 {
   const struct runner *r = &run->runner;
-  int done = 0, all = r->n_studies * run->x->trials;
-  for (int i = 0; i < r->n_studies; i++) done += r->studies[i].study.done;
+  int done = 0, paused = 0, all = r->n_studies * run->x->trials;
+  for (int i = 0; i < r->n_studies; i++) {
+    const struct study *s = &r->studies[i].study;
+    done += s->done;
+    for (int k = study_first_paused(s); k < s->n; k++) paused += s->trials[k].state == STORED_PRUNED;
+  }
+  done -= paused; /* they may go on */
   const char *why = r->time_is_up   ? "time_limit reached"
                     : signals_stop  ? "stopped"
                     : r->only_fails ? "stopped early, since all trials fail alike"
                                     : "ended early";
-  char kept[100] = "";
+  char kept[100] = "", waiting[60] = "";
+  if (paused > 0) snprintf(waiting, sizeof waiting, ", and %d that %s paused", paused, paused == 1 ? "has" : "have");
   if (r->n_kept > 0)
     snprintf(kept, sizeof kept, ", and with %d trial%s that ran where %s stood", r->n_kept, r->n_kept == 1 ? "" : "s",
              r->n_kept == 1 ? "it" : "they");
   else if (done == all)
     snprintf(kept, sizeof kept, " with what is left of the repeats");
-  text_wrapf(stderr, "", "%s: %d of %d trials have ended and are kept; the same command goes on from there%s", why,
-             done, all, kept);
+  text_wrapf(stderr, "", "%s: %d of %d trials have ended and are kept%s; the same command goes on from there%s", why,
+             done, all, waiting, kept);
 }
 
 /* Who is notified of events. */
@@ -472,6 +480,7 @@ static int search(struct run *run, struct error *e)
   r->places = at.places;
   r->capacity = at.capacity;
   r->at_once = at.trials;
+  r->by_share = at.by_share;
   r->n_devices = o->n_devices;
   code = reserve(run, &at, e);
   if (code) return code;

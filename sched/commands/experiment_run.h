@@ -5,6 +5,8 @@
  *   OUTPUT/networks/STUDY/    of each study the best network (safetensors)
  *   OUTPUT/best.safetensors   the best of all, and best.ini, its configuration
  *   OUTPUT/report.txt         the tables;  OUTPUT/trials.csv  every trial
+ *   OUTPUT/confusion.csv      what each study's best network took the test images for
+ *   OUTPUT/mistakes/STUDY/    pictures of those that it was surest about and wrong
  *   OUTPUT/report.html        the same and more as a page;  OUTPUT/plots/  data of its figures
  *   OUTPUT/timeline.json      what ran when and where, for https://ui.perfetto.dev
  *   OUTPUT/states/            where the trials stood that a stop interrupted (worker_state.c) */

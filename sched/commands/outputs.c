@@ -9,7 +9,9 @@
 #include <unistd.h>
 
 #include "host/base/file_replace.h"
+#include "host/base/folder.h"
 #include "host/report/report.h"
+#include "host/report/report_classes.h"
 #include "host/report/report_learnt.h"
 #include "host/store/study_attributes.h"
 #include "host/base/text_escape.h"
@@ -67,11 +69,67 @@ void results_clean_states(const struct runner *r, const struct run_study *s)
 
 /* ---- the test set ---------------------------------------------------------------------------- */
 
-int results_test(struct objective *o, struct store *store, const struct run_study *s, const volatile int *stop,
-                 struct error *e)
+/* The folder of the pictures of a study's surest mistakes, OUTPUT/mistakes/STRATEGY-ROUND; the
+ * folders are made. */
+static int pictures_folder(const char *output, const struct run_study *s, char *folder, size_t size, struct error *e)
+{
+  size_t n = (size_t)snprintf(folder, size, "%s/" REPORT_MISTAKES_FOLDER, output);
+  if (folder_make(folder)) return error_errno(e, "%s: cannot be made", folder);
+  snprintf(folder + n, size - n, "/%s-%d", s->study.strategy->name, s->study.round);
+  return folder_make(folder) ? error_errno(e, "%s: cannot be made", folder) : 0;
+}
+
+/* Those of a network that was beaten since, and what was left half written. */
+static void remove_pictures(const char *folder, int best)
+{
+  DIR *open = opendir(folder);
+  if (!open) return;
+  for (struct dirent *entry; (entry = readdir(open));) {
+    char path[1600];
+    int trial, image, end = 0;
+    sscanf(entry->d_name, "trial-%d-image-%d.png%n", &trial, &image, &end);
+    const char *rest = entry->d_name + end;
+    if (end == 0 || (*rest && strcmp(rest, ".tmp") != 0) || (trial == best && !*rest)) continue;
+    snprintf(path, sizeof path, "%s/%s", folder, entry->d_name);
+    unlink(path);
+  }
+  closedir(open);
+}
+
+/* Before the database says what the images are: then they are there. */
+static int write_pictures(struct objective *o, const char *output, const struct run_study *s,
+                          const struct class_counts *classes, struct error *e)
+{
+  char folder[1300], path[1400];
+  if (classes->n_mistakes == 0 || !o->test_picture) return 0;
+  int code = pictures_folder(output, s, folder, sizeof folder, e);
+  for (int i = 0; i < classes->n_mistakes && !code; i++) {
+    snprintf(path, sizeof path, "%s/" REPORT_MISTAKE_FILE, folder, s->study.best, classes->mistakes[i].image);
+    code = o->test_picture(o, classes->mistakes[i].image, path, e);
+  }
+  if (!code) remove_pictures(folder, s->study.best);
+  return code;
+}
+
+static int test_best(struct objective *o, struct store *store, const char *output, const struct run_study *s,
+                     const char *network, const volatile int *stop, struct error *e)
+{
+  struct objective_test result;
+  struct class_counts classes = {0};
+  int code = o->test(o, network, &result, &classes, stop, e);
+  if (!code && result.available) {
+    struct study_test test = {true, s->study.best, result.value, result.loss, result.n, result.correct};
+    code = write_pictures(o, output, s, &classes, e);
+    if (!code) code = study_record_write_test(store, s->store_id, &test, classes.classes ? &classes : NULL, e);
+  }
+  class_counts_free(&classes);
+  return code;
+}
+
+int results_test(struct objective *o, struct store *store, const char *output, const struct run_study *s,
+                 const volatile int *stop, struct error *e)
 {
   struct study_record record;
-  struct objective_test result;
   char path[1200];
   if (!o->has_test || s->study.best < 0) return 0;
   int code = study_record_read(store, s->store_id, &record, e);
@@ -84,10 +142,7 @@ int results_test(struct objective *o, struct store *store, const struct run_stud
                      "%s is not there any more, so the best network of %s cannot be tested; all its trials are in the "
                      "database (gsos show)",
                      path, s->title);
-  code = o->test(o, path, &result, stop, e);
-  if (code || !result.available) return code;
-  struct study_test test = {true, s->study.best, result.value, result.loss, result.n, result.correct};
-  return study_record_write_test(store, s->store_id, &test, e);
+  return test_best(o, store, output, s, path, stop, e);
 }
 
 /* ---- the best of all ------------------------------------------------------------------------- */
@@ -183,6 +238,7 @@ static void print_report(FILE *out, const struct told *t)
   report_print_tables(out, t->report);
   report_print_repeats(out, t->report);
   report_print_baseline(out, t->report);
+  report_print_classes(out, t->report);
   report_learnt_print(out, t->learnt);
   report_print_best(out, t->report);
 }
@@ -190,6 +246,11 @@ static void print_report(FILE *out, const struct told *t)
 static void print_csv(FILE *out, const struct told *t)
 {
   report_print_csv(out, t->report);
+}
+
+static void print_confusion(FILE *out, const struct told *t)
+{
+  report_print_confusion_csv(out, t->report);
 }
 
 static int write_file(const struct experiment *x, const char *name, void (*print)(FILE *, const struct told *),
@@ -228,6 +289,8 @@ int results_write(const struct experiment *x, struct store *store, FILE *out, FI
   if (!code) code = report_learnt_make(&learnt, &report, store, NULL, e);
   if (!code) code = write_file(x, "report.txt", print_report, &told_of, e);
   if (!code) code = write_file(x, "trials.csv", print_csv, &told_of, e);
+  bool confusion = report_has_classes(&report);
+  if (!code && confusion) code = write_file(x, "confusion.csv", print_confusion, &told_of, e);
   if (!code && out) {
     print_report(out, &told_of);
     fflush(out);
@@ -241,6 +304,7 @@ int results_write(const struct experiment *x, struct store *store, FILE *out, FI
                       : "best.ini                     the best configuration");
     fprintf(out, "  study.db                     every trial (also for Optuna and its dashboard)\n"
                  "  trials.csv, report.txt       the same as a table, and what stands above\n");
+    if (confusion) fputs("  confusion.csv                what test images were taken for, by class\n", out);
     if (page) fputs("  report.html                  all of it as a page, with figures, for a browser\n", out);
   }
   report_free(&report);

@@ -14,17 +14,18 @@ void results_clean_networks(const struct run_study *s);
 void results_clean_states(const struct runner *r, const struct run_study *s);
 
 /* Evaluates the best network of a study that has ended on the test set, unless the database says
- * that it has been (contract 5). */
-int results_test(struct objective *o, struct store *store, const struct run_study *s, const volatile int *stop,
-                 struct error *e);
+ * that it has been (contract 5).  In that one look: what it took the images of each class for, and
+ * pictures of its surest mistakes in the output folder. */
+int results_test(struct objective *o, struct store *store, const char *output, const struct run_study *s,
+                 const volatile int *stop, struct error *e);
 
 /* Has any trial succeeded, of those that have ended?  Else ERROR_FAILED, with how many failed, and
  * how the first one did.  `early`: the run stopped because of that. */
 int results_success(struct store *store, bool early, struct error *e);
 
-/* Writes best.safetensors, best.ini, report.txt, trials.csv and report.html, and prints the tables
- * and what was written where to `out`, unless that is NULL.  What prevents report.html is told to
- * `told`, unless that is NULL, and is no error. */
+/* Writes best.safetensors, best.ini, report.txt, trials.csv, confusion.csv and report.html, and
+ * prints the tables and what was written where to `out`, unless that is NULL.  What prevents
+ * report.html is told to `told`, unless that is NULL, and is no error. */
 int results_write(const struct experiment *x, struct store *store, FILE *out, FILE *told, struct error *e);
 
 #endif

@@ -121,7 +121,7 @@ static int repeat(const struct repeats *r, struct place *place, int k, struct re
     all->failed++;
   } else {
     if (r->network && o->save(place, last.id, r->network, NULL, e)) return e->code;
-    if (r->network && o->test(o, r->network, &test, &signals_stop, e)) return e->code;
+    if (r->network && o->test(o, r->network, &test, NULL, &signals_stop, e)) return e->code;
     all->tested = test.available;
     all->value[all->n] = last.value;
     all->test[all->n++] = test.value;

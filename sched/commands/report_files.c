@@ -67,3 +67,39 @@ int report_files_write(const struct report *r, struct store *s, const char *fold
   free(p);
   return code;
 }
+
+/* ---- several runs ---------------------------------------------------------------------------- */
+
+/* NAME-plots of NAME.html, and the same as a page's address has it. */
+static void folder_of(const char *page, char *folder, char *link, size_t size)
+{
+  const char *slash = strrchr(page, '/'), *name = slash ? slash + 1 : page, *dot = strrchr(name, '.');
+  size_t n = dot && dot > name ? (size_t)(dot - page) : strlen(page), used = 0;
+  text_format(folder, size, "%.*s-plots", (int)n, page);
+  for (const char *c = slash ? folder + (slash + 1 - page) : folder; *c && used + 4 < size; c++) {
+    bool plain = (*c >= 'a' && *c <= 'z') || (*c >= 'A' && *c <= 'Z') || (*c >= '0' && *c <= '9') || strchr("._-", *c);
+    used += (size_t)snprintf(link + used, size - used, plain ? "%c" : "%%%02X", (unsigned char)*c);
+  }
+}
+
+int report_files_write_compare(const struct report_compare *c, const struct report *reports, const char *page,
+                               char *why, size_t size, struct error *e)
+{
+  struct plots plots = {0};
+  struct file_replace f;
+  char folder[1200], link[1200], shown[1200];
+  bool drawn = false;
+  why[0] = 0;
+  folder_of(page, folder, link, sizeof folder);
+  int code = file_replace_begin(&f, page, e); /* before anything is made beside it */
+  if (code) return code;
+  if (folder_make(folder))
+    code = error_errno(e, "the folder %s cannot be made", text_escape(shown, sizeof shown, folder));
+  if (!code) code = report_compare_plots(&plots, c, reports, folder, e);
+  if (!code) code = draw(folder, &plots, false, why, size, &drawn, e);
+  if (!code) report_compare_html(f.out, c, &plots, folder, link, drawn ? NULL : why);
+  if (!code) code = file_replace_commit(&f, e);
+  file_replace_abort(&f);
+  report_plots_free(&plots);
+  return code;
+}

@@ -9,6 +9,7 @@
 
 #include "sched/study/pruner.h"
 #include "sched/study/strategy.h"
+#include "sched/study/study.h"
 #include "host/store/study_attributes.h"
 #include "host/base/text_escape.h"
 #include "host/base/text_wrap.h"
@@ -109,14 +110,14 @@ static int compare_search(const struct experiment *x, const char *stored, struct
         "has begun only rounds, trials of the %s alone, and cycles of the %s alone may be raised)",
         x->output, differences, with_trials, with_cycles);
   }
-  if (experiment_weighs_cost(x) && x->trials > was.trials * was.cycles)
+  if (experiment_weighs_cost(x) && x->cycle_trials > was.trials)
     return error_set(
         e, ERROR_CONFIG,
         "%s: %s: what [gp] cost weighs follows the trials that are left, so that the first ones would have "
         "been others; give the old number, or another --output, or --fresh",
         x->output, differences);
-  const struct pruner *pruner = pruner_find(x->pruner);
-  if (pruner && pruner->pauses && x->cycle_trials > was.trials)
+  const struct pruner *pruner = study_pausing(x);
+  if (pruner && x->cycle_trials > was.trials)
     return error_set(e, ERROR_CONFIG,
                      "%s: %s: with [pruner] kind = %s what went on when the last trials had begun would have been "
                      "another; give the old number, or another --output, or --fresh",
@@ -333,14 +334,13 @@ void resume_print_finished(FILE *out, const struct experiment *x, const struct r
 {
   char more[120] = "", output[1100], held[120];
   bool weighs = experiment_weighs_cost(x);
-  const struct pruner *pruner = pruner_find(x->pruner);
-  bool pauses = pruner && pruner->pauses;
+  bool pauses = study_pausing(x);
   text_escape(output, sizeof output, x->output);
   resume_earlier_text(earlier, held, sizeof held);
   fprintf(out, "%s is finished (%s); nothing was run.\n", output, held);
   if (rounds) snprintf(more, sizeof more, "--set experiment.rounds=%d", x->rounds + 1);
   if (!weighs && !pauses && !fixed_strategy(x, true, false)) add_way(more, sizeof more, "a larger experiment.trials");
-  if (!weighs && !fixed_strategy(x, false, true)) add_way(more, sizeof more, "more experiment.cycles");
+  if (!fixed_strategy(x, false, true)) add_way(more, sizeof more, "more experiment.cycles");
   text_wrapf(out, "  ", "%s%s%sanew: --fresh, or another --output", more[0] ? "More: " : "", more, more[0] ? "; " : "");
   if (earlier->failed && !pauses)
     text_wrapf(out, "  ", "%d trial%s failed: --retry-failed runs %s again", earlier->failed,

@@ -7,17 +7,17 @@
 /* Trials of a study that are proposed ahead of their turn, at most: a grid of a million is not. */
 enum { AHEAD_MAX = 256 };
 
-int queue_create(struct queue *q, int n_studies, bool one_by_one, int at_once, int64_t bytes_limit, struct error *e)
+int queue_create(struct queue *q, int n_studies, bool one_by_one, const struct queue_limits *limits, struct error *e)
 {
-  *q = (struct queue){
-      .n_studies = n_studies, .one_by_one = one_by_one, .at_once = at_once, .bytes_limit = bytes_limit, .waiting = -1};
+  *q = (struct queue){.n_studies = n_studies, .one_by_one = one_by_one, .limits = *limits, .waiting = -1};
   q->studies = calloc((size_t)n_studies, sizeof *q->studies);
   return q->studies ? 0 : error_set(e, ERROR_MACHINE, "no memory for %d studies", n_studies);
 }
 
-static void note_cost(struct queue_trial *t, const struct objective_cost *cost)
+static void note_cost(const struct queue *q, struct queue_trial *t, const struct objective_cost *cost)
 {
-  t->work = cost->flops > 0 ? cost->flops : cost->epochs;
+  t->work = cost->alone_s > 0 ? cost->alone_s : cost->flops > 0 ? cost->flops : cost->epochs;
+  t->share = q->limits.by_share && cost->share > 0 ? fmin(cost->share, 1) : 1.0 / q->limits.capacity;
   t->bytes = cost->feasible ? cost->bytes : 0; /* an infeasible one that the user enqueued is not trained */
 }
 
@@ -36,7 +36,7 @@ int queue_add(struct queue *q, int i, struct study *study, struct error *e)
     if (s->trials[k].taken) continue;
     int code = study->objective->cost(study->objective, study->trials[k].values, &cost, e);
     if (code) return code;
-    note_cost(&s->trials[k], &cost);
+    note_cost(q, &s->trials[k], &cost);
   }
   return 0;
 }
@@ -84,10 +84,25 @@ static bool has_ended(const struct queue_study *s)
   return !s->busy && s->running == 0 && longest_untaken(s, &n) < 0 && study_next(s->study) == STUDY_ENDED;
 }
 
-bool queue_find(struct queue *q, struct job *job)
+/* Sums of shares are compared with a little room for rounding. */
+#define SHARE_ROOM 1e-9
+
+bool queue_turn(const struct queue *q, const struct queue_place *p, int places)
+{
+  if (p->n >= q->limits.capacity) return false;
+  return q->limits.by_share ? p->share * places <= q->share + SHARE_ROOM : p->n * places <= q->running;
+}
+
+/* Is the place nearer to full with the trial than without?  One that is empty takes any. */
+static bool fits(const struct queue *q, const struct queue_place *p, const struct queue_trial *t)
+{
+  return p->n == 0 || !q->limits.by_share || p->share + t->share / 2 <= 1 + SHARE_ROOM;
+}
+
+bool queue_find(struct queue *q, const struct queue_place *p, struct job *job)
 {
   double least = INFINITY;
-  if (q->running >= q->at_once) return false;
+  if (q->running >= q->limits.at_once) return false;
   for (int i = 0; i < q->n_studies; i++) {
     const struct queue_study *s = &q->studies[i];
     struct job candidate;
@@ -99,7 +114,8 @@ bool queue_find(struct queue *q, struct job *job)
     }
     if (q->one_by_one && !ended) break;
   }
-  return least < INFINITY;
+  if (least == INFINITY) return false;
+  return job->propose || fits(q, p, &q->studies[job->study].trials[job->number]);
 }
 
 bool queue_ended(struct queue *q)
@@ -112,19 +128,22 @@ bool queue_ended(struct queue *q)
 
 void queue_proposed(struct queue *q, const struct job *job, const struct objective_cost *cost)
 {
-  note_cost(&q->studies[job->study].trials[job->number], cost);
+  note_cost(q, &q->studies[job->study].trials[job->number], cost);
 }
 
-enum queue_room queue_take(struct queue *q, const struct job *job)
+enum queue_room queue_take(struct queue *q, struct queue_place *p, const struct job *job)
 {
   struct queue_study *s = &q->studies[job->study];
   struct queue_trial *t = &s->trials[job->number];
-  if (q->running > 0 && q->bytes + t->bytes > q->bytes_limit) {
+  if (q->running > 0 && q->bytes + t->bytes > q->limits.bytes) {
     q->waiting = job->study;
     return ROOM_LATER;
   }
   q->waiting = -1;
   q->bytes += t->bytes;
+  q->share += t->share;
+  p->share += t->share;
+  p->n++;
   q->running++;
   s->running++;
   s->taken++;
@@ -132,12 +151,13 @@ enum queue_room queue_take(struct queue *q, const struct job *job)
   return ROOM;
 }
 
-void queue_release(struct queue *q, int study, int number, bool again)
+void queue_release(struct queue *q, struct queue_place *p, int study, int number, bool again)
 {
   struct queue_study *s = &q->studies[study];
   struct queue_trial *t = &s->trials[number];
   q->bytes -= t->bytes;
-  q->running--;
+  p->share = --p->n > 0 ? p->share - t->share : 0; /* what rounding leaves goes with the last one */
+  q->share = --q->running > 0 ? q->share - t->share : 0;
   s->running--;
   if (!again) return;
   s->taken--;

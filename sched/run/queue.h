@@ -7,6 +7,12 @@
  * those that wait to be run the longest starts first: what is long and starts last is what a
  * machine waits for in the end (Graham 1969).
  *
+ * Where trials differ in what they take of a place (objective_cost.share), a place is full when
+ * their shares add up to 1: few heavy trials, or many light ones.  A trial that does not fit waits,
+ * and the place with it, until so much has ended there: what is lighter and comes later does not
+ * pass it by.  Trials of like shares are not brought together: longest first nearly does so, and
+ * more of it was no faster when it was played with measured steps (tests/bench/bench_cohorts.c).
+ *
  * Nothing here knows threads or time; bench_sched drives it without training.  The caller holds one
  * lock around each call. */
 #ifndef GSOS_QUEUE_H
@@ -17,8 +23,23 @@
 /* A trial that has its configuration. */
 struct queue_trial {
   bool taken;    /* it runs, or has ended */
-  double work;   /* how long it takes, in a unit of its own: FLOPs, or epochs where the objective has none */
+  double work;   /* how long it takes, in a unit of its own: seconds alone, FLOPs, or epochs, whichever is known */
+  double share;  /* of a place */
   int64_t bytes; /* of host memory while it runs */
+};
+
+/* What the trials of a place take of it; all zero: there are none. */
+struct queue_place {
+  int n;
+  double share;
+};
+
+/* What a machine has. */
+struct queue_limits {
+  int at_once;   /* trials that may run */
+  int capacity;  /* trials in a place, at most */
+  bool by_share; /* a place is full by the shares of its trials, too; else each counts as 1 / capacity */
+  int64_t bytes; /* of host memory */
 };
 
 struct queue_study {
@@ -32,9 +53,11 @@ struct queue {
   struct queue_study *studies;
   int n_studies;
   bool one_by_one;
-  int running, at_once; /* trials that run; how many may */
-  int64_t bytes, bytes_limit;
-  int waiting; /* study whose next trial waits for memory, before which no other starts; -1: none */
+  struct queue_limits limits;
+  int running;   /* trials */
+  double share;  /* that they take of their places, together */
+  int64_t bytes; /* of host memory that they take */
+  int waiting;   /* study whose next trial waits for memory, before which no other starts; -1: none */
 };
 
 /* What is to be done next: propose trial `number` of a study (study_look and study_propose, then
@@ -45,15 +68,17 @@ struct job {
   int number;
 };
 
-/* at_once and bytes_limit are the machine's.  ERROR_MACHINE without memory. */
-int queue_create(struct queue *q, int n_studies, bool one_by_one, int at_once, int64_t bytes_limit, struct error *e);
+/* ERROR_MACHINE without memory. */
+int queue_create(struct queue *q, int n_studies, bool one_by_one, const struct queue_limits *limits, struct error *e);
 /* Study i of the queue is `study`, from now on and while the queue lives.  What an earlier run left
  * is known to it by now. */
 int queue_add(struct queue *q, int i, struct study *study, struct error *e);
 void queue_destroy(struct queue *q); /* accepts a zero-initialised struct */
 
-/* False: nothing can be done before a trial ends. */
-bool queue_find(struct queue *q, struct job *job);
+/* May this place take one more?  Not before the others of `places` have as much. */
+bool queue_turn(const struct queue *q, const struct queue_place *p, int places);
+/* What this place could do.  False: nothing before a trial ends. */
+bool queue_find(struct queue *q, const struct queue_place *p, struct job *job);
 /* Has every study ended, and every trial? */
 bool queue_ended(struct queue *q);
 
@@ -64,10 +89,10 @@ enum queue_room {
   ROOM,      /* the trial is taken */
   ROOM_LATER /* it waits until another one has ended */
 };
-enum queue_room queue_take(struct queue *q, const struct job *job);
+enum queue_room queue_take(struct queue *q, struct queue_place *p, const struct job *job);
 
-/* A trial no longer runs.  again: it has not ended and is to be run anew, or it has paused and may
- * go on. */
-void queue_release(struct queue *q, int study, int number, bool again);
+/* A trial of that place no longer runs.  again: it has not ended and is to be run anew, or it has
+ * paused and may go on. */
+void queue_release(struct queue *q, struct queue_place *p, int study, int number, bool again);
 
 #endif

@@ -4,12 +4,13 @@
 #include "sched/run/resources.h"
 
 #include <limits.h>
-#include <sched.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+#include "host/base/cpu_cores.h"
 
 /* ---- control groups -------------------------------------------------------------------------- */
 
@@ -112,8 +113,7 @@ static struct limits group_limits(void)
 
 int machine_cores(void)
 {
-  cpu_set_t set;
-  int cores = sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : (int)sysconf(_SC_NPROCESSORS_ONLN);
+  int cores = cpu_cores();
   double quota = group_limits().cores;
   if (quota < cores) cores = (int)(quota + 0.999);
   return cores < 1 ? 1 : cores;

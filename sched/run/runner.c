@@ -253,10 +253,12 @@ static int prepare(struct runner *r, struct error *e)
     r->workers[i].members = calloc((size_t)r->capacity, sizeof *r->workers[i].members);
     if (!r->workers[i].members) return error_set(e, ERROR_MACHINE, "no memory for %d workers", r->places);
   }
-  if (queue_create(&r->queue, r->n_studies, r->x->studies == STUDIES_ONE_BY_ONE, r->at_once,
-                   r->objective->memory_bytes > 0 ? r->objective->memory_bytes : machine_memory_available() / 10 * 9,
-                   e))
-    return e->code;
+  const struct queue_limits limits = {.at_once = r->at_once,
+                                      .capacity = r->capacity,
+                                      .by_share = r->by_share,
+                                      .bytes = r->objective->memory_bytes > 0 ? r->objective->memory_bytes
+                                                                              : machine_memory_available() / 10 * 9};
+  if (queue_create(&r->queue, r->n_studies, r->x->studies == STUDIES_ONE_BY_ONE, &limits, e)) return e->code;
   for (int i = 0; i < r->n_studies; i++) {
     struct run_study *s = &r->studies[i];
     pthread_mutex_init(&s->commit, NULL);

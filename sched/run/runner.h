@@ -75,6 +75,7 @@ struct runner {
   int places;                 /* each with a worker of its own */
   int capacity;               /* trials in a place */
   int at_once;                /* trials that run at once, in all places together */
+  bool by_share;              /* a place is full by the shares of its trials, too */
   int n_devices;              /* 0: 1 */
   const volatile int *signal; /* not 0: stop */
   char states[1100];          /* folder of what is kept of the trials that a stop interrupts; "": nothing is */

@@ -30,6 +30,7 @@ struct worker {
   struct error why;
   struct place_member *members; /* [runner->capacity]; a member's place in it is its id */
   int n;                        /* members: changed under the runner's lock */
+  struct queue_place filled;    /* by them, and by the trial that is on its way; under the lock */
 };
 
 /* What becomes of a trial. */
@@ -63,7 +64,7 @@ void worker_end_member(struct worker *w, struct place_member *m, enum outcome ou
 /* The worker's place can train no more. */
 void worker_device_lost(struct worker *w, const struct error *why);
 /* Gives back what queue_take took.  Under the lock. */
-void worker_release(struct runner *r, const struct run_study *s, int number, bool again);
+void worker_release(struct worker *w, const struct run_study *s, int number, bool again);
 /* worker_state.c, without the lock.  Puts a member's trial into the place: as it was kept, or from
  * its start. */
 enum outcome worker_place(struct worker *w, struct place_member *m, struct error *e);

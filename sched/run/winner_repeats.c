@@ -242,7 +242,7 @@ static int test(struct repeater *p, const struct member *m, struct study_repeat 
   if (folder_make(s->networks) != 0) return error_errno(e, "%s: cannot be made", s->networks);
   snprintf(path, sizeof path, "%s/repeat-%d.safetensors", s->networks, m->job->repeat);
   int code = r->objective->save(p->place, (int)(m - p->members), path, NULL, e);
-  if (!code) code = r->objective->test(r->objective, path, &tested, &p->stop, e);
+  if (!code) code = r->objective->test(r->objective, path, &tested, NULL, &p->stop, e);
   unlink(path);
   if (code) return code;
   result->tested = tested.available;

@@ -43,7 +43,7 @@ static void propose(struct runner *r, const struct job *job)
 static bool fits_alone(struct runner *r, const struct job *job)
 {
   int64_t bytes = r->queue.studies[job->study].trials[job->number].bytes, available;
-  if (r->queue.running > 0 || bytes <= r->queue.bytes_limit) return true;
+  if (r->queue.running > 0 || bytes <= r->queue.limits.bytes) return true;
   available = machine_memory_available(); /* whatever the machine has now */
   if (bytes <= available) return true;
   if (!r->failure.code)
@@ -106,7 +106,7 @@ static void start(struct worker *w, const struct job *job)
   queued(r, s)->busy = false;
   pthread_cond_broadcast(&r->changed);
   if (code) {
-    worker_release(r, s, job->number, true);
+    worker_release(w, s, job->number, true);
     return;
   }
   m->range = range_begin("%s, trial %d, place %d", s->title, job->number, (int)(m - w->members));
@@ -140,13 +140,13 @@ static bool take(struct worker *w)
 {
   struct runner *r = w->runner;
   struct job job;
-  if (r->stopping || !queue_find(&r->queue, &job)) return false;
+  if (r->stopping || !queue_find(&r->queue, &w->filled, &job)) return false;
   if (job.propose) {
     propose(r, &job);
     return true;
   }
   if (!fits_alone(r, &job) || !admit(w, &job)) return false;
-  if (queue_take(&r->queue, &job) == ROOM_LATER) {
+  if (queue_take(&r->queue, &w->filled, &job) == ROOM_LATER) {
     objective_admit(r->objective, w->place, NULL);
     return false;
   }
@@ -196,13 +196,6 @@ static void advance(struct worker *w)
   }
 }
 
-/* May this worker take one more?  Not before the others have as many. */
-static bool its_turn(const struct worker *w)
-{
-  const struct runner *r = w->runner;
-  return w->n < r->capacity && w->n * r->alive <= r->queue.running;
-}
-
 /* A worker leaves.  The last one whose place is lost while there are trials left ends the run.
  * Under the lock. */
 static void worker_ended(struct worker *w)
@@ -228,7 +221,7 @@ void *worker_thread(void *context)
     runner_fail(r, &e);
   pthread_mutex_lock(&r->lock);
   while (!code && !w->lost && (!r->stopping || w->n > 0)) {
-    while (!w->lost && its_turn(w) && take(w)) {
+    while (!w->lost && queue_turn(&r->queue, &w->filled, r->alive) && take(w)) {
     }
     if (w->lost) break;
     if (w->n > 0) {

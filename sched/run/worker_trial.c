@@ -162,9 +162,10 @@ static int commit(struct worker *w, const struct place_member *m, struct error *
 }
 
 /* Gives back what queue_take took.  Under the lock. */
-void worker_release(struct runner *r, const struct run_study *s, int number, bool again)
+void worker_release(struct worker *w, const struct run_study *s, int number, bool again)
 {
-  queue_release(&r->queue, (int)(s - r->studies), number, again);
+  struct runner *r = w->runner;
+  queue_release(&r->queue, &w->filled, (int)(s - r->studies), number, again);
   pthread_cond_broadcast(&r->changed);
 }
 
@@ -173,7 +174,7 @@ void worker_release(struct runner *r, const struct run_study *s, int number, boo
 static void put_back(struct runner *r, const struct run_study *s, int number, const struct error *why)
 {
   if (r->queue.running > 1) {
-    r->queue.at_once = r->queue.running - 1;
+    r->queue.limits.at_once = r->queue.running - 1;
   } else if (!r->failure.code) {
     r->failure = *why;
     error_prefix(&r->failure, "%s, trial %d could not run although nothing ran beside it", s->title, number);
@@ -268,7 +269,7 @@ void worker_end_member(struct worker *w, struct place_member *m, enum outcome ou
   if (outcome == OUTCOME_MACHINE) put_back(r, m->study, m->trial.number, e);
   bool again = outcome == OUTCOME_MACHINE || outcome == OUTCOME_LOST || outcome == OUTCOME_PAUSED;
   if (outcome != OUTCOME_ENDED && outcome != OUTCOME_PAUSED) m->study->interrupted = true;
-  worker_release(r, m->study, m->trial.number, again);
+  worker_release(w, m->study, m->trial.number, again);
   if (outcome == OUTCOME_ENDED && m->trial.state == STORED_FAIL) take_failure(r, m->study, &m->trial);
   pthread_mutex_unlock(&r->lock);
 }

@@ -7,8 +7,8 @@
 
 #include "host/experiment/names.h"
 
-#define DECLARED(name) extern const struct pruner pruner_##name;
-#define ADDRESS(name) &pruner_##name,
+#define DECLARED(name, ...) extern const struct pruner pruner_##name;
+#define ADDRESS(name, ...) &pruner_##name,
 PRUNERS(DECLARED)
 const struct pruner *const pruners[] = {PRUNERS(ADDRESS) NULL};
 

@@ -38,7 +38,6 @@ struct pruner {
   const char *name;
   const char *summary;
   bool (*prune)(const struct pruner_request *request); /* NULL where it pauses */
-  bool pauses;
 };
 
 extern const struct pruner *const pruners[]; /* ends with NULL; "none" is none of them */

@@ -4,5 +4,4 @@
 const struct pruner pruner_hyperband = {
     .name = "hyperband",
     .summary = "trials pause at their rungs, and the best of each go on, in brackets from many short trials to few "
-               "long ones",
-    .pauses = true};
+               "long ones"};

@@ -16,6 +16,15 @@ static const struct pruner *pruner_of(const struct experiment *x, const char *st
   return its ? pruner_find(x->pruner) : NULL;
 }
 
+const struct pruner *study_pausing(const struct experiment *x)
+{
+  for (int i = 0; i < x->n_strategies; i++) {
+    const struct pruner *pruner = pruner_of(x, x->strategies[i]);
+    if (pruner && pruner_pauses(pruner->name)) return pruner;
+  }
+  return NULL;
+}
+
 /* Trials of earlier studies that its proposals see. */
 static int start_trials(const struct experiment *x)
 {
@@ -71,14 +80,14 @@ int study_check(const struct experiment *x, struct objective *o, struct error *e
               "[gp] cost = flops: of a trial of objective = %s they are not known; right is time, or none",
               x->objective);
   if (prunes || weighs) return experiment_locate(x, e);
-  if (pruner && pruner->pauses && check_pausing(x, o, e)) return e->code;
+  if (pruner && pruner_pauses(pruner->name) && check_pausing(x, o, e)) return e->code;
   return x->baseline ? check_baseline(x, o, e) : 0;
 }
 
 static int create_legs(struct study *s, struct error *e)
 {
   struct brackets b;
-  if (!s->pruner || !s->pruner->pauses) return 0;
+  if (!s->pruner || !pruner_pauses(s->pruner->name)) return 0;
   if (study_brackets(s->x, s->objective, &b, e)) return e->code;
   s->legs = calloc(1, sizeof *s->legs);
   if (!s->legs) return error_set(e, ERROR_MACHINE, "no memory for a study");
@@ -259,7 +268,7 @@ static struct sampler_request request_of(const struct study *s)
                                   .feasible_context = s->objective,
                                   .flops = flops,
                                   .flops_context = s->objective,
-                                  .left = 1 - (double)s->n / s->x->trials,
+                                  .left = 1 - (double)(s->n % s->x->cycle_trials) / s->x->cycle_trials,
                                   .settings = &s->x->sampler_settings};
 }
 

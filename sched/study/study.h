@@ -67,6 +67,9 @@ struct study {
  * what the objective has not, or where the baseline is infeasible. */
 int study_check(const struct experiment *x, struct objective *o, struct error *e);
 
+/* The pruner, where trials pause in any of the experiment's strategies; else NULL. */
+const struct pruner *study_pausing(const struct experiment *x);
+
 /* x, objective and whatever they point to must outlive the study. */
 int study_create(struct study *s, const struct experiment *x, struct objective *o, const char *strategy, int round,
                  struct error *e);

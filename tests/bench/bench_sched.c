@@ -152,21 +152,22 @@ static void propose(struct queue *q, struct simulated *o, const struct job *job)
 }
 
 /* Starts what can be started. */
-static void fill(struct queue *q, struct simulated *o, double now, struct running *running, int *n)
+static void fill(struct queue *q, struct queue_place *place, struct simulated *o, double now, struct running *running,
+                 int *n)
 {
   struct job job;
-  while (queue_find(q, &job)) {
+  while (queue_find(q, place, &job)) {
     if (job.propose) {
       propose(q, o, &job);
       continue;
     }
-    if (queue_take(q, &job) != ROOM) return;
+    if (queue_take(q, place, &job) != ROOM) return;
     running[(*n)++] = (struct running){now + length(q->studies[job.study].study, job.number), job};
   }
 }
 
 /* The first of those that run ends. */
-static double end_first(struct queue *q, struct running *running, int *n)
+static double end_first(struct queue *q, struct queue_place *place, struct running *running, int *n)
 {
   int first = 0;
   for (int i = 1; i < *n; i++)
@@ -179,7 +180,7 @@ static double end_first(struct queue *q, struct running *running, int *n)
   t.value = 0;
   for (int i = 0; i < s->x->space.n; i++) t.value -= fabs(t.values[i]);
   study_end(s, &t);
-  queue_release(q, r.job.study, r.job.number, false);
+  queue_release(q, place, r.job.study, r.job.number, false);
   return r.ends;
 }
 
@@ -194,14 +195,16 @@ static struct outcome simulate(const struct experiment *x, int first, int n, int
   struct error e = {0};
   int n_running = 0;
   if (!studies || !running) give_up("simulation", "no memory");
-  must(queue_create(&q, n, false, slots, INT64_MAX / 2, &e), &e);
+  const struct queue_limits limits = {.at_once = slots, .capacity = slots, .bytes = INT64_MAX / 2};
+  struct queue_place place = {0}; /* all slots, since each is as fast as any other */
+  must(queue_create(&q, n, false, &limits, &e), &e);
   for (int i = 0; i < n; i++) {
     must(study_create(&studies[i], x, &o.objective, recorded[first + i].strategy, recorded[first + i].round, &e), &e);
     must(queue_add(&q, i, &studies[i], &e), &e);
   }
   do {
-    fill(&q, &o, outcome.makespan, running, &n_running);
-    if (n_running > 0) outcome.makespan = end_first(&q, running, &n_running);
+    fill(&q, &place, &o, outcome.makespan, running, &n_running);
+    if (n_running > 0) outcome.makespan = end_first(&q, &place, running, &n_running);
   } while (n_running > 0 || !queue_ended(&q));
   for (int i = 0; i < n; i++) {
     for (int t = 0; t < studies[i].n; t++) outcome.work += length(&studies[i], t);

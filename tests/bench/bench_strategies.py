@@ -40,7 +40,8 @@ PRUNED_IMAGES = 0.35
 
 def way(sampler, strategy, *settings):
     """What a way says, whatever the defaults are: every study begins with the defaults of the space; later settings win."""
-    return [f"experiment.sampler={sampler}", f"experiment.strategies={strategy}", "experiment.baseline=yes", "experiment.revisit=no", *settings]
+    return [f"experiment.sampler={sampler}", f"experiment.strategies={strategy}", "experiment.baseline=yes", "experiment.revisit=no", "gp.cost=none",
+            *settings]
 
 
 WAYS = {f"{name} {sampler}": way(sampler, *settings) for sampler in ("tpe", "gp") for name, settings in {
@@ -53,6 +54,9 @@ WAYS = {f"{name} {sampler}": way(sampler, *settings) for sampler in ("tpe", "gp"
 }.items()}
 WAYS["grouped revisit gp"] = way("gp", "grouped", "experiment.revisit=yes")
 WAYS["auto revisit gp"] = way("gp", "grouped", "experiment.revisit=yes", "groups.from=auto")
+WAYS["grouped revisit cost gp"] = way("gp", "grouped", "experiment.revisit=yes", "gp.cost=flops")
+WAYS["grouped cycles cost gp"] = way("gp", "grouped", "experiment.cycles=2", "gp.cost=flops")
+WAYS["grouped cycles asha gp"] = way("gp", "grouped", "experiment.cycles=2", "pruner.kind=asha", "pruner.first=3")
 WAYS["simultaneous cost gp"] = way("gp", "simultaneous", "gp.cost=flops")
 WAYS["grouped cost gp"] = way("gp", "grouped", "gp.cost=flops")
 NETWORK_ONLY = ("asha", "cost", "hyperband", "median")

@@ -54,7 +54,7 @@ check check_shows_the_largest_networks all \
   'said "most work: num_conv_layers 4, epoch 6, kernel 5, num_fc_units 256, batch_size 256 "'
 check check_weighs_memory_and_estimates_the_time all 'said "of the largest side by side need .*iB each); .*iB are free: enough"' \
   'said "Run time, an estimate about .* for all 80 trials, "' 'row "^    grouped  .* s a trial"' \
-  'row "^    simultaneous  .* s a trial"' 'said "Basis: [0-9]* random configurations ran"'
+  'said " of it for the best network of each study, trained again 3 times when"' 'row "^    simultaneous  .* s a trial"' 'said "Basis: [0-9]* random configurations ran"'
 
 run check configs/bench/ackley.ini
 check a_function_has_no_data_and_no_networks all 'exits 0' silent narrow 'said "objective function, minimizes"' \
@@ -176,8 +176,9 @@ small --set scheduler.slots=1 --set experiment.strategies=grouped --set experime
 check slots_decide_what_runs_side_by_side all 'exits 0' 'said "1 of the largest side by side"' 'said "300 trials, 1 at a time"' 'said "up to 1 at once"'
 small --set scheduler.slots=100000 --set scheduler.parallel=1000 --set experiment.rounds=1000 --set experiment.trials=500 --set 'model.filters=256' --set 'space.num_fc_units=int 64 .. 65536 default 64'
 check too_little_memory_is_told all 'exits 0' narrow 'said "too little for all of them at once\. With .scheduler. slots = [0-9]* they would fit"'
-small --set experiment.time_limit=1 --set experiment.trials=5000
+small --set experiment.time_limit=1 --set experiment.trials=5000 --set experiment.repeats=0
 check a_time_limit_below_the_estimate_is_told all 'exits 0' 'said "time_limit stops the run after 1\.0 s"'
+check without_repeats_none_are_estimated all 'said "Run time, an estimate"' '! said "trained again"'
 
 # Long names and many choices: still 80 columns.
 long=aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa
@@ -218,6 +219,11 @@ small --set space.optimizer=adam --set space.epoch=2 --set space.stride=1
 check a_group_of_fixed_ones_has_nothing_to_search all 'exits 0' 'row "^  optimizer .* adam$"' 'row "^  second  *0  "' 'said "The group second has nothing to search"'
 small --set dataset.train_images=/none/images
 check a_missing_data_set_is_named all 'exits 2' 'complained "/none/images"'
+run check configs/bench/ackley.ini --set experiment.metric=macro_f1 --set experiment.repeats=3 --set model.class_weights=balanced
+check what_the_objective_does_not_use_is_told all 'exits 0' 'unwrapped "$work/out" | grep -q \
+  "unused metric = macro_f1, repeats = 3, class_weights = balanced: not used, since objective = function trains no network; delete the lines"' narrow
+run check configs/bench/ackley.ini
+check what_is_used_is_not_called_unused all 'exits 0' '! row "unused"'
 run check "$work/none.ini"
 check a_missing_ini_is_named all 'exits 2' 'complained "none.ini"'
 run check

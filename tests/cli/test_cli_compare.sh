@@ -27,13 +27,75 @@ check runs_stand_side_by_side_with_their_mean all 'exits 0' silent narrow 'said 
 run "$work/results/digits"
 check one_run_has_no_mean all 'exits 0' silent narrow '! said "^mean"' 'said "grouped  *1  *0.7433"'
 run "$work/results/digits" "$work/results/photos" --output "$work/page.html"
+# shellcheck disable=SC2034 # in a condition
+figures=6
+# shellcheck disable=SC2034
+command -v gnuplot >/dev/null || figures=0
 check the_page_has_the_same all 'exits 0' silent 'said "^Written: $work/page.html$"' \
-  'tells python3 tests/cli/report_page.py "$work/page.html" --sections table-1 table-2 --text "mean of 2 runs" "-2.13 points"'
+  'tells python3 tests/cli/report_page.py "$work/page.html" --sections table-1 table-2 found saved best plot-found-value plot-found-test \
+    plot-saved-to-best plot-saved plot-best-1 plot-best-2 --figures $figures --text "mean of 2 runs" "-2.13 points"'
+cat >"$work/figures.py" <<'END'
+import csv, math, sys
+def rows(name):
+    return [r for r in csv.DictReader(open(f"{sys.argv[1]}/{name}.csv", newline="")) if r["strategy" if "strategy" in r else 0]]
+found = rows("found-value")
+assert [(r["run"], r["strategy_name"], float(r["value"]), r["mean"]) for r in found] == [
+    (run, strategy, value, mean) for run in ("digits", "photos")
+    for strategy, value in (("grouped", 0.7433), ("simultaneous", 0.7646)) for mean in "01"], found
+assert {float(r["value"]) for r in rows("found-test")} == {0.7267, 0.7298}
+saved = rows("saved-to-best")
+assert [(r["run"], r["strategy_name"], float(r["percent_saved"])) for r in saved] == [
+    ("digits", "grouped", 0), ("photos", "grouped", 0), ("mean", "grouped", 0)], saved
+assert saved[2]["half_interval"] == "0" and saved[2]["place"] == "3", saved
+best = [r for r in rows("best-1") if r["strategy"] == "simultaneous"]
+assert float(best[-1]["best"]) == 0.7646 and float(best[-1]["tflop"]) > 0, best
+END
+check the_figures_data_are_those_of_the_table tells python3 "$work/figures.py" "$work/page-plots"
+# A run that lacks the first strategy has the other in the colour that it has elsewhere.
+mkdir "$work/results/lacks"
+cp "$work/results/digits/study.db" "$work/results/lacks"
+python3 -c 'import sqlite3, sys; d = sqlite3.connect(sys.argv[1]); d.execute("DELETE FROM studies WHERE study_name = ?", ("quick/grouped/0",)); d.commit()' \
+  "$work/results/lacks/study.db"
+mkdir "$work/bin"
+call env PATH="$work/bin" "$gsos" compare "$work/results/digits" "$work/results/lacks" --output "$work/odd #name.html"
+check without_gnuplot_the_page_has_its_tables all 'exits 0' 'complained "^figures are missing: gnuplot is not installed"' \
+  'tells python3 tests/cli/report_page.py "$work/odd #name.html" --sections no-figures table-1 found --figures 0 --text "gnuplot is not installed"' \
+  'grep -q "href=.odd%20%23name-plots/found-value.csv" "$work/odd #name.html"'
+check a_strategy_has_one_colour_in_all_runs all 'grep -q "^plot .best-2.csv. .*#d98200" "$work/odd #name-plots/plots.gp"' \
+  'grep -q "^plot .best-1.csv. .*#0072b2" "$work/odd #name-plots/plots.gp"'
+run "$work/results/digits" "$work/results/photos" --csv
+cat >"$work/read.py" <<'END'
+import csv, json, math, sys
+rows = [row for row in csv.DictReader(open(sys.argv[1], newline=""))]
+whole = json.load(open(sys.argv[2]))
+assert [(r["run"], r["strategy"]) for r in rows] == [(d, s) for d in ("digits", "photos") for s in ("grouped", "simultaneous")]
+for row, told in zip(rows, whole["runs"]):
+    for key, text in row.items():
+        is_number = isinstance(told.get(key), (int, float))
+        assert (float(text) == told[key]) if is_number else (text == (told.get(key) or "")), (key, text, told)
+grouped = rows[0]
+assert grouped["value_name"] == "validation accuracy" and grouped["rounds"] == "1" and grouped["value"] == "0.7433", grouped
+assert math.isclose(float(grouped["value_difference"]), 0.7433 - 0.7646) and math.isclose(float(grouped["time_saved"]), 878 / 3120)
+assert rows[1]["value_difference"] == "" and "value_difference" not in whole["runs"][1]
+(mean,) = whole["means"]
+assert whole["control"] == "simultaneous" and mean["strategy"] == "grouped" and mean["runs"] == 2, whole
+assert math.isclose(mean["time_saved"]["mean"], 878 / 3120) and mean["time_saved"]["half_interval"] == 0, mean
+assert whole["notes"][0] == "digits: studies that are not finished are left out", whole["notes"]
+END
+cp "$work/out" "$work/compare.csv"
+check csv_says_beside_it_what_is_left_out all 'exits 0' 'complained "digits: studies that are not finished"' '! complained favour'
+run "$work/results/digits" "$work/results/photos" --json
+cp "$work/out" "$work/compare.json"
+check csv_and_json_are_read_by_another_program all 'exits 0' silent '[ "$(wc -l <"$work/compare.json")" -eq 1 ]' \
+  'tells python3 "$work/read.py" "$work/compare.csv" "$work/compare.json"'
+run "$work/results/digits" --csv --json
+check csv_or_json all 'exits 2' quiet 'complained "--csv or --json, not both"'
 run "$work/results/digits" --output "$work/none/page.html"
-check a_page_that_cannot_be_written_is_a_failure all 'exits 1' 'complained "none/page.html"'
+check a_page_that_cannot_be_written_is_a_failure all 'exits 1' 'complained "none/page.html"' '[ ! -e "$work/none" ]'
 mkfifo "$work/pipe"
 run "$work/results/digits" --output "$work/pipe"
-check what_is_no_file_is_not_written_over all 'exits 1' 'complained "pipe: is no regular file"' '[ -p "$work/pipe" ]'
+check what_is_no_file_is_not_written_over all 'exits 1' 'complained "pipe: is no regular file"' '[ -p "$work/pipe" ]' \
+  '[ ! -e "$work/pipe-plots" ]'
 run "$work/results/digits" "$work/results/digits/study.db"
 check a_run_that_is_given_twice_is_refused all 'exits 2' quiet 'complained "the same database is given twice"'
 run "$work/results/digits" "$work/empty"

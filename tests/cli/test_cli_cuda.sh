@@ -26,6 +26,23 @@ run "$gsos" run "$work/small.ini" --output "$work/two" --set scheduler.devices=c
 history "$work/two" >"$work/again"
 check cohorts_of_four_on_two_devices_and_two_streams_make_the_same_history all 'exits 0' 'complained "16 at once\|8 at once"' \
   'cmp -s "$work/history" "$work/again"' 'cmp -s "$work/one/best.safetensors" "$work/two/best.safetensors"'
+run "$gsos" check "$work/small.ini" --set scheduler.slots=16
+check slots_that_are_given_are_shared_out_whatever_trials_take all 'exits 0' \
+  'said "^  [24] on each GPU, of up to [24] trials each whatever they take"'
+# As they come: cohorts filled by what their trials take, in their own number of streams.
+by_weight() { # PROGRAM ARGUMENT...
+  run "$@" --set 'space.batch_size=ordinal 16, 64 default 16' --set experiment.sampler=random --set scheduler.parallel=16
+}
+by_weight "$gsos" run "$work/small.ini" --output "$work/alone" --set scheduler.devices=cuda:0 --set scheduler.slots=1 --quiet
+history "$work/alone" >"$work/alone.txt"
+by_weight "$gsos" check "$work/small.ini"
+check check_tells_how_many_trials_fill_a_cohort all 'exits 0' narrow 'said "^  [24] on each GPU, side by side, each filled"' \
+  'said "^    [0-9]* trials* *like the default$"' 'said "^    [0-9]* trials* *like that of the most work$"'
+by_weight "$gsos" run "$work/small.ini" --output "$work/weighed"
+history "$work/weighed" >"$work/again"
+check heavy_and_light_trials_make_the_history_of_one_by_one all 'exits 0' 'complained "up to [0-9]* at once"' \
+  '[ -s "$work/alone.txt" ]' 'cmp -s "$work/alone.txt" "$work/again"' \
+  'cmp -s "$work/alone/best.safetensors" "$work/weighed/best.safetensors"'
 run env CUDACPU_ORDER=shuffled CUDACPU_SEED=7 "$gsos" run "$work/small.ini" --output "$work/shuffled" --set scheduler.slots=5
 history "$work/shuffled" >"$work/again"
 check threads_and_blocks_in_any_order_make_the_same_history all 'exits 0' 'cmp -s "$work/history" "$work/again"'

@@ -57,6 +57,8 @@ check pruners_are_the_same_everywhere agree pruner.kind Pruners none
 check objectives_are_the_same_everywhere agree experiment.objective Objectives ''
 check formats_of_data_sets_are_the_same_everywhere agree dataset.format 'Data sets' auto
 check precisions_are_the_same_everywhere agree model.precision Precisions ''
+check metrics_are_the_same_everywhere agree experiment.metric Metrics ''
+check weights_of_classes_are_the_same_everywhere agree model.class_weights 'Weights of classes' ''
 call "$gsos" --help
 check the_help_is_narrow all 'exits 0' silent narrow
 

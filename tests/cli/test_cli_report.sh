@@ -183,6 +183,9 @@ printf '%s\n' 'import json, sys' 'for line in sys.stdin:' "    print(json.dumps(
 search "$work/edge" "$work/edge.ini"
 check what_was_learnt_is_told_at_the_end_and_in_the_page all 'exits 0' silent 'said "^What was learnt$"' 'said "^  x at the lower edge of its range"' \
   'grep -q "^What was learnt$" "$work/edge/report.txt"' 'page "$work/edge/report.html" --sections learnt --text "x at the lower edge of its range (1) in 10 of the best 10: widen it"'
+call "$gsos" show "$work/edge" --json
+check what_was_learnt_is_told_to_programs all 'exits 0' silent \
+  'said "\"learnt\":\[\"x at the lower edge of its range (1) in 10 of the best 10: widen it\""'
 search "$work/one" configs/bench/mixed.ini --set experiment.rounds=1 --set experiment.trials=1 --set experiment.strategies=simultaneous
 check a_study_of_one_trial_has_a_page all 'exits 0' silent 'page "$work/one/report.html" --rows 1 --sections configuration trials slices all \
   --text "1 trial, 1 complete" "Not measured: too few trials"'

@@ -94,6 +94,83 @@ check best_ini_names_the_round_as_well all 'exits 0' 'grep -q "^round = [01]$" "
   'cmp "$work/rounds/best.safetensors" "$work/again.safetensors"'
 history "$work/rounds" | sed -n '/^study .*0$/,/^study .*1$/p' | grep -c trial_params >"$work/n"
 
+# What networks get wrong, of images that are not so easy.
+
+cat >"$work/digits.ini" <<END
+[experiment]
+trials = 2
+repeats = 0
+strategies = grouped, simultaneous
+sampler = random
+[dataset]
+path = $PWD/configs/data
+train_count = 1200
+test_count = 200
+[space]
+epoch = 1
+num_conv_layers = 1
+lr = float 1e-05 .. 0.001 log default 0.0001
+END
+run run "$work/digits.ini" --output "$work/digits"
+check what_the_best_network_gets_wrong_is_told all 'said "^What the best network gets wrong"' 'said "the best of all by validation"' \
+  'said "^  confusion.csv "' 'grep -q "^What the best network gets wrong" "$work/digits/report.txt"'
+cat >"$work/classes.py" <<'END'
+import collections, csv, glob, json, os, sqlite3, sys
+out = sys.argv[1]
+said = collections.defaultdict(collections.Counter)
+for r in csv.DictReader(open(os.path.join(out, "confusion.csv"), newline="")):
+    said[r["study"]]["n"] += int(r["count"])
+    said[r["study"]]["right" if r["true"] == r["said"] else "wrong"] += int(r["count"])
+tests = sqlite3.connect(os.path.join(out, "study.db")).execute(
+    "SELECT study_name, a.value_json, m.value_json FROM studies JOIN study_user_attributes a USING (study_id) "
+    "JOIN study_user_attributes m USING (study_id) WHERE a.key = 'gsos:test' AND m.key = 'gsos:mistakes'").fetchall()
+assert len(tests) == 2 == len(said), (tests, said)
+for name, test, mistakes in tests:
+    test, mistakes, s = json.loads(test), json.loads(mistakes), said[name]
+    assert s["n"] == test["n"] == 200 and s["right"] == test["correct"], (s, test)
+    images, strategy = mistakes["images"], name.split("/")[1]
+    assert len(images) == min(12, s["wrong"]) and all(m["class"] != m["taken_for"] for m in images), mistakes
+    assert sorted(images, key=lambda m: -m["probability"]) == images
+    files = sorted(os.path.basename(f) for f in glob.glob(os.path.join(out, "mistakes", strategy + "-0", "*")))
+    assert files == sorted("trial-%d-image-%d.png" % (test["trial"], m["image"]) for m in images), files
+print(sum(min(12, s["wrong"]) for s in said.values()))
+END
+check what_the_best_networks_get_wrong_is_counted tells python3 "$work/classes.py" "$work/digits"
+run show "$work/digits" --json
+cp "$work/out" "$work/digits.json"
+cat >"$work/confusion.py" <<'END'
+import csv, json, sys
+rows = list(csv.DictReader(open(sys.argv[2] + "/confusion.csv", newline="")))
+for s in json.load(open(sys.argv[1]))["runs"][0]["studies"]:
+    c = s["confusion"]
+    cells = [(c["classes"][a], c["classes"][b], n) for a, b, n in c["cells"]]
+    assert cells == [(r["true"], r["said"], int(r["count"])) for r in rows if r["study"] == s["name"]], s["name"]
+    assert c["top_k"] is None and c["mistakes"][0]["probability"] >= c["mistakes"][1]["probability"] and len(c["classes"]) == 10
+END
+check show_json_has_the_confusion tells python3 "$work/confusion.py" "$work/digits.json" "$work/digits"
+pictures=$(python3 "$work/classes.py" "$work/digits")
+check pictures_of_mistakes_are_a_part_of_the_page tells python3 tests/cli/report_page.py "$work/digits/report.html" --sections classes \
+  --pictures "$pictures" --text "surest about and wrong" "Accuracy of each class" "Confusion matrix"
+
+# 45 classes: more than a matrix has room for, and enough for a top-5 accuracy.
+python3 tests/cli/small_images.py "$work/many_images" 12 12 1 45 450 225 0 || exit 1
+{
+  printf '[experiment]\ntrials = 1\nrepeats = 0\nstrategies = grouped\n[space]\nepoch = 1\n'
+  dataset_section "$work/many_images"
+} >"$work/many.ini"
+run run "$work/many.ini" --output "$work/many" --quiet
+check of_many_classes_the_worst_and_the_most_frequent_mistakes_are_told all 'exits 0' narrow 'said "^top-5 accuracy 0\.[0-9]*: "' \
+  'said "^The 20 of 45 classes with the lowest accuracy:"' 'said "^Most often taken for another:"' '! said "A row for each class"' \
+  'tells python3 tests/cli/report_page.py "$work/many/report.html" --pictures 12 --text "Top-5 accuracy" "What is most often taken for what"'
+cp -R "$work/digits" "$work/copied"
+rm -r "$work/copied/mistakes/grouped-0"
+run report "$work/copied"
+check a_page_without_the_pictures_says_so all 'exits 0' \
+  'tells python3 tests/cli/report_page.py "$work/copied/report.html" --sections classes --text "Their pictures are not all there"'
+query "$work/copied/study.db" "DELETE FROM study_user_attributes WHERE key IN ('gsos:confusion', 'gsos:mistakes')"
+run show "$work/copied"
+check of_a_run_of_an_earlier_version_nothing_is_told all 'exits 0' '! said "gets wrong"' 'said "^Best configuration"'
+
 # ------------------------------------------------------------------- the best networks trained again
 
 # Networks that are far from done, so that their accuracies differ.
@@ -380,8 +457,11 @@ run run "$work/function.ini" --output "$work/c" --set experiment.cycles=3 --set 
 check only_a_sampler_that_expects_something_revisits all 'exits 2' 'complained "experiment.revisit=yes: the sampler tpe"'
 run run "$work/function.ini" --output "$work/w" --set experiment.sampler=gp --set gp.cost=time --quiet
 check cost_by_time_is_in_every_table all 'exits 0' 'said "cost by time, cannot be reproduced"'
-run run "$work/function.ini" --output "$work/w" --set experiment.sampler=gp --set gp.cost=time --set experiment.cycles=2
-check where_cost_is_weighed_more_cycles_are_refused all 'exits 2' 'complained "follows the trials that are left"'
+run run "$work/function.ini" --output "$work/w" --set experiment.sampler=gp --set gp.cost=time --set experiment.trials=41 \
+  --set experiment.strategies=simultaneous --fresh --quiet
+run run "$work/function.ini" --output "$work/w" --set experiment.sampler=gp --set gp.cost=time --set experiment.trials=42 \
+  --set experiment.strategies=simultaneous
+check where_cost_is_weighed_more_trials_are_refused all 'exits 2' 'complained "follows the trials that are left"'
 run run "$work/function.ini" --output "$work/w2" --set experiment.sampler=gp --set gp.cost=flops
 check flops_that_are_not_known_are_refused all 'exits 2' 'complained "cost = flops"'
 
@@ -455,6 +535,9 @@ if [ "$(id -u)" -ne 0 ]; then
   chmod 555 "$work/locked"
   run run "$work/function.ini" --output "$work/locked/o"
   check a_folder_that_may_not_be_written_is_named all 'exits 1' 'complained "locked/o"'
+  run run "$work/function.ini" --output "$work/locked"
+  check an_output_that_may_not_be_written_is_told_as_that all 'exits 1' 'complained "locked/study.db: cannot be made"' \
+    'complained "may not be written"' 'complained "Permission denied"'
 fi
 run run --help
 check help_fits_a_terminal all 'exits 0' 'said "^Usage: gsos run"' 'narrow "$work/out"'

@@ -113,7 +113,16 @@ cp -r "$work/paused-few" "$work/paused-failed"
 sqlite3 "$work/paused-failed/study.db" "UPDATE trials SET state = 'FAIL' WHERE number = 5"
 call "$gsos" run "$work/mine.ini" --output "$work/paused-failed" --set pruner.kind=hyperband --set experiment.rounds=1
 check where_trials_pause_no_more_trials_and_no_retry_are_offered all 'exits 0' 'wrapped err "is finished (30 of 30"' 'wrapped err "More: --set experiment.rounds=2, or more experiment.cycles; anew"' \
-  '! wrapped err "retry-failed"'
+  '! wrapped err "retry-failed"' 'wrapped out "failed trials: "' '! wrapped out "retry-failed"'
+# Another strategy's trials pause, and it is not searched.
+elsewhere() {
+  run "$work/mine.ini" --output "$work/elsewhere" --set pruner.kind=hyperband --set pruner.strategies=grouped \
+    --set experiment.strategies=simultaneous --set experiment.rounds=1 "$@"
+}
+elsewhere
+elsewhere --set experiment.trials=31 --retry-failed
+check where_another_strategys_trials_would_pause_there_can_be_more_and_what_failed_runs_again all 'exits 0' \
+  '[ "$(sqlite3 "$work/elsewhere/study.db" "SELECT count(*) FROM trials")" -eq 31 ]'
 run "$work/mine.ini" --output "$work/paused-few" --set pruner.kind=hyperband
 check more_rounds_of_trials_that_pause_are_those_that_more_would_have_been all 'exits 0' 'history "$work/paused-few" | cmp -s - "$work/one"'
 

@@ -1,5 +1,5 @@
 #!/bin/sh
-# `gsos train` and `gsos predict` from the outside, on a data set made here: what they print, what
+# `gsos train`, `gsos predict` and `gsos export` from the outside, on a data set made here: what they print, what
 # they write, what they refuse, how they stop.  Needs ./gsos (or $GSOS) and python3 (its own
 # library alone).  Run from the project's root.
 # Prints a line "ok NAME" or "not ok NAME" for each test, and ends with "N passed, N failed".
@@ -48,6 +48,13 @@ check train_leaves_no_temporary_files all '[ -z "$(ls -A "$work/tmp")" ]' \
 tail -n 2 "$work/first" >"$work/tail"
 run train "$work/net.ini" --quiet
 check the_written_ini_trains_the_same_network all 'exits 0' silent 'lines 2' 'cmp -s "$work/out" "$work/tail"'
+
+run train "$work/small.ini" --set dataset.train_count=150 --set model.class_weights=balanced --output "$work/weighted.safetensors"
+check weights_of_classes_are_told_and_kept all 'exits 0' silent 'said "class_weights = balanced: the training loss is weighted"' \
+  'grep -q "^class_weights = balanced" "$work/weighted.ini"' 'grep -q -a "\"class_weights\":\"balanced\"" "$work/weighted.safetensors"' \
+  '! grep -q -a class_weights "$work/net.safetensors"'
+run predict "$work/weighted.safetensors" "$data/0.png"
+check a_network_of_weighted_classes_predicts all 'exits 0' 'said "0.png"'
 
 run train "$work/small.ini" --quiet --set 'space.epoch=int 1 .. 9 default 1' --set experiment.seed=5
 check settings_change_what_is_trained all 'exits 0' 'lines 2' '! cmp -s "$work/out" "$work/tail"'
@@ -258,5 +265,41 @@ run predict --pixel-limit 224x "$work/net.safetensors" "$data/0.png"
 check predict_refuses_a_pixel_limit_that_is_none all 'exits 2' 'complained "pixel-limit"'
 run predict --help
 check predict_help_goes_to_standard_output all 'exits 0' 'said "^Usage: gsos predict"'
+
+# ------------------------------------------------------------------------------------------- export
+# What the files are is tested in tests/unit/network/test_export.c, and what others make of them in
+# tests/peers/test_export.sh.
+
+run export "$work/net.safetensors" --onnx "$work/net.onnx" --torch "$work/net.py"
+check export_writes_both_files all 'exits 0' silent 'said "^Written: .*/net\.onnx$"' 'said "^Written: .*/net\.py$"' \
+  'LC_ALL=C grep -q -a class_names "$work/net.onnx"' 'python3 -m py_compile "$work/net.py"' \
+  'grep -q "with_name(\"net.safetensors\")" "$work/net.py"'
+echo old >"$work/again.onnx"
+run export --onnx "$work/again.onnx" "$work/net.safetensors"
+check export_replaces_a_file_as_a_whole all 'exits 0' 'cmp -s "$work/net.onnx" "$work/again.onnx"' '[ ! -e "$work/again.onnx.tmp" ]'
+run export "$work/cut.safetensors" --onnx "$work/again.onnx"
+check export_refuses_a_network_that_is_cut_and_writes_nothing all 'exits 1' 'complained "cut.safetensors: is cut off"' 'lines 0' \
+  'cmp -s "$work/net.onnx" "$work/again.onnx"'
+run export "$data/0.png" --onnx "$work/none.onnx"
+check export_refuses_what_is_no_network all 'exits 1' 'complained "0.png: "' '[ ! -e "$work/none.onnx" ]'
+run export "$work/net.safetensors" --onnx "$work/none/net.onnx"
+check export_says_where_it_cannot_write all 'exits 1' 'complained "none/net.onnx"' 'lines 0'
+run export "$work/net.safetensors" --torch /dev/null
+check export_writes_over_no_device all 'exits 1' 'complained "/dev/null: is no regular file"' '[ -c /dev/null ]'
+cp "$work/net.safetensors" "$work/kept"
+ln -s net.safetensors "$work/link"
+for target in net.safetensors link; do
+  run export "$work/net.safetensors" --onnx "$work/$target"
+  check "export_does_not_write_over_the_network_itself_($target)" all 'exits 2' 'complained "written over"' \
+    'cmp -s "$work/net.safetensors" "$work/kept"'
+done
+run export "$work/net.safetensors" --onnx "$work/both" --torch "$work/both"
+check export_writes_two_files all 'exits 2' 'complained "the same file"' '[ ! -e "$work/both" ]'
+run export "$work/net.safetensors"
+check export_asks_as_what all 'exits 2' 'complained "as what?  --onnx FILE.onnx, --torch FILE.py, or both"'
+run export --onnx "$work/none.onnx"
+check export_asks_for_the_network all 'exits 2' 'complained "which FILE.safetensors?"'
+run export --help
+check export_help_goes_to_standard_output all 'exits 0' 'said "^Usage: gsos export"' narrow
 
 cases_end

@@ -39,6 +39,10 @@ in_the_reference() { # each of them, in its section
   [ ! -s "$work/missing" ] || { sed 's/^/# not in the reference: /' "$work/missing" && false; }
 }
 check keys_are_those_of_the_reference in_the_reference
+run run --help
+sed -n 's/^  \([a-z]*\.[a-z_]*\)=.*/\1/p' "$work/out" >"$work/named"
+check keys_that_the_help_of_run_names_are_keys all 'exits 0' '[ "$(wc -l <"$work/named")" -ge 9 ]' \
+  '! grep -v -x -F -q -f "$work/keys" "$work/named"'
 run --list values experiment.sampler
 check names_that_a_key_takes_are_listed all 'exits 0' 'said "^tpe$"' 'said "^gp$"' 'said "^random$"'
 run --list values scheduler.devices
@@ -86,7 +90,7 @@ accepted() { # each offered option of a command is known to it
 breaks=' "'"'"'><=;|&(:'
 mkdir -p "$work/here/folder"
 touch "$work/here/first.ini" "$work/here/SECOND.INI" "$work/here/notes.txt" "$work/here/net.safetensors" "$work/here/0.png" \
-  "$work/here/1.JPG" "$work/here/study.db" "$work/here/with a blank.ini"
+  "$work/here/1.JPG" "$work/here/old.onnx" "$work/here/old.py" "$work/here/study.db" "$work/here/with a blank.ini"
 
 if command -v bash >/dev/null 2>&1; then
   offers 'gsos '
@@ -101,6 +105,12 @@ if command -v bash >/dev/null 2>&1; then
   check bash_offers_networks_to_predict are net.safetensors folder
   offers 'gsos predict net.safetensors '
   check bash_offers_images_to_predict are 0.png 1.JPG folder
+  offers 'gsos export '
+  check bash_offers_networks_to_export are net.safetensors folder
+  offers 'gsos export net.safetensors --onnx '
+  check bash_offers_onnx_files_to_write_to are old.onnx folder
+  offers 'gsos export net.safetensors --torch '
+  check bash_offers_modules_to_write_to are old.py folder
   offers 'gsos show '
   check bash_offers_databases_and_folders_to_show are study.db folder
   offers 'gsos run first.ini --f'

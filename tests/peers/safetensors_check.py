@@ -52,8 +52,8 @@ def expected_shapes(m):
     return shapes
 
 
-def forward(m, t, image):
-    """[C][H][W] bytes to class probabilities, in double precision."""
+def logits(m, t, image):
+    """[C][H][W] bytes to what the softmax is of, in double precision."""
     mean, deviation = (np.array(json.loads(m[key])).reshape(-1, 1, 1) for key in ("mean", "deviation"))
     kernel, stride = int(m["kernel"]), int(m["stride"])
     pad = (kernel - 1) // 2 if m["padding"] == "same" else 0
@@ -67,9 +67,32 @@ def forward(m, t, image):
         x = x[:, : 2 * h, : 2 * v].reshape(x.shape[0], h, 2, v, 2).max(axis=(2, 4))
     x = x.reshape(-1)
     x = np.maximum(t["fc0.weight"].astype(np.float64) @ x + t["fc0.bias"], 0)
-    x = t["fc1.weight"].astype(np.float64) @ x + t["fc1.bias"]
+    return t["fc1.weight"].astype(np.float64) @ x + t["fc1.bias"]
+
+
+def forward(m, t, image):
+    """The same to class probabilities."""
+    x = logits(m, t, image)
     e = np.exp(x - x.max())
     return e / e.sum()
+
+
+def predictions_in(path):
+    """{path of an image: {class: probability}} of what `gsos predict --csv` printed."""
+    said = {}
+    with open(path, newline="") as f:
+        for row in csv.DictReader(f):
+            said.setdefault(row["path"], {})[row["class"]] = float(row["probability"])
+    return said
+
+
+def images_in(folder):
+    """[N][H][W][C] bytes."""
+    with open(f"{folder}/test-images", "rb") as f:
+        data = f.read()
+    n_dims = data[3]
+    dims = struct.unpack(f">{n_dims}I", data[4 : 4 + 4 * n_dims])
+    return np.frombuffer(data[4 + 4 * n_dims :], np.uint8).reshape(dims[0], dims[1], dims[2], -1)
 
 
 def main():
@@ -90,16 +113,9 @@ def main():
         require(metadata.get(key) == value, f"metadata {key} is {metadata.get(key)!r}, not {value!r}")
 
     classes = json.loads(metadata["class_names"])
-    said = {}
-    with open(predictions, newline="") as f:
-        for row in csv.DictReader(f):
-            said.setdefault(row["path"], {})[row["class"]] = float(row["probability"])
+    said = predictions_in(predictions)
     require(said, "there are no predictions")
-    with open(f"{folder}/test-images", "rb") as f:
-        data = f.read()
-    n_dims = data[3]
-    dims = struct.unpack(f">{n_dims}I", data[4 : 4 + 4 * n_dims])
-    images = np.frombuffer(data[4 + 4 * n_dims :], np.uint8).reshape(dims[0], dims[1], dims[2], -1)
+    images = images_in(folder)
     worst = 0.0
     for name, probabilities in said.items():
         image = images[int(os.path.basename(name).split(".")[0])].transpose(2, 0, 1)
@@ -111,4 +127,5 @@ def main():
     print(f"{len(tensors)} tensors, {len(said)} images, largest difference {worst:.2g}")
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -4,7 +4,7 @@
 #include <math.h>
 #include <stdlib.h>
 
-#include "host/samplers/gp/gp_fit.h"
+#include "host/samplers/gp/gp_fits.h"
 
 /* Seconds are smooth, and need no fit as careful as the values': this part of its evaluations. */
 enum { EVALUATIONS_PART = 4, EVALUATIONS_LEAST = 8, TRIALS_LEAST = 3, BATCH = 256 };
@@ -49,7 +49,7 @@ static int fit_seconds(struct gp_cost *c, const struct gp_data *data, const stru
   struct gp_data seconds = {.n = n, .d = data->d, .x = column, .categorical = data->categorical, .z = z};
   struct gp_hyper hyper;
   int most = evaluations > EVALUATIONS_LEAST ? evaluations : EVALUATIONS_LEAST;
-  int code = gp_fit(&seconds, GP_PRIOR_WIDE, most, NULL, &hyper, e);
+  int code = gp_fits_get(c->request->settings->gp_fits, &seconds, GP_PRIOR_WIDE, most, NULL, &hyper, e);
   return code ? code : gp_model_make(&c->model, &seconds, &hyper, 0, NULL, e);
 }
 

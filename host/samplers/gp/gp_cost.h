@@ -2,7 +2,7 @@
  * w = 1 is improvement per cost (Snoek, Larochelle, Adams, "Practical Bayesian Optimization of
  * Machine Learning Algorithms", 2012, section 3.2).
  *
- * The weight falls with the share of the study's trials that is left, from [gp] cost_weight to 0
+ * The weight falls with the share of the cycle's trials that is left, from [gp] cost_weight to 0
  * (Lee, Perrone, Archambeau, Seeger, "Cost-aware Bayesian Optimization", 2020, EI-cool, where the
  * budget is one of cost): at first what is cheap is tried out, and at the end what is best is
  * looked for, wherever it is.

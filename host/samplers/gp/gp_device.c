@@ -131,7 +131,7 @@ struct gp_workspace {
   struct device_gp_hyper *hyper;
   double *points, *mean, *sd, *score; /* [d][points], [points] ... */
   struct device_gp_point *each;
-  struct device_gp_ranked *top;
+  struct device_gp_ranked *top; /* [GP_TOP], and the room of gp_top */
   struct pinned *pinned;
   struct error failure;
 };
@@ -196,7 +196,8 @@ static void workspace_make(struct gp_workspace *w)
   const size_t matrix = (size_t)GP_ROWS_MAX * GP_ROWS_MAX * sizeof(double), number = sizeof(double);
   const size_t points = (size_t)w->devices->points, d = (size_t)w->devices->d;
   CALL(w, cudaSetDevice(w->device));
-  CALL(w, gp_predict_prepare());
+  CALL(w, cudaDeviceGetAttribute(&w->g.capability, cudaDevAttrComputeCapabilityMajor, w->device));
+  CALL(w, gp_predict_prepare(w->g.capability));
   CALL(w, cudaStreamCreateWithFlags(&w->stream, cudaStreamNonBlocking));
   CALL(w, cudaMallocHost((void **)&w->pinned, sizeof *w->pinned));
   w->g.x = allocate(w, GP_DIMENSIONS_MAX * GP_ROWS_MAX * number);
@@ -208,21 +209,24 @@ static void workspace_make(struct gp_workspace *w)
   w->g.sums = allocate(w, GP_DEVICE_BATCH * (size_t)gp_tiles(GP_ROWS_MAX) * (GP_DIMENSIONS_MAX + 1) * number);
   w->g.result = allocate(w, sizeof w->pinned->result);
   w->g.failed = allocate(w, sizeof w->pinned->failed);
+  w->g.packed = allocate(w, matrix);
+  w->g.scaled = allocate(w, GP_DIMENSIONS_MAX * GP_ROWS_MAX * number);
   w->out = allocate(w, OUT_MAX * number);
   w->points = allocate(w, (d > 0 ? d : 1) * points * number);
   w->mean = allocate(w, points * number);
   w->sd = allocate(w, points * number);
   w->score = allocate(w, points * number);
   w->each = allocate(w, GP_EACH_MAX * sizeof *w->each);
-  w->top = allocate(w, GP_TOP * sizeof *w->top);
+  w->top = allocate(w, (size_t)(GP_TOP + gp_top_room(w->devices->points, GP_TOP)) * sizeof *w->top);
 }
 
 static void workspace_destroy(struct gp_workspace *w)
 {
   if (!w->devices) return; /* never made */
   cudaSetDevice(w->device);
-  void *const memory[] = {w->g.x,      w->z,   w->hyper,  w->g.factor, w->g.inverse, w->g.alpha, w->g.sums, w->g.result,
-                          w->g.failed, w->out, w->points, w->mean,     w->sd,        w->score,   w->each,   w->top};
+  void *const memory[] = {w->g.x,    w->z,        w->hyper,    w->g.factor, w->g.inverse, w->g.alpha,
+                          w->g.sums, w->g.result, w->g.failed, w->g.packed, w->g.scaled,  w->out,
+                          w->points, w->mean,     w->sd,       w->score,    w->each,      w->top};
   for (size_t i = 0; i < sizeof memory / sizeof *memory; i++) cudaFree(memory[i]);
   if (w->pinned) cudaFreeHost(w->pinned);
   if (w->stream) cudaStreamDestroy(w->stream);
@@ -444,7 +448,7 @@ void gp_workspace_top(struct gp_workspace *w, int from, int to, const struct gp_
 {
   struct device_gp_ranked last = {.score = 0, .index = -1};
   if (after) last = (struct device_gp_ranked){.score = after->score, .index = after->index};
-  CALL(w, gp_top(w->score, from, to, last, GP_TOP, w->top, w->stream));
+  CALL(w, gp_top(w->score, from, to, last, GP_TOP, w->top + GP_TOP, w->top, w->stream));
   down(w, w->pinned->top, w->top, sizeof w->pinned->top);
   wait_for(w);
   for (int i = 0; i < GP_TOP; i++) {

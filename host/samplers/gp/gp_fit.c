@@ -20,11 +20,12 @@
  *   mean          N(0, 2²): most trials of a search are near its best, and their mean is not that
  *                 of the space; with a mean of 0 the search stays where it is
  *
- * A sampler keeps nothing between calls (contract 2), so a fit cannot start from the last one.  It
- * starts from three fixed points (short, middle, long lengthscales) on a part of the data, where a
- * likelihood costs a fraction, and goes on over all data from the best of what they found.  The
- * part is spread over the ranks of the outputs, the best included.  Every stage has its share of
- * the evaluations, so that the time is bounded whatever the data are. */
+ * A sampler keeps nothing between calls that a proposal would depend on (contract 2), so a fit
+ * cannot start from the last one.  It starts from three fixed points (short, middle, long
+ * lengthscales) on a part of the data, where a likelihood costs a fraction, and goes on over all
+ * data from the best of what they found.  The part is spread over the ranks of the outputs, the
+ * best included.  Every stage has its share of the evaluations, so that the time is bounded
+ * whatever the data are. */
 #include "host/samplers/gp/gp_fit.h"
 
 #include <math.h>

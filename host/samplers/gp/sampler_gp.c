@@ -8,6 +8,7 @@
  *      that it had.
  *   3. A Gaussian process is fitted to them over all hyperparameters that have more than one value,
  *      those that are fixed now among them: what earlier groups found out counts (gp_fit.c).
+ *      Proposals that differ in what is in flight alone share the fit (gp_fits.c).
  *   4. Trials in flight are believed to end at the posterior mean, one after another
  *      (gp_model_believe): the deviation around them is gone, and proposals spread.
  *   5. The feasible new configuration of largest expected improvement over the best is proposed
@@ -34,7 +35,7 @@
 #include "host/samplers/gp/gp_acquisition.h"
 #include "host/samplers/gp/gp_cost.h"
 #include "host/samplers/gp/gp_device.h"
-#include "host/samplers/gp/gp_fit.h"
+#include "host/samplers/gp/gp_fits.h"
 #include "host/samplers/sampler_common.h"
 #include "host/samplers/gp/sobol.h"
 #include "host/base/text_escape.h"
@@ -208,7 +209,8 @@ static int search_make(struct search *own, const struct sampler_request *request
   struct gp_search *s = &own->s;
   *model = (struct gp_model){0};
   *s = (struct gp_search){.request = request, .axes = &l->axes, .model = model, .seen = seen, .cost = &own->cost};
-  int code = gp_fit(&l->data, GP_PRIOR_SEARCH, request->settings->gp_evaluations, w, &hyper, e);
+  const struct sampler_settings *settings = request->settings;
+  int code = gp_fits_get(settings->gp_fits, &l->data, GP_PRIOR_SEARCH, settings->gp_evaluations, w, &hyper, e);
   if (!code) code = gp_model_make(model, &l->data, &hyper, l->n_flying, w, e);
   if (code) return code;
   s->best = believe(l, request, model);
@@ -327,6 +329,14 @@ static int gp_expect(const struct sampler_request *request, int n, const bool (*
 
 /* --- where it computes --- */
 
+static void gp_close(struct sampler_settings *settings)
+{
+  gp_devices_close(settings->gp_devices);
+  gp_fits_close(settings->gp_fits);
+  settings->gp_devices = NULL;
+  settings->gp_fits = NULL;
+}
+
 /* Two devices are enough: for the studies that run side by side, and should one of them fail.  A
  * context on each GPU of a box would take memory of programs that train there. */
 static int gp_open(struct sampler_settings *settings, const struct space *space, const char *devices, struct error *e)
@@ -337,13 +347,11 @@ static int gp_open(struct sampler_settings *settings, const struct space *space,
   int most = settings->gp_candidates > GP_WALK ? settings->gp_candidates : GP_WALK;
   int code = devices_choose(devices, list, &n, why, sizeof(why), e);
   if (n > ENOUGH) n = ENOUGH;
-  return code || n == 0 ? code : gp_devices_open(&settings->gp_devices, n, list, most, space->n, e);
-}
-
-static void gp_close(struct sampler_settings *settings)
-{
-  gp_devices_close(settings->gp_devices);
-  settings->gp_devices = NULL;
+  if (!code) code = gp_fits_open(&settings->gp_fits, e);
+  if (code || n == 0) return code;
+  code = gp_devices_open(&settings->gp_devices, n, list, most, space->n, e);
+  if (code) gp_close(settings);
+  return code;
 }
 
 /* The loops are ours (GSOS_ISA caps them); OpenBLAS chooses its code by the processor before main

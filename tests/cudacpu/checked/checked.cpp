@@ -15,6 +15,15 @@
  *                                     unless __syncwarp lies between: see knows[] in struct thread.
  *                                     Shuffles and votes order nothing.
  *
+ * Blocks of a cluster run side by side, and each has epochs of its own, of which none is another's:
+ * its barriers step its own, those of the cluster all.  What another block of the cluster did
+ *
+ *   before the last barrier of the cluster  came before it
+ *   since then                              is a race, if one of both writes
+ *
+ * They reach for each other's dynamic shared memory; static shared memory is one for all of them
+ * here, and an access to it is reported.
+ *
  * Atomics race with other accesses, not with one another.  For the readers within a warp one cell
  * keeps the last stamp of all, and forgets those that a later reader comes after; so where
  * __syncwarp with different partial masks orders some readers by one call and some by another, a
@@ -48,8 +57,13 @@ namespace cudacpu
 
 static struct pages tls; /* static shared memory */
 
-static uint32_t epoch = 1, launch_epoch = 1, block_epoch = 1;
-constexpr uint32_t UNDER_WAY = 0xffffffff; /* a write's epoch: a copy that has not been waited for */
+static uint32_t last_epoch = 1, launch_epoch = 1;
+static uint32_t block_epoch = 1, cluster_epoch = 1; /* the first of the block, or cluster; since its last barrier */
+static uint32_t epochs[MAX_CLUSTER];                /* of each block of the cluster */
+static uint32_t epoch = 1;                          /* that of the only block */
+static unsigned clustered;                          /* blocks of the cluster; 0: there is none */
+static std::vector<uint8_t> owners;                 /* of the epochs since the cluster began: their block's rank */
+constexpr uint32_t UNDER_WAY = 0xffffffff;          /* a write's epoch: a copy that has not been waited for */
 static bool stamps_used;
 static uint16_t warp_stamp[MAX_THREADS / 32];
 static uintptr_t program; /* where it is loaded */
@@ -70,14 +84,17 @@ static unsigned long code_address(uint32_t pc)
 static void name_thread(char *text, size_t size, unsigned id, uint32_t when)
 {
   const dim3 b = running->block;
+  const unsigned of_one = b.x * b.y * b.z, rank = id / of_one;
+  id %= of_one;
   unsigned x = id % b.x, y = id / b.x % b.y, z = id / b.x / b.y;
-  if (when >= block_epoch) {
+  if (when >= block_epoch && (!current || rank == current->rank)) {
     snprintf(text, size, "thread (%u, %u, %u)", x, y, z);
     return;
   }
   auto after = std::upper_bound(beginnings.begin(), beginnings.end(), when,
                                 [](uint32_t e, const struct beginning &i) { return e < i.epoch; });
   uint3 k = after == beginnings.begin() ? make_uint3(0, 0, 0) : std::prev(after)->block;
+  k.x += rank;
   snprintf(text, size, "block (%u, %u, %u), thread (%u, %u, %u)", k.x, k.y, k.z, x, y, z);
 }
 
@@ -86,12 +103,19 @@ static void name_address(char *text, size_t size, uintptr_t a)
   if (a - tls.base < tls.bytes)
     snprintf(text, size, "static shared memory");
   else if (a - (uintptr_t)region.base < DYNAMIC_SHARED_BYTES)
-    snprintf(text, size, "byte %zu of dynamic shared memory", (size_t)(a - (uintptr_t)dynamic_shared));
+    snprintf(text, size, "byte %zu of dynamic shared memory",
+             (size_t)(a - (uintptr_t)dynamic_shared) % (clustered ? shared_stride() : DYNAMIC_SHARED_BYTES));
   else {
     char where[128];
     describe_address((void *)a, where, sizeof where);
     snprintf(text, size, "device memory, %s", where);
   }
+}
+
+/* Threads of a block. */
+static unsigned one_block(void)
+{
+  return running->block.x * running->block.y * running->block.z;
 }
 
 static __attribute__((noinline, cold)) void race(uintptr_t a, const char *does, const char *did, unsigned id,
@@ -107,18 +131,23 @@ static __attribute__((noinline, cold)) void race(uintptr_t a, const char *does, 
     return;
   }
   report(CUDACPU_RACE, {NULL, 0, here}, "the thread %s what %s %s at @%lx@, and no %s between: %s", does, who, did,
-         code_address(pc), when < block_epoch ? "launch lies" : "barrier is", where);
+         code_address(pc),
+         when < block_epoch                  ? "launch lies"
+         : id / one_block() != current->rank ? "barrier of the cluster is"
+                                             : "barrier is",
+         where);
 }
 
 static __attribute__((noinline, cold)) void race_with_readers(uintptr_t a, const char *does, const struct cell *c,
                                                               const void *here)
 {
-  if (c->read_warp == MANY) {
+  if (c->read_warp == MANY || c->read_warp == BLOCKS) {
     char where[192];
     name_address(where, sizeof where, a);
     report(CUDACPU_RACE, {NULL, 0, here},
-           "the thread %s what threads of several warps read, one of them at @%lx@, and no barrier is between: %s",
-           does, code_address(c->read_pc), where);
+           "the thread %s what threads of several %s read, one of them at @%lx@, and no barrier%s is between: %s", does,
+           c->read_warp == MANY ? "warps" : "blocks", code_address(c->read_pc),
+           c->read_warp == MANY ? "" : " of the cluster", where);
     return;
   }
   unsigned others = c->readers;
@@ -141,7 +170,38 @@ static __attribute__((noinline, cold)) void unwritten(uintptr_t a, const void *h
   report(CUDACPU_UNWRITTEN, {NULL, 0, here}, "%s", where);
 }
 
+static __attribute__((noinline, cold)) void static_of_a_cluster(const void *here)
+{
+  report(CUDACPU_FAULT, {NULL, 0, here}, "static shared memory in a cluster, whose blocks have one here");
+  abort_launch(cudaErrorIllegalAddress);
+}
+
 /* ------------------------------------------------------------------------------------- accesses */
+
+/* The epoch of the running thread's block. */
+static inline uint32_t now(void)
+{
+  return __builtin_expect(clustered != 0, 0) ? epochs[current->rank] : epoch;
+}
+
+/* Was it read by a thread of another block of the cluster, with no barrier of the cluster since? */
+static inline bool others_read(const struct cell *c)
+{
+  if (__builtin_expect(!clustered, 1) || c->read_epoch < cluster_epoch) return false;
+  return c->read_warp == BLOCKS || owners[c->read_epoch - block_epoch] != current->rank;
+}
+
+/* Dynamic shared memory has bounds for each block of a cluster, and only while that runs. */
+static void cluster_bounds(uintptr_t a, size_t bytes, const char *does, const void *pc)
+{
+  const size_t at = a - (uintptr_t)dynamic_shared, rank = at / shared_stride();
+  if (a < (uintptr_t)dynamic_shared || rank >= clustered || at % shared_stride() + bytes > running->dynamic_shared)
+    out_of_bounds(a, does, pc);
+  if (block_live[rank]) return;
+  report(CUDACPU_OUT_OF_BOUNDS, {NULL, 0, pc},
+         "the thread %s shared memory of block %zu of the cluster, which has ended", does, rank);
+  abort_launch(cudaErrorIllegalAddress);
+}
 
 static uint32_t relative(const void *pc)
 {
@@ -159,7 +219,9 @@ template <bool SHARED> static inline bool conflicts_with_write(const struct cell
 {
   if (c->write_epoch < (SHARED ? block_epoch : launch_epoch)) return false;
   if (c->write_epoch < block_epoch || c->write_epoch == UNDER_WAY) return true;
-  return c->write_epoch == epoch && !ordered(c->writer & WHO, c->write_stamp);
+  if (__builtin_expect(clustered != 0, 0) && (c->writer & WHO) / one_block() != current->rank)
+    return c->write_epoch >= cluster_epoch;
+  return c->write_epoch == now() && !ordered(c->writer & WHO, c->write_stamp);
 }
 
 static bool readers_ordered(const struct cell *c)
@@ -178,7 +240,12 @@ template <bool SHARED> static inline void read_cell(struct cell *c, uintptr_t a,
     unwritten(a, pc);
   else if (__builtin_expect(conflicts_with_write<SHARED>(c), 0))
     race(a, "reads", "writes", c->writer & WHO, c->write_epoch, c->write_pc, pc);
-  if (c->read_epoch == epoch) {
+  if (others_read(c)) {
+    c->read_warp = BLOCKS;
+    c->read_epoch = now();
+    return;
+  }
+  if (c->read_epoch == now()) {
     if (c->read_warp == t->warp && t->stamp > c->read_stamp && readers_ordered(c)) { /* this read stands for them */
       c->readers = 1u << t->lane;
       c->read_stamp = t->stamp;
@@ -191,12 +258,12 @@ template <bool SHARED> static inline void read_cell(struct cell *c, uintptr_t a,
     }
     return;
   }
-  c->read_epoch = epoch;
+  c->read_epoch = now();
   c->read_warp = t->warp;
   c->readers = 1u << t->lane;
   c->read_stamp = t->stamp;
   c->read_pc = relative(pc);
-  if (c->first_read < launch_epoch) c->first_read = epoch;
+  if (c->first_read < launch_epoch) c->first_read = now();
 }
 
 template <bool SHARED, bool IS_ATOMIC> static inline void write_cell(struct cell *c, uintptr_t a, const void *pc)
@@ -212,11 +279,13 @@ template <bool SHARED, bool IS_ATOMIC> static inline void write_cell(struct cell
     race(a, does, "reads",
          32u * (c->read_warp == MANY ? 0 : c->read_warp) + (unsigned)__builtin_ctz(c->readers | 1u << 31),
          c->first_read, c->read_pc, pc);
-  else if (__builtin_expect(c->read_epoch == epoch, 0) && !(c->read_warp == t->warp && c->readers == 1u << t->lane) &&
+  else if (others_read(c))
+    race_with_readers(a, does, c, pc);
+  else if (__builtin_expect(c->read_epoch == now(), 0) && !(c->read_warp == t->warp && c->readers == 1u << t->lane) &&
            !readers_ordered(c))
     race_with_readers(a, does, c, pc);
   c->read_epoch = 0; /* who comes after this write comes after those reads */
-  c->write_epoch = epoch;
+  c->write_epoch = now();
   c->writer = (uint16_t)((c->writer & ALLOWED) | WRITTEN | (IS_ATOMIC ? ATOMIC : 0) | t->id);
   c->write_stamp = t->stamp;
   c->write_pc = relative(pc);
@@ -237,11 +306,14 @@ static void elsewhere(uintptr_t a, size_t bytes, enum access kind, const void *p
 /* Any range. */
 template <enum access A> static __attribute__((noinline)) void access_range(uintptr_t a, size_t bytes, const void *pc)
 {
+  if (a - tls.base < tls.bytes && clustered) static_of_a_cluster(pc);
   if (a - tls.base < tls.bytes)
     each_cell(&tls, a, bytes, true, [=](struct cell *c, uintptr_t at) { cell_access<true, A>(c, at, pc); });
   else if (a - (uintptr_t)region.base < DYNAMIC_SHARED_BYTES)
     each_cell(&shadow_memory, a, bytes, true, [=](struct cell *c, uintptr_t at) {
-      if (at >= (uintptr_t)dynamic_shared + running->dynamic_shared)
+      if (clustered)
+        cluster_bounds(at, 1, A == READ ? "reads" : "writes", pc);
+      else if (at >= (uintptr_t)dynamic_shared + running->dynamic_shared)
         out_of_bounds(at, A == READ ? "reads" : "writes", pc);
       cell_access<true, A>(c, at, pc);
     });
@@ -266,8 +338,11 @@ static __attribute__((noinline)) void access_words(struct cell *c, uintptr_t a, 
     report(CUDACPU_MISALIGNED, {NULL, 0, pc}, "an access of %u bytes at %p", BYTES, (void *)a);
     abort_launch(cudaErrorIllegalAddress);
   }
-  if (shared && a - (uintptr_t)region.base < DYNAMIC_SHARED_BYTES &&
-      a + BYTES > (uintptr_t)dynamic_shared + running->dynamic_shared)
+  if (shared && clustered) {
+    if (a - (uintptr_t)region.base >= DYNAMIC_SHARED_BYTES) static_of_a_cluster(pc);
+    cluster_bounds(a, BYTES, A == READ ? "reads" : "writes", pc);
+  } else if (shared && a - (uintptr_t)region.base < DYNAMIC_SHARED_BYTES &&
+             a + BYTES > (uintptr_t)dynamic_shared + running->dynamic_shared)
     out_of_bounds(a, A == READ ? "reads" : "writes", pc);
   for (unsigned i = 0; i < BYTES / 4; i++) {
     if (shared)
@@ -282,7 +357,8 @@ static __attribute__((noinline)) void access_words(struct cell *c, uintptr_t a, 
 static inline bool read_again(struct cell *c)
 {
   const struct thread *t = current;
-  if (c->read_epoch != epoch || c->write_epoch == epoch) return false;
+  if (c->read_epoch != now() || c->write_epoch == now()) return false;
+  if (c->read_warp == BLOCKS) return true;
   if (c->read_warp == t->warp) {
     if (t->stamp > c->read_stamp) return false; /* __syncwarp has been between */
     c->readers |= 1u << t->lane;
@@ -375,40 +451,72 @@ static void elsewhere(uintptr_t a, size_t bytes, enum access kind, const void *p
 
 /* --------------------------------------------------------------------------- launches and order */
 
-static void stamps_reset(void)
+/* Of threads first ... last - 1, whole warps. */
+static void stamps_reset(unsigned first, unsigned last)
 {
-  for (unsigned i = 0; i < MAX_THREADS; i++) {
+  for (unsigned i = first; i < last; i++) {
     threads[i].stamp = 1;
     memset(threads[i].knows, 0, sizeof threads[i].knows);
   }
-  for (unsigned w = 0; w < MAX_THREADS / 32; w++) warp_stamp[w] = 1;
+  for (unsigned w = first / 32; w < last / 32; w++) warp_stamp[w] = 1;
+}
+
+static void all_stamps_reset(void)
+{
+  stamps_reset(0, MAX_THREADS);
   stamps_used = false;
+}
+
+static void step(unsigned rank)
+{
+  epochs[rank] = ++last_epoch;
+  if (rank == 0) epoch = last_epoch;
+  if (clustered) owners.push_back((uint8_t)rank);
+}
+
+static void cluster_step(void)
+{
+  cluster_epoch = last_epoch + 1;
+  for (unsigned r = 0; r < running->cluster; r++) step(r);
 }
 
 static void launch_begins(void)
 {
-  if (epoch > 0xf0000000u) { /* begin anew */
+  if (last_epoch > 0xf0000000u) { /* begin anew */
     shadow_no_epochs();
-    epoch = 1;
+    last_epoch = 1;
   }
   dl_iterate_phdr(program_find, NULL);
   shadow_follow_region();
-  launch_epoch = ++epoch;
+  epoch = launch_epoch = ++last_epoch;
+  clustered = running->cluster > 1 ? running->cluster : 0;
   beginnings.clear();
-  stamps_reset();
+  all_stamps_reset();
 }
 
 static void block_begins(void)
 {
-  block_epoch = ++epoch;
-  beginnings.push_back({epoch, block_index});
-  if (stamps_used) stamps_reset();
+  owners.clear();
+  cluster_step();
+  block_epoch = cluster_epoch;
+  beginnings.push_back({block_epoch, block_index});
+  if (stamps_used) all_stamps_reset();
 }
 
-static void barrier(void)
+static void barrier(unsigned rank)
 {
-  epoch++;
-  if (stamps_used) stamps_reset();
+  step(rank);
+  if (!stamps_used) return;
+  if (clustered)
+    stamps_reset(rank * one_block(), (rank + 1) * one_block());
+  else
+    all_stamps_reset();
+}
+
+static void cluster_barrier(void)
+{
+  cluster_step();
+  if (stamps_used) all_stamps_reset();
 }
 
 /* All that the lanes did, and all that they knew, comes before what any of them does next. */
@@ -431,7 +539,7 @@ static void warp_synchronised(unsigned warp, unsigned lanes)
     memcpy(t[m].knows, known, sizeof known);
     t[m].stamp = stamp;
   }
-  if (stamp == 0xffff) barrier(); /* out of stamps: some races between here and the next barrier are missed */
+  if (stamp == 0xffff) barrier(t->rank); /* out of stamps: some races between here and the next barrier are missed */
 }
 
 static void forget(void)
@@ -475,8 +583,9 @@ static void copy_ends(const void *to, size_t bytes, const void *pc)
 }
 
 static const struct access_checker this_checker = {
-    launch_begins, block_begins, barrier,        warp_synchronised, hook_read,     hook_write,           hook_atomic,
-    copy_begins,   copy_ends,    shadow_allowed, shadow_filled,     shadow_copied, shadow_never_written, forget,
+    launch_begins,  block_begins,  barrier,       cluster_barrier,      warp_synchronised,
+    hook_read,      hook_write,    hook_atomic,   copy_begins,          copy_ends,
+    shadow_allowed, shadow_filled, shadow_copied, shadow_never_written, forget,
 };
 const struct access_checker *checker = &this_checker; /* instead of unchecked.cpp's NULL */
 

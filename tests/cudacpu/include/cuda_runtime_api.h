@@ -50,6 +50,7 @@ typedef enum cudaError {
   cudaErrorCapturedEvent = 907,
   cudaErrorStreamCaptureWrongThread = 908,
   cudaErrorGraphExecUpdateFailure = 910,
+  cudaErrorInvalidClusterSize = 912,
   cudaErrorUnknown = 999,
 } cudaError_t;
 
@@ -199,9 +200,16 @@ cudaError_t cudaGraphLaunch(cudaGraphExec_t exec, cudaStream_t stream);
 
 /* ------------------------------------------------------------------------------------- launches */
 
+typedef enum cudaLaunchAttributeID { cudaLaunchAttributeClusterDimension = 4 } cudaLaunchAttributeID;
+typedef union cudaLaunchAttributeValue {
+  struct {
+    unsigned x, y, z;
+  } clusterDim;
+} cudaLaunchAttributeValue;
 typedef struct cudaLaunchAttribute {
-  int id;
-} cudaLaunchAttribute; /* none are known here */
+  cudaLaunchAttributeID id;
+  cudaLaunchAttributeValue val;
+} cudaLaunchAttribute;
 
 typedef struct cudaLaunchConfig_st {
   dim3 gridDim, blockDim;

@@ -80,7 +80,11 @@ enum cudacpu_warp_kind {
   CUDACPU_MMA_TF32,
   CUDACPU_MMA_TF32_REGISTERS,
   CUDACPU_MMA_F64,
+  CUDACPU_MMA_F64_REGISTERS,
 };
+void cudacpu_cluster_sync(const char *file, int line);
+void *cudacpu_cluster_map(const void *shared, unsigned rank, const char *file, int line);
+unsigned cudacpu_cluster_rank(void);
 uint64_t cudacpu_warp(enum cudacpu_warp_kind kind, unsigned mask, uint64_t value, int operand, int width,
                       const char *file, int line);
 
@@ -145,6 +149,22 @@ CUDACPU_DEVICE void __threadfence_system()
 CUDACPU_DEVICE void __trap(CUDACPU_HERE)
 {
   cudacpu_trap(file, line);
+}
+
+/* ------------------------------------------------------------------------------------- clusters */
+
+/* All of a cluster's threads (kernels/cluster.cuh). */
+CUDACPU_DEVICE void cluster_sync(CUDACPU_HERE)
+{
+  cudacpu_cluster_sync(file, line);
+}
+CUDACPU_DEVICE unsigned cluster_rank()
+{
+  return cudacpu_cluster_rank();
+}
+template <typename T> CUDACPU_DEVICE T *cluster_shared(T *own, unsigned rank, CUDACPU_HERE)
+{
+  return (T *)cudacpu_cluster_map((const void *)own, rank, file, line);
 }
 
 /* ---------------------------------------------------------------------------------------- warps */

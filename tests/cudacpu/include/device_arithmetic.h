@@ -43,6 +43,19 @@ CUDACPU_DEVICE double __longlong_as_double(long long x)
   return cudacpu_bits<double>(x);
 }
 
+CUDACPU_DEVICE int __double2hiint(double x)
+{
+  return (int)(cudacpu_bits<unsigned long long>(x) >> 32);
+}
+CUDACPU_DEVICE int __double2loint(double x)
+{
+  return (int)(unsigned)cudacpu_bits<unsigned long long>(x);
+}
+CUDACPU_DEVICE double __hiloint2double(int high, int low)
+{
+  return cudacpu_bits<double>((unsigned long long)(unsigned)high << 32 | (unsigned)low);
+}
+
 /* ------------------------------------------------------------------------------------- integers */
 
 CUDACPU_DEVICE int __popc(unsigned x)
@@ -197,6 +210,11 @@ CUDACPU_DEVICE double __ddiv_rn(double a, double b)
 CUDACPU_DEVICE double __fma_rn(double a, double b, double c)
 {
   return __builtin_fma(a, b, c);
+}
+/* PTX's rsqrt.approx.ftz.f64 of a normal number: its result has 20 bits of mantissa. */
+CUDACPU_DEVICE double cudacpu_rsqrt_approx(double a)
+{
+  return __hiloint2double(__double2hiint(1 / sqrt(a)), 0);
 }
 CUDACPU_DEVICE double __dsqrt_rn(double a)
 {

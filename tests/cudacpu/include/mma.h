@@ -1,7 +1,7 @@
 /* CUDA on the CPU: the tensor cores, as nvcuda::wmma has them, in the two shapes that the project
  * uses, and PTX's mma.sync, in one:
  *
- *   m16n16k8  TF32 inputs, FP32 sums        m8n8k4  FP64        m16n8k8  mma.sync, as the first
+ *   m16n16k8  TF32 inputs, FP32 sums        m8n8k4  FP64        m16n8k8  mma.sync, as either
  *
  * Of mma.sync PTX says which lane holds which element.  Of wmma a matrix lies on the lanes row by
  * row, lane l holding elements l·n ... l·n + n-1; which holds which is nobody's business on the GPU
@@ -20,6 +20,7 @@
 extern "C" {
 void cudacpu_mma_tf32(float *d, const float *a, const float *b, const float *c, const char *file, int line);
 void cudacpu_mma_m16n8k8(float *d, const float *a, const float *b, const float *c, const char *file, int line);
+void cudacpu_mma_m16n8k8_f64(double *d, const double *a, const double *b, const double *c, const char *file, int line);
 void cudacpu_mma_f64(double *d, const double *a, const double *b, const double *c, const char *file, int line);
 void cudacpu_matrix_aligned(const void *p, size_t row_bytes, const char *file, int line);
 unsigned cudacpu_lane(void) __attribute__((const)); /* a thread's never changes */
@@ -30,6 +31,14 @@ CUDACPU_DEVICE void cudacpu_mma_sync(float (&c)[4], const float4 &a, float b0, f
 {
   const float x[4] = {a.x, a.y, a.z, a.w}, y[2] = {b0, b1};
   cudacpu_mma_m16n8k8(c, x, y, c, file, line);
+}
+
+/* mma.sync.aligned.m16n8k8.row.col.f64.f64.f64.f64. */
+CUDACPU_DEVICE void cudacpu_mma_sync(double (&c)[4], const double2 &left, const double2 &right, double b0, double b1,
+                                     CUDACPU_HERE)
+{
+  const double x[4] = {left.x, left.y, right.x, right.y}, y[2] = {b0, b1};
+  cudacpu_mma_m16n8k8_f64(c, x, y, c, file, line);
 }
 
 namespace nvcuda

@@ -9,6 +9,9 @@
  * last to come computes for all and wakes them.  When nobody can run and not all have ended, it is
  * a deadlock, and who waits where is reported.
  *
+ * The blocks of a cluster run side by side, as one block would whose threads have barriers of their
+ * own in parts, and a memory for each part.
+ *
  * A launch that is given up leaves its fibers where they are: kernels have nothing to clean up.
  *
  * This file is never compiled with a sanitizer, which would not know what a switch does. */
@@ -35,7 +38,10 @@ namespace cudacpu
 struct thread *current;
 const struct launch *running;
 unsigned block_threads;
+unsigned block_live[MAX_CLUSTER];
 uint3 block_index;
+static uint3 first_index;  /* of the cluster's first block */
+static unsigned one_block; /* threads of one of them */
 struct thread threads[MAX_THREADS];
 
 bool is_index(const void *p)
@@ -54,13 +60,14 @@ static cudaError_t ended_with;
 static struct thread *runnable[MAX_THREADS];
 static unsigned first_runnable, n_runnable;
 
-static struct {
+static struct barrier {
   unsigned arrived, count;
   bool all, any;
   int result;
   enum cudacpu_barrier_kind kind;
   const struct thread *first;
-} barrier;
+} barriers[MAX_CLUSTER];
+static unsigned at_cluster; /* threads that wait for all of the cluster */
 
 static struct {
   unsigned live, waiting;             /* lanes */
@@ -99,6 +106,15 @@ static void order_make(void)
     for (unsigned i = block_threads; i > 1; i--) std::swap(order[i - 1], order[random_number() % i]);
 }
 
+/* Who runs, and where it finds itself. */
+static void become(struct thread *t)
+{
+  current = t;
+  threadIdx = t->index;
+  block_index.x = first_index.x + t->rank;
+  blockIdx.x = block_index.x;
+}
+
 [[noreturn]] static void leave(cudaError_t error)
 {
   void *abandoned;
@@ -126,8 +142,7 @@ static void run_another(void **save)
   if (n_runnable) {
     struct thread *t = pop();
     if (save == &t->sp) return; /* itself */
-    current = t;
-    threadIdx = t->index;
+    become(t);
     running_stack = t->stack;
     cudacpu_switch(save, t->sp);
   } else if (begun < block_threads) {
@@ -151,7 +166,8 @@ static void wait_here(struct thread *t)
 
 /* -------------------------------------------------------------------------------------- threads */
 
-static void barrier_release(void);
+static void barrier_release(unsigned rank);
+static void cluster_release(void);
 static void warp_try(unsigned warp);
 
 static void copies_end(struct thread *t, unsigned groups_left);
@@ -165,8 +181,10 @@ static void thread_ends(struct thread *t)
   }
   t->state = ENDED;
   live--;
+  block_live[t->rank]--;
   warps[t->warp].live &= ~(1u << t->lane);
-  if (live && barrier.arrived == live) barrier_release();
+  if (block_live[t->rank] && barriers[t->rank].arrived == block_live[t->rank]) barrier_release(t->rank);
+  if (live && at_cluster == live) cluster_release();
   if (warps[t->warp].waiting) warp_try(t->warp);
 }
 
@@ -176,8 +194,7 @@ static void run_threads(void)
 {
   for (;;) {
     struct thread *t = &threads[order[begun++]];
-    current = t;
-    threadIdx = t->index;
+    become(t);
     running->call(running->arguments);
     thread_ends(current);
     if (n_runnable || begun == block_threads) {
@@ -193,20 +210,23 @@ static void run_threads(void)
 cudaError_t run_block(uint3 index)
 {
   dim3 block = running->block;
-  unsigned n = block.x * block.y * block.z;
-  if (n != block_threads || block.x != blockDim.x || block.y != blockDim.y) {
+  unsigned of_one = block.x * block.y * block.z, n = of_one * running->cluster;
+  if (n != block_threads || of_one != one_block || block.x != blockDim.x || block.y != blockDim.y) {
     for (unsigned i = 0; i < n; i++) {
       struct thread *t = &threads[i];
+      const unsigned k = i % of_one;
       t->id = (uint16_t)i;
       t->warp = (uint16_t)(i / 32);
       t->lane = (uint16_t)(i % 32);
-      t->index.x = i % block.x;
-      t->index.y = i / block.x % block.y;
-      t->index.z = i / block.x / block.y;
+      t->rank = (uint16_t)(i / of_one);
+      t->index.x = k % block.x;
+      t->index.y = k / block.x % block.y;
+      t->index.z = k / block.x / block.y;
     }
   }
   block_threads = n;
-  block_index = blockIdx = index;
+  one_block = of_one;
+  first_index = block_index = blockIdx = index;
   blockDim = make_uint3(block.x, block.y, block.z);
   gridDim = make_uint3(running->grid.x, running->grid.y, running->grid.z);
   stacks_begin();
@@ -221,7 +241,9 @@ cudaError_t run_block(uint3 index)
   begun = 0;
   live = n;
   first_runnable = n_runnable = 0;
-  memset(&barrier, 0, sizeof barrier);
+  memset(barriers, 0, sizeof barriers);
+  at_cluster = 0;
+  for (unsigned r = 0; r < running->cluster; r++) block_live[r] = of_one;
   for (unsigned w = 0; w < MAX_THREADS / 32; w++) {
     unsigned lanes = n > 32 * w ? std::min(32u, n - 32 * w) : 0;
     warps[w] = {lanes == 32 ? ~0u : (1u << lanes) - 1, 0, false, NULL};
@@ -240,32 +262,75 @@ cudaError_t run_block(uint3 index)
 static const char *const barrier_names[] = {"__syncthreads", "__syncthreads_count", "__syncthreads_and",
                                             "__syncthreads_or"};
 
-static void barrier_release(void)
+static void barrier_release(unsigned rank)
 {
-  if (live != block_threads) {
-    unsigned e = 0;
+  struct barrier &barrier = barriers[rank];
+  if (block_live[rank] != one_block) {
+    unsigned e = rank * one_block;
     while (e < block_threads && threads[e].state != ENDED) e++;
     uint3 who = threads[e].index;
     report(CUDACPU_PARTIAL_BARRIER, {barrier.first->file, barrier.first->line, NULL},
            "%s is reached by %u of the block's %u threads; thread (%u, %u, %u) has ended before it",
-           barrier_names[barrier.kind], live, block_threads, who.x, who.y, who.z);
+           barrier_names[barrier.kind], block_live[rank], one_block, who.x, who.y, who.z);
   }
   barrier.result = barrier.kind == CUDACPU_BARRIER_COUNT ? (int)barrier.count
                    : barrier.kind == CUDACPU_BARRIER_AND ? barrier.all
                                                          : barrier.any;
   barrier.arrived = 0;
-  if (checker) checker->barrier();
+  if (checker) checker->barrier(rank);
+  if (thread_order() == CUDACPU_SHUFFLED && begun == block_threads) order_make();
+  for (unsigned i = 0; i < block_threads; i++) {
+    struct thread *t = &threads[order[i]];
+    if (t->state == AT_BARRIER && t->rank == rank) push(t);
+  }
+}
+
+static void cluster_release(void)
+{
+  at_cluster = 0;
+  if (checker) checker->cluster_barrier();
   if (thread_order() == CUDACPU_SHUFFLED) order_make();
   for (unsigned i = 0; i < block_threads; i++) {
     struct thread *t = &threads[order[i]];
-    if (t->state == AT_BARRIER) push(t);
+    if (t->state == AT_CLUSTER) push(t);
   }
+}
+
+extern "C" void cudacpu_cluster_sync(const char *file, int line)
+{
+  struct thread *t = current;
+  t->state = AT_CLUSTER;
+  t->file = file;
+  t->line = line;
+  if (++at_cluster == live) cluster_release();
+  wait_here(t);
+}
+
+extern "C" unsigned cudacpu_cluster_rank(void)
+{
+  return current->rank;
+}
+
+/* Where another block of the cluster has what lies at `shared` in this one's dynamic shared
+ * memory. */
+extern "C" void *cudacpu_cluster_map(const void *shared, unsigned rank, const char *file, int line)
+{
+  char *own = dynamic_shared + current->rank * shared_stride();
+  size_t at = (size_t)((const char *)shared - own);
+  if (rank >= running->cluster || at >= running->dynamic_shared) {
+    report(CUDACPU_FAULT, {file, line, NULL},
+           "block %u of a cluster of %u is asked for what is %s: only dynamic shared memory is seen by others", rank,
+           running->cluster, at < running->dynamic_shared ? "not there" : "not dynamic shared memory");
+    leave(cudaErrorIllegalAddress);
+  }
+  return dynamic_shared + rank * shared_stride() + at;
 }
 
 /* A barrier's result is read by all before the next can be complete. */
 extern "C" int cudacpu_barrier(enum cudacpu_barrier_kind kind, int predicate, const char *file, int line)
 {
   struct thread *t = current;
+  struct barrier &barrier = barriers[t->rank];
   t->state = AT_BARRIER;
   t->file = file;
   t->line = line;
@@ -286,7 +351,7 @@ extern "C" int cudacpu_barrier(enum cudacpu_barrier_kind kind, int predicate, co
   barrier.count += predicate != 0;
   barrier.all &= predicate != 0;
   barrier.any |= predicate != 0;
-  if (barrier.arrived == live) barrier_release();
+  if (barrier.arrived == block_live[t->rank]) barrier_release(t->rank);
   wait_here(t);
   return barrier.result;
 }
@@ -404,6 +469,13 @@ extern "C" void cudacpu_mma_m16n8k8(float *d, const float *a, const float *b, co
   warp_meet(current, &o);
 }
 
+extern "C" void cudacpu_mma_m16n8k8_f64(double *d, const double *a, const double *b, const double *c, const char *file,
+                                        int line)
+{
+  struct warp_operation o = {CUDACPU_MMA_F64_REGISTERS, ~0u, file, line, 0, 0, 0, 32, a, b, c, d};
+  warp_meet(current, &o);
+}
+
 extern "C" void cudacpu_mma_f64(double *d, const double *a, const double *b, const double *c, const char *file,
                                 int line)
 {
@@ -447,13 +519,14 @@ static void report_deadlock(void)
     if (t->state == IN_WARP)
       snprintf(what, sizeof what, "%s (mask %08x)", warp_operation_name(t->operation->kind), t->operation->mask);
     else
-      snprintf(what, sizeof what, "%s", barrier_names[barrier.kind]);
+      snprintf(what, sizeof what, "%s",
+               t->state == AT_CLUSTER ? "cluster_sync" : barrier_names[barriers[t->rank].kind]);
     used +=
         (size_t)snprintf(text + used, sizeof text - used, "%s%u from thread (%u, %u, %u) on in %s at %s:%d",
                          used ? "; " : "", n, t->index.x, t->index.y, t->index.z, what, short_path(t->file), t->line);
     if (used >= sizeof text) break;
   }
-  current = (struct thread *)first;
+  become((struct thread *)first);
   report(CUDACPU_DEADLOCK, {first->file, first->line, NULL}, "all %u threads that are left wait (%u have ended): %s",
          live, ended, text);
 }

@@ -28,7 +28,8 @@ namespace cudacpu
 
 /* ---------------------------------------------------------------------------- block.cpp: fibers */
 
-constexpr unsigned MAX_THREADS = 1024;
+constexpr unsigned MAX_THREADS = 1024; /* of a block, or of a cluster's blocks together */
+constexpr unsigned MAX_CLUSTER = 8;    /* blocks */
 
 struct async_copy {
   void *to;
@@ -39,14 +40,14 @@ struct async_copy {
   const void *pc;
 };
 
-enum thread_state : uint8_t { UNSTARTED, RUNNABLE, AT_BARRIER, IN_WARP, ENDED };
+enum thread_state : uint8_t { UNSTARTED, RUNNABLE, AT_BARRIER, AT_CLUSTER, IN_WARP, ENDED };
 
-/* One thread of the running block. */
+/* One thread of the running block, or of the running cluster's. */
 struct thread {
   void *sp;    /* where it stopped */
   char *stack; /* lowest address of its stack, where it has one */
   uint3 index;
-  uint16_t id, warp, lane;
+  uint16_t id, warp, lane, rank; /* warps are numbered through the cluster; rank: its block's there */
   enum thread_state state;
   const char *file; /* where it waits */
   int line;
@@ -61,6 +62,7 @@ struct thread {
 struct launch {
   const void *kernel;
   dim3 grid, block;
+  unsigned cluster; /* blocks of one, side by side in x; 1: there are none */
   size_t dynamic_shared;
   void (*call)(void *);
   void *arguments;
@@ -70,7 +72,8 @@ struct launch {
 extern struct thread *current; /* NULL outside of kernels */
 extern const struct launch *running;
 extern thread_local bool kernel_runs_here; /* in this thread of the host */
-extern unsigned block_threads;
+extern unsigned block_threads;             /* of all of the cluster's blocks */
+extern unsigned block_live[MAX_CLUSTER];   /* of each, that have not ended */
 extern uint3 block_index;
 extern struct thread threads[MAX_THREADS];
 bool is_index(const void *p); /* one of threadIdx ... */
@@ -86,8 +89,11 @@ void *stack_prepare(char *stack, void (*begin)(void));
 /* Whether an address lies on some fiber's stack (or its guard page, for which *guard is set). */
 bool on_fiber_stack(const void *p, unsigned *which, bool *guard);
 
-/* Runs one block of `running`; the error that ended it early, or cudaSuccess. */
+/* Runs one block of `running`, or a cluster of them, of which `index` is the first; the error that
+ * ended it early, or cudaSuccess. */
 cudaError_t run_block(uint3 index);
+/* From one block's dynamic shared memory to that of the next in its cluster. */
+size_t shared_stride(void);
 /* From a thread of a kernel: ends the launch with this error.  Does not return. */
 [[noreturn]] void abort_launch(cudaError_t error);
 /* The same from a signal handler that goes back into abort_launch: where to. */
@@ -119,7 +125,8 @@ int warp_compute(struct warp_operation *const lane[32], unsigned lanes);
 struct access_checker {
   void (*launch_begins)(void);
   void (*block_begins)(void);
-  void (*barrier)(void);
+  void (*barrier)(unsigned rank);
+  void (*cluster_barrier)(void);
   void (*warp_synchronised)(unsigned warp, unsigned lanes);
   void (*read)(const void *p, size_t bytes, const void *pc);
   void (*write)(const void *p, size_t bytes, const void *pc);
@@ -144,7 +151,7 @@ struct region { /* all that kernels may touch but static shared memory: dynamic 
   size_t bytes;
 };
 extern struct region region;
-extern char *dynamic_shared; /* of the running block: ends where a guard page begins */
+extern char *dynamic_shared; /* of the running block, a cluster's first: the last's ends where a guard page begins */
 
 void memory_start(int devices, const size_t *memory);
 void memory_open(void); /* counted */

@@ -34,21 +34,32 @@ static size_t may_have(int device, const void *kernel)
   return found == most_shared.end() ? devices[(size_t)device].properties.sharedMemPerBlock : found->second;
 }
 
+static size_t rounded(size_t bytes)
+{
+  return (bytes + 127) / 128 * 128;
+}
+
+size_t shared_stride(void)
+{
+  const size_t gap = running->cluster > 1 ? 128 : 0; /* what is written behind one is not the next's */
+  return rounded(running->dynamic_shared) + gap;
+}
+
 /* The memory of `launch`'s blocks: its end at the guard page, its beginning as aligned as the
  * hardware's. */
 static void shared_prepare(const struct launch *launch)
 {
   char *end = region.base + DYNAMIC_SHARED_BYTES;
-  dynamic_shared = end - (launch->dynamic_shared + 127) / 128 * 128;
-  if (__asan_poison_memory_region) {
-    __asan_poison_memory_region(region.base, DYNAMIC_SHARED_BYTES);
-    __asan_unpoison_memory_region(dynamic_shared, launch->dynamic_shared);
-  }
+  dynamic_shared = end - (launch->cluster - 1) * shared_stride() - rounded(launch->dynamic_shared);
+  if (!__asan_poison_memory_region) return;
+  __asan_poison_memory_region(region.base, DYNAMIC_SHARED_BYTES);
+  for (unsigned r = 0; r < launch->cluster; r++)
+    __asan_unpoison_memory_region(dynamic_shared + r * shared_stride(), launch->dynamic_shared);
 }
 
 cudaError_t run_launch(const struct launch &launch)
 {
-  uint64_t blocks = (uint64_t)launch.grid.x * launch.grid.y * launch.grid.z;
+  uint64_t blocks = (uint64_t)launch.grid.x * launch.grid.y * launch.grid.z / launch.cluster; /* or clusters */
   cudaError_t error = cudaSuccess;
   counts.launches++;
   if (fail_launch_error != cudaErrorLaunchOutOfResources && counts_down(&fail_launch_in)) return fail_launch_error;
@@ -67,10 +78,12 @@ cudaError_t run_launch(const struct launch &launch)
   for (uint64_t i = 0; i < blocks && !error; i++) {
     uint64_t b = !shuffled.empty() ? shuffled[i] : block_order() == CUDACPU_REVERSE ? blocks - 1 - i : i;
     uint3 index;
-    index.x = (unsigned)(b % launch.grid.x);
-    index.y = (unsigned)(b / launch.grid.x % launch.grid.y);
-    index.z = (unsigned)(b / launch.grid.x / launch.grid.y);
-    memset(dynamic_shared, 0xff, launch.dynamic_shared);
+    const unsigned across = launch.grid.x / launch.cluster;
+    index.x = (unsigned)(b % across) * launch.cluster;
+    index.y = (unsigned)(b / across % launch.grid.y);
+    index.z = (unsigned)(b / across / launch.grid.y);
+    for (unsigned r = 0; r < launch.cluster; r++)
+      memset(dynamic_shared + r * shared_stride(), 0xff, launch.dynamic_shared);
     error = run_block(index);
   }
   memory_close();
@@ -80,12 +93,27 @@ cudaError_t run_launch(const struct launch &launch)
   return error;
 }
 
+/* Clusters as kernels have them: of blocks side by side in x, of whole warps. */
+static cudaError_t cluster_of(int device, const cudaLaunchConfig_t *c, unsigned *cluster)
+{
+  *cluster = 1;
+  if (!c->numAttrs) return cudaSuccess;
+  if (c->numAttrs > 1 || c->attrs[0].id != cudaLaunchAttributeClusterDimension) return cudaErrorNotSupported;
+  const unsigned n = c->attrs[0].val.clusterDim.x, threads = c->blockDim.x * c->blockDim.y * c->blockDim.z;
+  if (devices[(size_t)device].properties.major < 9) return cudaErrorNotSupported;
+  if (c->attrs[0].val.clusterDim.y != 1 || c->attrs[0].val.clusterDim.z != 1) return cudaErrorNotSupported;
+  if (!n || n > MAX_CLUSTER || c->gridDim.x % n) return cudaErrorInvalidClusterSize;
+  if (threads % 32 || n * threads > MAX_THREADS || n * (rounded(c->dynamicSmemBytes) + 128) > DYNAMIC_SHARED_BYTES)
+    return cudaErrorNotSupported; /* here */
+  *cluster = n;
+  return cudaSuccess;
+}
+
 static cudaError_t check(int device, const cudaLaunchConfig_t *c, const void *kernel)
 {
   const struct cudaDeviceProp &p = devices[(size_t)device].properties;
   const dim3 g = c->gridDim, b = c->blockDim;
   if (!kernel) return cudaErrorInvalidDeviceFunction;
-  if (c->numAttrs) return cudaErrorNotSupported;
   if (!g.x || !g.y || !g.z || !b.x || !b.y || !b.z) return cudaErrorInvalidConfiguration;
   if (b.x > (unsigned)p.maxThreadsDim[0] || b.y > (unsigned)p.maxThreadsDim[1] || b.z > (unsigned)p.maxThreadsDim[2] ||
       (uint64_t)b.x * b.y * b.z > (uint64_t)p.maxThreadsPerBlock)
@@ -104,6 +132,7 @@ static cudaError_t launch_queue(const cudaLaunchConfig_t *config, const std::sha
   int device = stream_device(s);
   if (cudaError_t e = device_error(device)) return e;
   if (cudaError_t e = check(device, config, launch.kernel)) return e;
+  if (cudaError_t e = cluster_of(device, config, &launch.cluster)) return e;
   if (device != current_device()) return cudaErrorInvalidResourceHandle; /* a stream of another device */
   if (fail_launch_error == cudaErrorLaunchOutOfResources && counts_down(&fail_launch_in)) return fail_launch_error;
   if ((!config->stream || config->stream == cudaStreamLegacy) && !default_stream_allowed) {
@@ -121,7 +150,7 @@ extern "C" cudaError_t cudacpu_launch(const cudaLaunchConfig_t *config, const vo
   std::lock_guard<std::recursive_mutex> lock(mutex);
   start();
   std::shared_ptr<void> owned(arguments, destroy);
-  struct launch launch = {kernel, config->gridDim, config->blockDim, config->dynamicSmemBytes,
+  struct launch launch = {kernel, config->gridDim, config->blockDim, 1, config->dynamicSmemBytes,
                           call,   arguments,       arguments_bytes};
   return remember(launch_queue(config, owned, launch));
 }

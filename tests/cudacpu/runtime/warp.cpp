@@ -18,7 +18,8 @@ const char *warp_operation_name(int kind)
       "__syncwarp",        "__shfl_sync",       "__shfl_up_sync",    "__shfl_down_sync",  "__shfl_xor_sync",
       "__ballot_sync",     "__any_sync",        "__all_sync",        "__match_any_sync",  "__reduce_add_sync",
       "__reduce_min_sync", "__reduce_max_sync", "__reduce_min_sync", "__reduce_max_sync", "__reduce_and_sync",
-      "__reduce_or_sync",  "__reduce_xor_sync", "mma_sync (TF32)",   "mma.sync (TF32)",   "mma_sync (FP64)"};
+      "__reduce_or_sync",  "__reduce_xor_sync", "mma_sync (TF32)",   "mma.sync (TF32)",   "mma_sync (FP64)",
+      "mma.sync (FP64)"};
   return names[kind];
 }
 
@@ -174,6 +175,7 @@ int warp_compute(struct warp_operation *const lane[32], unsigned lanes)
   case CUDACPU_MMA_TF32:
   case CUDACPU_MMA_TF32_REGISTERS:
   case CUDACPU_MMA_F64:
+  case CUDACPU_MMA_F64_REGISTERS:
     if (lanes != ~0u) { /* of a block that is not whole warps, or a lane has ended */
       report(CUDACPU_DIVERGENCE, {lane[__builtin_ctz(lanes)]->file, lane[__builtin_ctz(lanes)]->line, NULL},
              "mma_sync with %d of the warp's 32 lanes", __builtin_popcount(lanes));
@@ -183,6 +185,8 @@ int warp_compute(struct warp_operation *const lane[32], unsigned lanes)
       multiply<float, 16, 16, 8>(lane);
     else if (kind == CUDACPU_MMA_TF32_REGISTERS)
       multiply<float, 16, 8, 8, by_fragments>(lane);
+    else if (kind == CUDACPU_MMA_F64_REGISTERS)
+      multiply<double, 16, 8, 8, by_fragments>(lane);
     else
       multiply<double, 8, 8, 4>(lane);
     break;
@@ -272,7 +276,7 @@ extern "C" void cudacpu_matrix_aligned(const void *p, size_t row_bytes, const ch
 
 extern "C" void *cudacpu_dynamic_shared(void)
 {
-  return dynamic_shared;
+  return dynamic_shared + current->rank * shared_stride();
 }
 
 } // namespace cudacpu

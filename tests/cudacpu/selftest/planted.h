@@ -20,16 +20,17 @@ struct planted {
   cudaError_t error;      /* of the synchronisation after it */
 };
 
-/* Of planted_memory.cu and planted_together.cu. */
+/* Of planted_memory.cu, planted_together.cu and planted_cluster.cu. */
 struct planted_table {
   const char *file;
   const struct planted *rows;
   int n;
-  /* Launches number i with 2 blocks of 64 threads and 64 words of dynamic shared memory.  out [256]
-   * and in [256] are device memory, `in` of small whole numbers; host [64] is the host's. */
+  /* Launches number i with 2 blocks (or a cluster of them) of 64 threads and 64 words of dynamic
+   * shared memory.  out [256] and in [256] are device memory, `in` of small whole numbers; host
+   * [64] is the host's. */
   cudaError_t (*launch)(int i, float *out, const float *in, float *host, cudaStream_t stream);
 };
-extern const struct planted_table planted_memory, planted_together;
+extern const struct planted_table planted_memory, planted_together, planted_cluster;
 
 #ifdef __cplusplus
 }

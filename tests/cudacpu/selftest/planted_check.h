@@ -1,5 +1,6 @@
-/* The test of every row of planted_memory.cu and planted_together.cu, in the build that includes
- * it: reports as the table says, or none, in forward, reverse and several shuffled orders. */
+/* The test of every row of planted_memory.cu, planted_together.cu and planted_cluster.cu, in the
+ * build that includes it: reports as the table says, or none, in forward, reverse and several
+ * shuffled orders. */
 #ifndef CUDACPU_PLANTED_CHECK_H
 #define CUDACPU_PLANTED_CHECK_H
 
@@ -57,8 +58,8 @@ static cudaError_t planted_launch(const struct planted_case *c, const struct pla
 /* Number i of all tables; 0 where there are no more. */
 static int planted_get(int i, struct planted_case *c)
 {
-  const struct planted_table *const tables[] = {&planted_memory, &planted_together};
-  for (int t = 0; t < 2; t++) {
+  const struct planted_table *const tables[] = {&planted_memory, &planted_together, &planted_cluster};
+  for (int t = 0; t < 3; t++) {
     c->table = tables[t];
     c->i = i;
     if (i < tables[t]->n) return 1;

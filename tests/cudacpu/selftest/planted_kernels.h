@@ -23,13 +23,15 @@
 
 #define PLANTED_ROW(name, kind, seen, error) {#name, kind, seen, error},
 #define PLANTED_KERNEL(name, kind, seen, error) name,
-/* Defines the table of a file, of the rows that CASES has. */
-#define PLANTED_TABLE(table, file)                                                                                     \
+/* Defines the table of a file, of the rows that CASES has; `how` launches them, with what follows
+ * the kernel there. */
+#define PLANTED_TABLE(table, file) PLANTED_TABLE_OF(table, file, launch)
+#define PLANTED_TABLE_OF(table, file, how, ...)                                                                        \
   static const struct planted rows[] = {CASES(PLANTED_ROW)};                                                           \
   static cudaError_t launch_row(int i, float *out, const float *in, float *host, cudaStream_t stream)                  \
   {                                                                                                                    \
     static void (*const kernels[])(float *, const float *, float *) = {CASES(PLANTED_KERNEL)};                         \
-    return launch(kernels[i], 2, 64, 64 * sizeof(float), stream, out, in, host);                                       \
+    return how(kernels[i], ##__VA_ARGS__, 2, 64, 64 * sizeof(float), stream, out, in, host);                           \
   }                                                                                                                    \
   extern "C" const struct planted_table table = {file, rows, sizeof rows / sizeof *rows, launch_row};
 

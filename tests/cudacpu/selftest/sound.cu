@@ -181,6 +181,14 @@ KERNEL(bits)
   o[7] = __float_as_uint(nvcuda::wmma::__float_to_tf32(__uint_as_float(x)));
 }
 
+/* A double's halves, exchanged. */
+KERNEL(halves)
+{
+  INDICES;
+  const double x = ((const double *)in)[t];
+  ((double *)out)[t] = __hiloint2double(__double2loint(x), __double2hiint(x));
+}
+
 using namespace nvcuda;
 
 /* a [16][8], b [8][16] by columns, c [16][16]: out = a · b + c of TF32. */
@@ -211,6 +219,20 @@ KERNEL(product_tf32_registers)
   tensor_multiply(sum, to_tf32(x), to_tf32(b[8 * row + k]), to_tf32(b[8 * row + k + 4]));
   ((float2 *)out)[at / 2] = make_float2(sum[0], sum[1]);
   ((float2 *)out)[at / 2 + 32] = make_float2(sum[2], sum[3]);
+}
+
+/* The same in FP64, without rounding. */
+KERNEL(product_f64_registers)
+{
+  INDICES;
+  const double *a = (const double *)in, *b = a + 128, *c = b + 64;
+  const int row = (int)t / 4, k = (int)t % 4, at = 8 * row + 2 * k;
+  double sum[4] = {c[at], c[at + 1], c[at + 64], c[at + 65]};
+  const double2 left = make_double2(a[8 * row + k], a[8 * row + 64 + k]);
+  const double2 right = make_double2(a[8 * row + k + 4], a[8 * row + 64 + k + 4]);
+  tensor_multiply(sum, left, right, b[8 * row + k], b[8 * row + k + 4]);
+  ((double2 *)out)[at / 2] = make_double2(sum[0], sum[1]);
+  ((double2 *)out)[at / 2 + 32] = make_double2(sum[2], sum[3]);
 }
 
 /* a [8][4], b [4][8], c [8][8] by columns: out the same in FP64. */
@@ -333,9 +355,11 @@ extern "C" cudaError_t sound_convolution(int tf32, int n, float *y, const float 
   X(philox_words)                                                                                                      \
   X(philox_blocks)                                                                                                     \
   X(bits)                                                                                                              \
+  X(halves)                                                                                                            \
   X(product_tf32)                                                                                                      \
   X(product_tf32_registers)                                                                                            \
-  X(product_f64)
+  X(product_f64)                                                                                                       \
+  X(product_f64_registers)
 
 typedef void (*sound_kernel)(void *, const void *, int);
 

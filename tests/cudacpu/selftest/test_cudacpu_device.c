@@ -248,6 +248,33 @@ static void intrinsics_on_bits_are_exact(void **state)
   }
 }
 
+static void a_doubles_halves_are_its_words(void **state)
+{
+  (void)state;
+  enum { T = 32 };
+  double in[T], out[T];
+  for (int i = 0; i < T; i++) in[i] = (double)random_word() * 0x1.8p-31 - 1 + 1e-9 * random_word();
+  run("halves", d3(1, 1, 1), d3(T, 1, 1), 0, out, sizeof out, in, sizeof in, 0);
+  for (int t = 0; t < T; t++) {
+    uint64_t from, to;
+    memcpy(&from, &in[t], sizeof from);
+    memcpy(&to, &out[t], sizeof to);
+    assert_true(to == (from << 32 | from >> 32));
+  }
+}
+
+static void clusters_are_refused_where_there_are_none(void **state)
+{
+  (void)state;
+  struct planted_case c = planted_find("anothers_shared_memory");
+  struct planted_buffers m = planted_buffers_make();
+  cudacpu_properties(0)->major = 8;
+  assert_int_equal(planted_launch(&c, &m), cudaErrorNotSupported);
+  cudacpu_properties(0)->major = 9;
+  assert_int_equal(planted_launch(&c, &m), cudaSuccess);
+  assert_int_equal(cudaStreamSynchronize(m.stream), cudaSuccess);
+}
+
 /* -------------------------------------------------------------------------- shared memory, sums */
 
 static void dynamic_shared_memory_is_the_size_asked_for(void **state)
@@ -303,10 +330,10 @@ static void products_of_small_matrices_are_those_of_plain_loops(void **state)
   (void)state;
   for (int o = 0; o < 2 * ORDERS; o++) {
     float in[512], out[256];
-    double in64[128], out64[64];
+    double in64[320], out64[128];
     set_order(o % ORDERS);
     for (int i = 0; i < 512; i++) in[i] = (float)random_word() * 0x1p-31f - 1;
-    for (int i = 0; i < 128; i++) in64[i] = (double)random_word() * 0x1p-31 - 1;
+    for (int i = 0; i < 320; i++) in64[i] = (double)random_word() * 0x1p-31 - 1;
     memset(out, 0xff, sizeof out);
     memset(out64, 0xff, sizeof out64);
     run("product_tf32", d3(1, 1, 1), d3(32, 1, 1), 0, out, sizeof out, in, sizeof in, 0);
@@ -336,6 +363,14 @@ static void products_of_small_matrices_are_those_of_plain_loops(void **state)
         double sum = in64[64 + 8 * n + m];
         for (int k = 0; k < 4; k++) sum = fma(in64[4 * m + k], in64[32 + 8 * k + n], sum);
         assert_memory_equal(&out64[8 * n + m], &sum, sizeof sum);
+      }
+    memset(out64, 0xff, sizeof out64);
+    run("product_f64_registers", d3(1, 1, 1), d3(32, 1, 1), 0, out64, sizeof out64, in64, sizeof in64, 0);
+    for (int m = 0; m < 16; m++)
+      for (int n = 0; n < 8; n++) {
+        double sum = in64[192 + 8 * m + n];
+        for (int k = 0; k < 8; k++) sum = fma(in64[8 * m + k], in64[128 + 8 * n + k], sum);
+        assert_memory_equal(&out64[8 * m + n], &sum, sizeof sum);
       }
   }
 }
@@ -478,6 +513,8 @@ static int device_tests(void)
       cmocka_unit_test_setup(barriers_count_what_all_threads_say, one_stream),
       cmocka_unit_test_setup(atomics_leave_the_result_of_some_order, one_stream),
       cmocka_unit_test_setup(intrinsics_on_bits_are_exact, one_stream),
+      cmocka_unit_test_setup(a_doubles_halves_are_its_words, one_stream),
+      cmocka_unit_test_setup(clusters_are_refused_where_there_are_none, one_stream),
       cmocka_unit_test_setup(dynamic_shared_memory_is_the_size_asked_for, one_stream),
       cmocka_unit_test_setup(a_sum_in_fixed_order_has_the_same_bits_in_any_order_of_threads, one_stream),
       cmocka_unit_test_setup(products_of_small_matrices_are_those_of_plain_loops, one_stream),

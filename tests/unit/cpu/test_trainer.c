@@ -119,6 +119,7 @@ static void reference_gradients_agree_with_finite_differences(void **state)
   for (int variant = 0; variant < 2; variant++) {
     c.padding = variant ? PADDING_VALID : PADDING_SAME;
     c.stride = variant ? 1 : 2;
+    c.model.class_weights = variant ? CLASS_WEIGHTS_BALANCED : CLASS_WEIGHTS_NONE; /* 6 images of 4 classes */
     struct plan p;
     plan_make(&p, &c, 13, 11, 3, 4, 6, 6);
     assert_true(p.feasible || c.stride == 2);
@@ -232,6 +233,58 @@ static void gradients_of_every_layer_agree_with_the_reference(void **state)
           }
     free_data(&m);
   }
+}
+
+/* Classes of very different sizes, and one without an image. */
+static void weighted_gradients_agree_with_the_reference(void **state)
+{
+  (void)state;
+  struct made_data m;
+  struct network_config c = default_config();
+  make_data(&m, 40, 16, 15, 2, 10);
+  for (int i = 0; i < 40; i++) m.labels[i] = (uint16_t)(i % 2 ? 0 : i % 5 == 4 ? 3 : i % 10);
+  c.model.filters = 6;
+  c.num_fc_units = 20;
+  c.batch_size = 8;
+  c.dropout_rate = 0.25;
+  c.model.class_weights = CLASS_WEIGHTS_BALANCED;
+  for (int layers = 1; layers <= 2; layers++)
+    for (int count = 1; count <= 8; count += 7) {
+      c.num_conv_layers = layers;
+      check_gradients(&c, &m, count);
+    }
+  free_data(&m);
+}
+
+/* What is trained with is weighted, what is measured is not; where all classes have as many images
+ * every weight is 1, and the bits are those without. */
+static void weights_are_of_training_alone(void **state)
+{
+  (void)state;
+  struct network_config c = default_config();
+  struct made_data m;
+  struct error e = {0};
+  double loss[2][2];
+  struct evaluation before[2], after[2];
+  make_data(&m, 40, 12, 12, 1, 4);
+  for (int uneven = 0; uneven < 2; uneven++) {
+    for (int i = 0; i < 40 && uneven; i++) m.labels[i] = (uint16_t)(i % 4 ? 0 : i / 4 % 4);
+    for (int weighted = 0; weighted < 2; weighted++) {
+      struct plan p;
+      c.model.class_weights = weighted ? CLASS_WEIGHTS_BALANCED : CLASS_WEIGHTS_NONE;
+      struct network *n = make_network(&p, &c, &m, 5);
+      assert_int_equal(network_evaluate(n, &m.d, &m.d.validation, &before[weighted], NULL, &e), 0);
+      for (int k = 0; k < 2; k++) assert_int_equal(network_train_epoch(n, &loss[weighted][k], NULL, &e), 0);
+      assert_int_equal(network_evaluate(n, &m.d, &m.d.validation, &after[weighted], NULL, &e), 0);
+      network_destroy(n);
+    }
+    assert_true(before[0].loss == before[1].loss);
+    if (uneven)
+      assert_true(loss[0][0] != loss[1][0] && after[0].loss != after[1].loss);
+    else
+      assert_true(loss[0][1] == loss[1][1] && after[0].loss == after[1].loss);
+  }
+  free_data(&m);
 }
 
 /* Shapes outside the paper's space, that a setting or another data set may bring: the general paths
@@ -725,6 +778,8 @@ int main(void)
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(reference_gradients_agree_with_finite_differences),
       cmocka_unit_test(gradients_of_every_layer_agree_with_the_reference),
+      cmocka_unit_test(weighted_gradients_agree_with_the_reference),
+      cmocka_unit_test(weights_are_of_training_alone),
       cmocka_unit_test(gradients_of_unusual_shapes_agree_with_the_reference),
       cmocka_unit_test(optimisers_follow_their_definition),
       cmocka_unit_test(weights_start_as_the_plain_definition_says_bit_for_bit),

@@ -67,6 +67,40 @@ static int launches_of(int n, enum precision precision)
   return made;
 }
 
+/* Of classes of different sizes, by the weights that the device was given with the data set. */
+static void weights_of_classes_are_those_of_the_cpu_trainer(void **state)
+{
+  (void)state;
+  struct error e = {0};
+  struct network_config config = config_of(2, 3, 1, 16, true, 0.2, 2);
+  struct outcome *cpu = calloc(1, sizeof *cpu), *plain = calloc(1, sizeof *plain);
+  struct cohort *c;
+  make_data(1);
+  for (int i = 0; i < TRAIN; i += 2) labels[i] = 0;
+  struct plan p = plan_of(config);
+  train_cpu(&p, 9, plain);
+  config.model.class_weights = CLASS_WEIGHTS_BALANCED;
+  p = plan_of(config);
+  train_cpu(&p, 9, cpu);
+  struct device_data *on_device = on_a_device(0, 1, 2);
+  check(cohort_open(&c, on_device, 1, PRECISION_FP32, &e), &e);
+  check(cohort_add(c, 9, &p, 9, &e), &e);
+  for (int epoch = 0; epoch < 2; epoch++) {
+    struct cohort_event event;
+    int ended;
+    check(cohort_advance(c, &event, 1, &ended, NULL, &e), &e);
+    assert_int_equal(ended, 1);
+    if (!(fabs(event.training_loss - cpu->training_loss[epoch]) < 1e-4 && fabs(event.loss - cpu->loss[epoch]) < 1e-4))
+      fail_msg("epoch %d: losses %.9g and %.9g, not %.9g and %.9g", epoch, event.training_loss, event.loss,
+               cpu->training_loss[epoch], cpu->loss[epoch]);
+  }
+  assert_true(fabs(cpu->training_loss[0] - plain->training_loss[0]) > 0.01); /* they tell */
+  cohort_close(c);
+  device_data_close(on_device);
+  free(cpu);
+  free(plain);
+}
+
 static void the_same_bits_alone_in_company_and_elsewhere(void **state)
 {
   (void)state;
@@ -387,6 +421,7 @@ int main(void)
 {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(learns_as_the_cpu_trainer_does),
+      cmocka_unit_test(weights_of_classes_are_those_of_the_cpu_trainer),
       cmocka_unit_test(the_same_bits_alone_in_company_and_elsewhere),
       cmocka_unit_test(the_same_bits_in_a_full_cohort),
       cmocka_unit_test(the_same_bits_on_streams_side_by_side),

@@ -453,12 +453,12 @@ static void the_data_set_arrives_whole(void **state)
 
 static char folder[1024];
 
-static struct objective *objective_of(struct experiment *x, struct error *e)
+static struct objective *objective_of(struct experiment *x, const char *filters, struct error *e)
 {
   const char *tmp = getenv("TMPDIR");
   char text[5][1200];
-  const char *settings[] = {
-      text[0], text[1], text[2], text[3], text[4], "space.num_conv_layers=int 1 .. 2 default 2", "model.filters=8"};
+  const char *settings[] = {text[0], text[1], text[2], text[3], text[4], "space.num_conv_layers=int 1 .. 2 default 2",
+                            filters};
   static const char *const files[] = {"train_images", "train_labels", "test_images", "test_labels", "cache"};
   static const char *const names[] = {"train-images", "train-labels", "test-images", "test-labels", "cache"};
   struct objective *o;
@@ -498,7 +498,7 @@ static void a_run_takes_what_check_prints(void **state)
   double values[SPACE_MAX];
   (void)state;
   devices(2, (size_t)1 << 30);
-  struct objective *o = objective_of(&x, &e);
+  struct objective *o = objective_of(&x, "model.filters=8", &e);
   space_defaults(&x.space, values);
   assert_int_equal(o->open(o, &(struct place *){NULL}, 0, 1, &e), ERROR_FAILED); /* nothing is reserved yet */
   for (int trials = 4; trials <= 20; trials += 16) {
@@ -515,6 +515,42 @@ static void a_run_takes_what_check_prints(void **state)
   assert_int_equal(cudacpu_counts().allocations, 0);
 }
 
+/* What is light takes little of a cohort, and much of what is heavy is in no cohort: not 32 of the
+ * largest are reckoned with, but as much as 32 of the default, or a few of the largest, need. */
+static void by_shares_a_run_takes_no_more_than_full_cohorts_need(void **state)
+{
+  struct error e = {0};
+  struct experiment x;
+  struct objective_memory counted, shared;
+  struct objective_cost light, heavy;
+  double small[SPACE_MAX], large[SPACE_MAX];
+  (void)state;
+  devices(1, (size_t)8 << 30);
+  struct objective *o = objective_of(&x, "model.filters=64", &e);
+  space_defaults(&x.space, small);
+  space_defaults(&x.space, large);
+  large[space_index(&x.space, "batch_size")] = x.space.params[space_index(&x.space, "batch_size")].high;
+  large[space_index(&x.space, "kernel")] = x.space.params[space_index(&x.space, "kernel")].high;
+  check(o->cost(o, small, &light, &e), &e);
+  check(o->cost(o, large, &heavy, &e), &e);
+  assert_true(o->by_share);
+  assert_true(heavy.share > 2 * light.share && heavy.device_bytes > 2 * light.device_bytes);
+  assert_true(light.alone_s > 0 && heavy.alone_s > 0);
+  struct objective_at_once at = {.places = 2, .capacity = 32, .trials = 64};
+  o->memory(o, &at, large, &counted);
+  at.by_share = true;
+  o->memory(o, &at, large, &shared);
+  assert_int_equal(counted.trials, 64);
+  assert_in_range(shared.trials, 2, 63);
+  assert_true((double)shared.trials * (double)shared.trial_bytes >=
+              2.0 * objective_fill(light.share, 32) * (double)light.device_bytes);
+  assert_true((double)shared.trials * heavy.share >= 2 * 0.75); /* nearest to full */
+  check(o->reserve(o, &at, large, &e), &e);
+  double taken = (double)cudacpu_counts().bytes;
+  assert_true(fabs(taken - (double)shared.bytes) <= 0.01 * (double)shared.bytes);
+  leave_objective(o, &x);
+}
+
 /* Device 0 has memory for a small trial or two, device 1 for all. */
 static void a_trial_waits_or_goes_where_it_fits(void **state)
 {
@@ -526,7 +562,7 @@ static void a_trial_waits_or_goes_where_it_fits(void **state)
   const size_t memory[] = {1 << 20, 1 << 30};
   cudacpu_reset(2, memory);
   cudacpu_properties(0)->totalGlobalMem = memory[1]; /* others have the rest */
-  struct objective *o = objective_of(&x, &e);
+  struct objective *o = objective_of(&x, "model.filters=8", &e);
   space_defaults(&x.space, small);
   space_defaults(&x.space, large);
   large[space_index(&x.space, "batch_size")] = x.space.params[space_index(&x.space, "batch_size")].high;
@@ -577,6 +613,7 @@ int main(void)
       cmocka_unit_test(pinned_memory_that_runs_out_is_the_machines_failure),
       cmocka_unit_test(the_data_set_arrives_whole),
       cmocka_unit_test(a_run_takes_what_check_prints),
+      cmocka_unit_test(by_shares_a_run_takes_no_more_than_full_cohorts_need),
       cmocka_unit_test(a_trial_waits_or_goes_where_it_fits),
   };
   return cmocka_run_group_tests_name("device memory", tests, NULL, NULL);

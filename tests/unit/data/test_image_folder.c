@@ -569,6 +569,7 @@ static void results_of_a_run_are_no_class(void **state)
   write_file(at("images/study.db"), "x", 1); /* the output is the folder of the images itself */
   write_file(at("images/networks/grouped-0/7.safetensors"), "x", 1);
   write_file(at("images/states/grouped-0/8.state"), "x", 1);
+  write_file(at("images/mistakes/grouped-0/trial-7-image-0.png"), "x", 1);
   opens();
   assert_int_equal(data.n_classes, 2);
   dataset_close(&data);

@@ -242,7 +242,8 @@ static void net_make(struct net *n, struct rng *r)
 static void net_destroy(struct net *n)
 {
   cudacpu_allow(n->memory, (size_t)n->bytes);
-  const void *const all[] = {n->memory, n->t.table, n->t.images, n->t.labels, n->t.train_rows, n->t.validation_rows};
+  const void *const all[] = {n->memory,       n->t.table,           n->t.images,       n->t.labels,
+                             n->t.train_rows, n->t.validation_rows, n->t.class_weights};
   for (size_t i = 0; i < sizeof all / sizeof *all; i++) assert_int_equal(cudaFree((void *)all[i]), cudaSuccess);
   free(n->images);
   free(n->weights);

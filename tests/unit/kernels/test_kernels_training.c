@@ -6,6 +6,7 @@
  * sanitizer. */
 #include "tests/unit/kernels/kernels_beside_cpu.h"
 
+#include "host/network/class_weights.h"
 #include "tests/unit/network/reference_network.h"
 
 /* Configurations that are trained: few where each access costs ten times as much. */
@@ -351,6 +352,18 @@ static void gradients_of(struct net *n, struct rng *r, int precision, double bou
   network_destroy(cpu);
 }
 
+/* The weights of classes, as the data set's go to a device. */
+static void net_weigh(struct net *n)
+{
+  struct dataset d = net_dataset(n);
+  struct error e = {0};
+  float *weights = malloc((size_t)d.n_classes * sizeof *weights);
+  n->plan.config.model.class_weights = CLASS_WEIGHTS_BALANCED;
+  assert_int_equal(class_weights_balanced(&d.train, d.n_classes, weights, &e), 0);
+  n->t.class_weights = device_memory(weights, (size_t)d.n_classes * sizeof *weights);
+  free(weights);
+}
+
 static void gradients_of_a_step_are_those_of_the_double_precision_network_and_the_cpu_trainer(void **state)
 {
   (void)state;
@@ -360,6 +373,7 @@ static void gradients_of_a_step_are_those_of_the_double_precision_network_and_th
       struct rng r = test_rng(seed);
       struct net n;
       net_of_the_space(&n, &r, seed, 0.003);
+      if (i % 2) net_weigh(&n);
       gradients_of(&n, &r, precision, precision == PRECISION_FP32 ? 5e-6 : 1e-1);
       net_destroy(&n);
     }

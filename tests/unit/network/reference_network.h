@@ -134,9 +134,24 @@ static double kept(const struct reference *r, int block, int64_t step, int n, in
   return word >= philox_dropout_threshold(rate) ? 1 / (1 - rate) : 0;
 }
 
-/* Forward, and backward where wanted, of image number n of the batch; returns its cross-entropy. */
-static double one_image(struct reference *r, const double *image, int label, int n, int count, int training,
-                        int64_t step, int backward, double *probabilities)
+/* What an image of that class counts while training, from the definition. */
+static double weight_of(const struct reference *r, const struct dataset *d, int label)
+{
+  double images = 0, present = 0;
+  if (r->plan.config.model.class_weights == CLASS_WEIGHTS_NONE) return 1;
+  for (int c = 0; c < r->plan.classes; c++) {
+    int there = 0;
+    for (int i = 0; i < d->train.n; i++) there += dataset_label(&d->train, i) == c;
+    present += there > 0;
+    if (c == label) images = there;
+  }
+  return d->train.n / (present * images);
+}
+
+/* Forward, and backward where wanted, of image number n of the batch, which counts `weight` times;
+ * returns its part of the loss. */
+static double one_image(struct reference *r, const double *image, int label, double weight, int n, int count,
+                        int training, int64_t step, int backward, double *probabilities)
 {
   const struct plan *p = &r->plan;
   int layers = p->config.num_conv_layers, units = p->config.num_fc_units, classes = p->classes;
@@ -172,13 +187,13 @@ static double one_image(struct reference *r, const double *image, int label, int
     if (z[k] > largest) largest = z[k];
   }
   for (int k = 0; k < classes; k++) total += exp(z[k] - largest);
-  double loss = log(total) - (z[label] - largest);
+  double loss = weight * (log(total) - (z[label] - largest));
   for (int k = 0; k < classes; k++) z[k] = exp(z[k] - largest) / total;
   if (probabilities) memcpy(probabilities, z, (size_t)classes * sizeof(double));
   if (backward) {
     double *df = doubles(features), *dh = doubles(units);
     for (int k = 0; k < classes; k++) {
-      double g = (z[k] - (k == label)) / count;
+      double g = weight * (z[k] - (k == label)) / count;
       r->gradient[2 * layers + 3][k] += g;
       for (int j = 0; j < units; j++) {
         r->gradient[2 * layers + 2][k * units + j] += g * h[j];
@@ -223,8 +238,8 @@ static double one_image(struct reference *r, const double *image, int label, int
 }
 
 /* Loss (the mean cross-entropy) of a batch of images given as rows of the split; training: with
- * dropout of that step, and gradients where `backward`.  probabilities may be NULL:
- * [count][classes]. */
+ * dropout of that step and the weights of classes, and gradients where `backward`.  probabilities
+ * may be NULL: [count][classes]. */
 static double reference_pass(struct reference *r, const struct dataset *d, const struct dataset_split *s,
                              const int *images, int count, int training, int64_t step, int backward,
                              double *probabilities)
@@ -240,7 +255,8 @@ static double reference_pass(struct reference *r, const struct dataset *d, const
         for (int w = 0; w < p->width; w++)
           image[(c * p->height + h) * p->width + w] =
               (bytes[(h * p->width + w) * p->channels + c] / 255.0 - d->mean[c]) / d->deviation[c];
-    sum += one_image(r, image, dataset_label(s, images[n]), n, count, training, step, backward,
+    int label = dataset_label(s, images[n]);
+    sum += one_image(r, image, label, training ? weight_of(r, d, label) : 1, n, count, training, step, backward,
                      probabilities ? probabilities + (int64_t)n * p->classes : NULL);
   }
   free(image);

@@ -38,7 +38,7 @@ static struct network_config config_of(int batch_size)
                              .kernel = 3,
                              .num_fc_units = 20,
                              .batch_size = batch_size,
-                             .model = {.filters = 6, .momentum = 0.875}};
+                             .model = {.filters = 6, .momentum = 0.875, .class_weights = CLASS_WEIGHTS_BALANCED}};
   return c;
 }
 
@@ -86,6 +86,7 @@ static void what_is_saved_comes_back(void **state)
   assert_memory_equal(&f.config.learning_rate, &c.learning_rate, sizeof(double));
   assert_memory_equal(&f.config.dropout_rate, &c.dropout_rate, sizeof(double));
   assert_memory_equal(&f.config.model.momentum, &c.model.momentum, sizeof(double));
+  assert_int_equal(f.config.model.class_weights, CLASS_WEIGHTS_BALANCED);
   assert_int_equal(f.config.num_conv_layers, 2);
   assert_int_equal(f.config.optimizer, OPTIMIZER_SGD);
   assert_int_equal(f.config.epochs, 7);
@@ -206,6 +207,18 @@ static void a_hyperparameter_of_training_that_a_file_lacks_has_its_default(void 
   assert_int_equal(lacked, 5); /* lr, dropout_rate, optimizer, epoch, batch_size */
 }
 
+/* Nor does one that was trained without. */
+static void a_file_without_weights_of_classes_was_trained_without(void **state)
+{
+  (void)state;
+  struct network_file f;
+  struct error e = {0};
+  write_changed("class_weights", NULL, -1, NULL, 0);
+  if (network_file_load(&f, changed, &e) != 0) fail_msg("%s", e.message);
+  assert_int_equal(f.config.model.class_weights, CLASS_WEIGHTS_NONE);
+  network_file_close(&f);
+}
+
 static void metadata_that_cannot_be_is_refused(void **state)
 {
   (void)state;
@@ -247,6 +260,7 @@ static void metadata_that_cannot_be_is_refused(void **state)
       {"filters", "65536", "conv0.weight"},
       {"filters", "1e12", "filters"},
       {"momentum", "nan", "momentum"},
+      {"class_weights", "even", "none or balanced"},
       {"image_height", "0", "image_height"},
       {"image_height", "nan", "image_height"},
       {"image_height", "1e9", "image_height"},
@@ -439,6 +453,7 @@ int main(void)
       cmocka_unit_test(what_is_saved_comes_back),
       cmocka_unit_test(every_metadata_key_that_a_prediction_depends_on_is_needed),
       cmocka_unit_test(a_hyperparameter_of_training_that_a_file_lacks_has_its_default),
+      cmocka_unit_test(a_file_without_weights_of_classes_was_trained_without),
       cmocka_unit_test(metadata_that_cannot_be_is_refused),
       cmocka_unit_test(names_that_would_drive_a_terminal_are_escaped),
       cmocka_unit_test(tensors_other_than_the_networks_are_refused),

@@ -80,6 +80,42 @@ static void without_slots_as_many_as_fill_the_places(void **state)
         }
 }
 
+static void by_share_a_place_has_all_its_room_unless_slots_are_given(void **state)
+{
+  (void)state;
+  for (int fill = 1; fill <= 32; fill++)
+    for (int64_t useful = 1; useful <= 300; useful += useful < 10 ? 1 : 29) {
+      struct objective o = on_devices(2, 2, fill), counted = o;
+      o.by_share = true;
+      struct objective_at_once at = objective_at_once(&o, 0, 4, useful);
+      assert_true(at.by_share);
+      assert_int_equal(at.capacity, 32);
+      assert_int_equal(at.places, least(4, useful));
+      assert_int_equal(at.trials, least(useful, 4 * 32));
+      for (int slots = 1; slots < 200; slots += 33) {
+        struct objective_at_once given = objective_at_once(&o, slots, 4, useful),
+                                 before = objective_at_once(&counted, slots, 4, useful);
+        assert_false(given.by_share);
+        assert_int_equal(given.places, before.places);
+        assert_int_equal(given.capacity, before.capacity);
+        assert_int_equal(given.trials, before.trials);
+      }
+    }
+}
+
+static void a_place_is_filled_by_so_many_of_a_share(void **state)
+{
+  (void)state;
+  assert_int_equal(objective_fill(0, 32), 32); /* not known */
+  assert_int_equal(objective_fill(0.001, 32), 32);
+  assert_int_equal(objective_fill(0.11, 32), 9);
+  assert_int_equal(objective_fill(0.4, 32), 3); /* 1.2 is nearer than 0.8 */
+  assert_int_equal(objective_fill(0.45, 32), 2);
+  assert_int_equal(objective_fill(0.9, 32), 1);
+  assert_int_equal(objective_fill(1e300, 32), 1);
+  assert_int_equal(objective_fill(0.11, 4), 4);
+}
+
 static void more_useful_trials_than_an_int_holds_are_no_more_than_the_places_hold(void **state)
 {
   (void)state;
@@ -123,6 +159,8 @@ int main(void)
       cmocka_unit_test(one_a_core_unless_slots_says_how_many),
       cmocka_unit_test(slots_are_trials_however_many_places_they_are_spread_over),
       cmocka_unit_test(without_slots_as_many_as_fill_the_places),
+      cmocka_unit_test(by_share_a_place_has_all_its_room_unless_slots_are_given),
+      cmocka_unit_test(a_place_is_filled_by_so_many_of_a_share),
       cmocka_unit_test(more_useful_trials_than_an_int_holds_are_no_more_than_the_places_hold),
       cmocka_unit_test(an_objective_without_them_needs_and_tells_nothing),
   };

@@ -468,6 +468,20 @@ static void a_stop_is_seen_after_a_step(void **state)
 
 /* ---- on disk --------------------------------------------------------------------------------- */
 
+/* The picture of a test image, read back by the decoder of image folders, has its bytes. */
+static void assert_ok_picture(int image)
+{
+  char path[1200];
+  uint8_t bytes[16 * 14], read[16 * 14];
+  struct error e = {0};
+  snprintf(path, sizeof path, "%s/picture.png", folder);
+  if (objective->test_picture(objective, image, path, &e) != 0) fail_msg("%s", e.message);
+  small_image(bytes, image, 1, 4, 16, 14, 1);
+  if (image_decode_file(path, 14, 16, 1, RESIZE_AREA, 1000, read, &e) != 0) fail_msg("%s", e.message);
+  assert_memory_equal(read, bytes, sizeof bytes);
+  unlink(path);
+}
+
 static void a_saved_network_is_the_one_that_was_trained(void **state)
 {
   (void)state;
@@ -506,7 +520,8 @@ static void a_saved_network_is_the_one_that_was_trained(void **state)
   dataset_close(&d);
 
   /* The test images, classified one by one by hand, and by the objective's test. */
-  int correct = 0;
+  struct class_counts counts;
+  int correct = 0, said[4][4] = {{0}}, differ = 0;
   double loss = 0;
   for (int i = 0; i < 100; i++) {
     uint8_t image[16 * 14];
@@ -519,11 +534,24 @@ static void a_saved_network_is_the_one_that_was_trained(void **state)
     }
     assert_true(fabsf(sum - 1) < 1e-5f);
     correct += best == class;
+    said[class][best]++;
     loss -= log(probabilities[class]) / 100;
   }
   network_file_close(&f);
-  if (objective->test(objective, network_path, &test, NULL, &e) != 0) fail_msg("%s", e.message);
+  if (objective->test(objective, network_path, &test, &counts, NULL, &e) != 0) fail_msg("%s", e.message);
   assert_true(test.available);
+  assert_true(counts.n == test.n && counts.right == test.correct && counts.classes == 4);
+  assert_string_equal(counts.names[3], "3");
+  for (int i = 0; i < 16; i++) differ += abs((int)class_counts_at(&counts, i / 4, i % 4) - said[i / 4][i % 4]);
+  assert_true(differ <= 2); /* one tie may fall otherwise */
+  assert_int_equal(counts.n_mistakes, test.n - test.correct < MISTAKES_MAX ? test.n - test.correct : MISTAKES_MAX);
+  for (int k = 0; k < counts.n_mistakes; k++) {
+    const struct class_mistake *m = &counts.mistakes[k];
+    assert_true(m->said != m->label && m->probability > 0.25 && m->probability <= 1);
+    assert_int_equal(m->label, small_image((uint8_t[16 * 14]){0}, m->image, 1, 4, 16, 14, 1));
+  }
+  class_counts_free(&counts);
+  assert_ok_picture(0);
   assert_int_equal(test.n, 100);
   assert_true(abs(test.correct - correct) <= 1);
   assert_true(test.correct > 70 && test.correct < 100);
@@ -562,7 +590,7 @@ static void a_network_of_another_shape_is_not_tested(void **state)
   }
   load(&other, settings, 4);
   if (objective_cnn_create(&narrow, &other, NULL, NULL, &e) != 0) fail_msg("%s", e.message);
-  assert_int_equal(narrow->test(narrow, network_path, &test, NULL, &e), ERROR_FAILED);
+  assert_int_equal(narrow->test(narrow, network_path, &test, NULL, NULL, &e), ERROR_FAILED);
   assert_false(test.available);
   assert_non_null(strstr(e.message, "14×16×1"));
   assert_non_null(strstr(e.message, "12×16×1"));

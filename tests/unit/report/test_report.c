@@ -9,7 +9,9 @@
 #include <limits.h>
 
 #include "host/base/text_table.h"
+#include "host/report/report_classes.h"
 #include "host/base/text_wrap.h"
+#include "host/report/report_html_internal.h"
 
 static int shown_width; /* of print_trials */
 static void print_trials(FILE *out, const struct report *r)
@@ -53,17 +55,211 @@ static void a_record_comes_back_as_it_was_written(void **state)
 
   /* A second run changes single ones. */
   assert_ok(study_record_write_wall(s, study, 5, false, &err));
-  assert_ok(study_record_write_test(s, study, &(struct study_test){true, 9, 0.5, NAN, 10, 5}, &err));
+  assert_ok(study_record_write_test(s, study, &(struct study_test){true, 9, 0.5, NAN, 10, 5}, NULL, &err));
   assert_ok(study_record_write_finished(s, study, false, false, &err));
   assert_ok(study_record_read(s, study, &r, &err));
   assert_true(r.wall_s == 5 && !r.ran_alone && !r.finished && !r.target_reached);
   assert_true(r.test.available && r.test.trial == 9 && r.test.value == 0.5 && isnan(r.test.loss) && r.test.n == 10);
   study_record_free(&r);
-  assert_ok(study_record_write_test(s, study, &(struct study_test){.available = false, .value = 1}, &err));
+  assert_ok(study_record_write_test(s, study, &(struct study_test){.available = false, .value = 1}, NULL, &err));
   assert_ok(study_record_write_finished(s, study, true, true, &err));
   assert_ok(study_record_read(s, study, &r, &err));
   assert_true(!r.test.available && r.test.value == 0 && r.finished && r.target_reached);
   study_record_free(&r);
+  store_close(s);
+}
+
+/* A matrix of some classes with images of all but the last. */
+static struct class_counts some_counts(int classes, bool all_right)
+{
+  struct class_counts c;
+  char *names[40], text[40][60];
+  for (int i = 0; i < classes; i++) {
+    names[i] = text[i];
+    snprintf(text[i], sizeof text[i], "class \"%d\" ü\n<b>", i);
+  }
+  assert_ok(class_counts_begin(&c, classes, names, &err));
+  for (int i = 0; i + 1 < classes; i++) {
+    assert_ok(class_counts_add(&c, i, i, 20, &err));
+    if (!all_right) assert_ok(class_counts_add(&c, i, (i + 1) % classes, i + 1, &err));
+  }
+  class_counts_end(&c);
+  c.top_right = c.top_k ? c.n - 1 : 0;
+  return c;
+}
+
+static struct study_test test_of(const struct class_counts *c, int trial)
+{
+  return (struct study_test){true, trial, (double)c->right / (double)c->n, 0.1, (int)c->n, (int)c->right};
+}
+
+static void classes_come_back_as_they_were_written(void **state)
+{
+  (void)state;
+  struct store *s = open_store();
+  struct study_record w;
+  int study = make_record_study(s, "grouped", 3, 100, &w);
+  struct class_counts c = some_counts(30, false), r;
+  struct study_test test = test_of(&c, 7), other = test_of(&c, 8), fewer = test_of(&c, 7);
+  c.n_mistakes = 2;
+  c.mistakes[0] = (struct class_mistake){12, 3, 4, 0.987654321};
+  c.mistakes[1] = (struct class_mistake){0, 4, 5, 0.5};
+  assert_ok(study_record_write(s, study, &w, &err));
+  assert_ok(study_classes_read(s, study, &test, &r, &err));
+  assert_int_equal(r.classes, 0);
+  assert_ok(study_record_write_test(s, study, &test, &c, &err));
+  w.test = test;
+  assert_ok(study_record_write(s, study, &w, &err)); /* a run that goes on keeps them */
+  assert_ok(study_classes_read(s, study, &test, &r, &err));
+  assert_true(r.classes == 30 && r.n == c.n && r.right == c.right && r.n_cells == c.n_cells);
+  for (size_t i = 0; i < c.n_cells; i++)
+    assert_int_equal(class_counts_at(&r, c.cells[i].label, c.cells[i].said), c.cells[i].count);
+  assert_string_equal(r.names[29], "class \"29\" ü <b>"); /* an end of line would end it */
+  assert_true(r.top_k == c.top_k && r.top_right == c.top_right && r.n_mistakes == 2);
+  for (int i = 0; i < 2; i++) {
+    const struct class_mistake *a = &r.mistakes[i], *b = &c.mistakes[i];
+    assert_true(a->image == b->image && a->label == b->label && a->said == b->said);
+    assert_true(a->probability == b->probability);
+  }
+  class_counts_free(&r);
+
+  /* Those of another network, or of another number of images, are none of this one's. */
+  fewer.n--;
+  assert_ok(study_classes_read(s, study, &other, &r, &err));
+  assert_int_equal(r.classes, 0);
+  assert_ok(study_classes_read(s, study, &fewer, &r, &err));
+  assert_int_equal(r.classes, 0);
+  class_counts_free(&c);
+  store_close(s);
+}
+
+static void damaged_classes_read_as_none(void **state)
+{
+  (void)state;
+  static const char *const damaged[] = {"null",
+                                        "7",
+                                        "\"\"",
+                                        "\"trial 7\"",
+                                        "\"trial 7\\n\"",
+                                        "\"trial 7\\n0 0 5\\n\"",
+                                        "\"trial 7\\nclass a\\nclass b\\n\"",
+                                        "\"trial 7\\nclass a\\nclass b\\n0 0 4\\n\"",
+                                        "\"trial 7\\nclass a\\nclass b\\n0 2 5\\n\"",
+                                        "\"trial 7\\nclass a\\nclass b\\n0 -1 5\\n\"",
+                                        "\"trial 7\\nclass a\\nclass b\\n0 0 5 1\\n\"",
+                                        "\"trial 7\\nclass a\\nclass b\\n0 0 0\\n0 0 5\\n\"",
+                                        "\"trial 7\\nclass a\\nclass b\\n0 0 99999999999999999999\\n\"",
+                                        "\"trial 7\\ntop 5\\nclass a\\n0 0 5\\n\"",
+                                        "\"trial 7\\ntop 5 6\\nclass a\\n0 0 5\\n\"",
+                                        "\"trial 8\\nclass a\\nclass b\\n0 0 5\\n\""};
+  static const char *const mistakes[] = {"null", "[]",
+                                         "{\"trial\": 7, \"images\": [7, {}, {\"image\": 5, \"class\": 0, "
+                                         "\"taken_for\": 1, \"probability\": 0.5}]}"};
+  struct store *s = open_store();
+  struct study_record w;
+  struct class_counts r;
+  const struct study_test test = {true, 7, 1, 0.1, 5, 5};
+  int study = make_record_study(s, "grouped", 3, 100, &w);
+  assert_ok(study_record_write(s, study, &w, &err));
+  assert_ok(study_record_write_test(s, study, &test, NULL, &err));
+  for (size_t i = 0; i < sizeof damaged / sizeof *damaged; i++) {
+    assert_ok(store_study_attribute_set(s, study, "gsos:confusion", damaged[i], &err));
+    assert_ok(study_classes_read(s, study, &test, &r, &err));
+    if (r.classes) fail_msg("%s is taken", damaged[i]);
+  }
+  assert_ok(store_study_attribute_set(s, study, "gsos:confusion", "\"trial 7\\nclass a\\nclass b\\n0 0 5\\n\"", &err));
+  for (size_t i = 0; i < sizeof mistakes / sizeof *mistakes; i++) {
+    assert_ok(store_study_attribute_set(s, study, "gsos:mistakes", mistakes[i], &err));
+    assert_ok(study_classes_read(s, study, &test, &r, &err));
+    assert_true(r.classes == 2 && r.n == 5 && r.n_mistakes == 0);
+    class_counts_free(&r);
+  }
+  store_close(s);
+}
+
+/* A test result and its matrix are there both or neither. */
+static void attributes_are_written_together(void **state)
+{
+  (void)state;
+  struct store *s = open_store();
+  struct study_record w;
+  char *json;
+  int study = make_record_study(s, "grouped", 0, 10, &w);
+  const struct store_attribute bad[] = {{"gsos:a", "1"}, {"gsos:b", "no JSON"}};
+  const struct store_attribute good[] = {{"gsos:a", "1"}, {"gsos:b", "2"}};
+  assert_int_equal(store_study_attributes_set(s, study, bad, 2, &err), ERROR_FAILED);
+  assert_ok(store_study_attribute_get(s, study, "gsos:a", &json, &err));
+  assert_null(json);
+  raw_exec("CREATE TRIGGER no_b BEFORE INSERT ON study_user_attributes WHEN NEW.\"key\" = 'gsos:b' BEGIN SELECT "
+           "RAISE(ABORT, 'no room'); END");
+  assert_true(store_study_attributes_set(s, study, good, 2, &err) != 0);
+  assert_ok(store_study_attribute_get(s, study, "gsos:a", &json, &err));
+  assert_null(json);
+  raw_exec("DROP TRIGGER no_b");
+  assert_ok(store_study_attributes_set(s, study, good, 2, &err));
+  assert_ok(store_study_attribute_get(s, study, "gsos:a", &json, &err));
+  assert_string_equal(json, "1");
+  free(json);
+  store_close(s);
+}
+
+/* A study of one trial, whose network took the test images for this; NULL: that is not known. */
+static void add_tested(struct store *s, const char *strategy, double value, const struct class_counts *c)
+{
+  struct study_record w;
+  int study = make_record_study(s, strategy, 0, 1, &w);
+  w.test = c ? test_of(c, 0) : (struct study_test){true, 0, 0.9, 0.1, 10, 9};
+  assert_ok(study_record_write(s, study, &w, &err));
+  assert_ok(study_record_write_test(s, study, &w.test, c, &err));
+  add_trial(s, study, trial_of(0, value, 0.1, 1));
+}
+
+static void what_the_best_network_gets_wrong_is_printed(void **state)
+{
+  (void)state;
+  struct store *s = open_store();
+  struct class_counts few = some_counts(3, false), right = some_counts(4, true), many = some_counts(30, false);
+  add_tested(s, "grouped", 0.9, &few);
+  add_tested(s, "simultaneous", 0.8, &right);
+  struct report r = load();
+  print_with(report_print_classes, &r);
+  assert_tidy(printed, 80);
+  assert_says("What the best network gets wrong\nquick/grouped/0, trial 0, the best of all by validation, on the 43 ");
+  assert_says("3 wrong (6.98 %)");
+  assert_row("class \"0\" ü <b> 21 20 0.9524 1 class \"1\" ü <b>");
+  assert_says("1 of 3 classes has no image in the test set");
+  assert_row("class \"0\" ü <b> 20 1 .");
+  assert_silent_of("top-5");
+  print_with(report_print_confusion_csv, &r);
+  assert_says("study,strategy,round,trial,true,said,count\n"
+              "quick/grouped/0,grouped,0,0,\"class \"\"0\"\" ü <b>\",\"class \"\"0\"\" ü <b>\",20\n");
+  assert_says("\nquick/simultaneous/0,simultaneous,0,0,");
+  report_free(&r);
+
+  add_tested(s, "greedy", 0.95, &right); /* nothing is wrong: no matrix */
+  r = load();
+  print_with(report_print_classes, &r);
+  assert_says("0 wrong (0.00 %)");
+  assert_silent_of("A row for each class");
+  report_free(&r);
+  add_tested(s, "sequential", 0.96, &many);
+  r = load();
+  print_with(report_print_classes, &r);
+  assert_tidy(printed, 80);
+  assert_says("top-5 accuracy 0.9990");
+  assert_says("The 20 of 29 classes with the lowest accuracy:");
+  assert_says("Most often taken for another:\n");
+  assert_silent_of("A row for each class");
+  report_free(&r);
+  add_tested(s, "of_old", 0.97, NULL); /* by an earlier version: nothing is known of the best */
+  r = load();
+  print_with(report_print_classes, &r);
+  assert_string_equal(printed, "");
+  assert_true(report_has_classes(&r));
+  report_free(&r);
+  class_counts_free(&few);
+  class_counts_free(&right);
+  class_counts_free(&many);
   store_close(s);
 }
 
@@ -544,6 +740,18 @@ static void rounds_are_averaged_with_their_deviation(void **state)
   assert_tidy(printed, 80);
 }
 
+/* The comparison of a page. */
+static void print_comparison(FILE *out, const struct report *r)
+{
+  struct report_page page;
+  struct store *s;
+  assert_ok(store_open(&s, db_path, true, NULL, &err));
+  assert_ok(report_page_load(&page, r, s, folder, NULL, &err));
+  html_comparison(out, &page);
+  report_page_free(&page);
+  store_close(s);
+}
+
 /* Five rounds of which each strategy's own results vary far more than their difference does. */
 static void rounds_are_paired_whatever_order_they_stand_in(void **state)
 {
@@ -556,11 +764,15 @@ static void rounds_are_paired_whatever_order_they_stand_in(void **state)
   store_close(s);
   struct report r = load();
   print_with(report_print_tables, &r);
-  report_free(&r);
   assert_tidy(printed, 80);
   assert_row("grouped validation accuracy 5 +2.00 points +1.12 to +2.88"); /* 2.776 · 0.7071 / √5 */
   assert_says("degrees of freedom; an interval that holds 0");
   assert_silent_of(", saved");
+  print_with(print_comparison, &r); /* t = 6.325, p = 0.0032 */
+  assert_says(
+      "<th>grouped less simultaneous, validation accuracy</th><td class=\"n\">5</td><td class=\"n\">+2.00 points"
+      "</td><td class=\"n\">+1.12 to +2.88</td><td class=\"n\">0.003</td>");
+  report_free(&r);
 }
 
 static void a_figure_that_a_round_lacks_has_no_mean(void **state)
@@ -1370,6 +1582,10 @@ int main(int argc, char **argv)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
   const struct CMUnitTest tests[] = {
       TEST(a_record_comes_back_as_it_was_written),
+      TEST(classes_come_back_as_they_were_written),
+      TEST(damaged_classes_read_as_none),
+      TEST(attributes_are_written_together),
+      TEST(what_the_best_network_gets_wrong_is_printed),
       TEST(repeats_come_back_as_they_were_written),
       TEST(repeats_are_a_mean_and_a_deviation_and_their_own_cost),
       TEST(the_strategy_is_written_last),

@@ -66,7 +66,7 @@ static void print(FILE *out, const struct report *r)
 static void print_page(FILE *out, const struct report *r)
 {
   assert_ok(report_compare_make(&compared, r, names, RUNS, &err));
-  report_compare_html(out, &compared);
+  report_compare_html(out, &compared, &(struct plots){0}, ".", "plots", NULL);
   report_compare_free(&compared);
 }
 

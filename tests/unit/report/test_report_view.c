@@ -244,8 +244,7 @@ static void json_has_the_trials_and_their_epochs(void **state)
   static const char *const path = "a \"path\" \xff";
   const struct report_view v = {.trial = 4};
   assert_ok(store_open(&s, db_path, true, NULL, &err));
-  char *text = report_view_json(&r, &path, &s, 1, &v, &err);
-  store_close(s);
+  char *text = report_view_json(&r, &path, &s, 1, &v, NULL, &err);
   assert_non_null(text);
   assert_null(strchr(text, '\n'));
   cJSON *root = cJSON_Parse(text);
@@ -269,18 +268,79 @@ static void json_has_the_trials_and_their_epochs(void **state)
   struct report_study *tested = &r.studies[0];
   tested->record.test = (struct study_test){.available = true, .trial = 4, .value = 1.5};
   snprintf(tested->record.value_name, sizeof tested->record.value_name, "validation loss");
-  text = report_view_json(&r, &path, NULL, 1, &all, &err);
+  text = report_view_json(&r, &path, &s, 1, &all, NULL, &err);
+  store_close(s);
   root = cJSON_Parse(text);
   free(text);
   study = cJSON_GetArrayItem(at(cJSON_GetArrayItem(at(root, "runs"), 0), "studies"), 0);
   assert_true(at(study, "test_value")->valuedouble == 1.5);
   assert_null(cJSON_GetObjectItemCaseSensitive(study, "test_accuracy")); /* a loss is none */
+  assert_null(cJSON_GetObjectItemCaseSensitive(study, "repeats"));
   trials = at(study, "trials");
   assert_int_equal(cJSON_GetArraySize(trials), 6);
   assert_true(cJSON_IsNull(at(cJSON_GetArrayItem(trials, 5), "value")));
   assert_string_equal(at(cJSON_GetArrayItem(trials, 1), "reason")->valuestring, "diverged: x");
   assert_null(cJSON_GetObjectItemCaseSensitive(cJSON_GetArrayItem(trials, 0), "epoch_values"));
   cJSON_Delete(root);
+  report_free(&r);
+}
+
+/* Three trainings, of which one diverged and one is still to be made. */
+static void json_has_the_repeats_of_the_best(void **state)
+{
+  (void)state;
+  struct report r = six_trials();
+  struct store *s;
+  static const char *const path = "study.db";
+  const struct report_view all = {.trial = -1};
+  struct study_repeat made[] = {{.ended = true,
+                                 .value = 0.75,
+                                 .loss = 0.5,
+                                 .tested = true,
+                                 .test = 0.7,
+                                 .test_loss = 0.6,
+                                 .seconds = 2,
+                                 .images = 90},
+                                {.ended = true, .failed = true, .seconds = 1, .images = 30},
+                                {.ended = false},
+                                {.ended = true,
+                                 .value = 0.85,
+                                 .loss = 0.4,
+                                 .tested = true,
+                                 .test = 0.9,
+                                 .test_loss = 0.2,
+                                 .seconds = 3,
+                                 .images = 90}};
+  struct study_repeats *repeats = &r.studies[0].record.repeats;
+  *repeats = (struct study_repeats){.trial = 4, .first = 1000000, .n = 4, .all = made};
+  assert_ok(store_open(&s, db_path, true, NULL, &err));
+  char *text = report_view_json(&r, &path, &s, 1, &all, NULL, &err);
+  cJSON *root = cJSON_Parse(text);
+  free(text);
+  const cJSON *run = cJSON_GetArrayItem(at(root, "runs"), 0);
+  const cJSON *o = at(cJSON_GetArrayItem(at(run, "studies"), 0), "repeats"), *trainings = at(o, "trainings");
+  assert_int_equal(cJSON_GetArraySize(at(run, "learnt")), 0); /* six trials teach nothing */
+  assert_true(at(o, "trial")->valueint == 4 && at(o, "n")->valueint == 2);
+  assert_float_equal(at(o, "mean")->valuedouble, 0.8, 1e-12);
+  assert_float_equal(at(o, "deviation")->valuedouble, 0.05 * 1.4142135623730951, 1e-12);
+  assert_float_equal(at(o, "test_mean")->valuedouble, 0.8, 1e-12);
+  assert_float_equal(at(o, "test_deviation")->valuedouble, 0.1 * 1.4142135623730951, 1e-12);
+  assert_int_equal(cJSON_GetArraySize(trainings), 4);
+  static const char *const states[] = {"complete", "failed", "missing", "complete"};
+  for (int k = 0; k < 4; k++) {
+    const cJSON *one = cJSON_GetArrayItem(trainings, k);
+    assert_string_equal(at(one, "state")->valuestring, states[k]);
+    assert_int_equal(at(one, "training")->valueint, 1000000 + k);
+    assert_int_equal(cJSON_IsNull(at(one, "value")), k == 1 || k == 2);
+  }
+  assert_true(at(cJSON_GetArrayItem(trainings, 3), "test_loss")->valuedouble == 0.2);
+  cJSON_Delete(root);
+  repeats->trial = 1; /* of an earlier best */
+  text = report_view_json(&r, &path, &s, 1, &all, NULL, &err);
+  assert_null(strstr(text, "repeats"));
+  free(text);
+  *repeats = (struct study_repeats){0};
+  store_close(s);
   report_free(&r);
 }
 
@@ -292,6 +352,7 @@ int main(void)
       TEST(a_study_goes_by_three_names),          TEST(chosen_trials_stand_in_their_order),
       TEST(a_trial_is_shown_with_all_its_epochs), TEST(a_sparkline_keeps_the_last_of_each_share),
       TEST(importance_is_a_bar_a_hyperparameter), TEST(json_has_the_trials_and_their_epochs),
+      TEST(json_has_the_repeats_of_the_best),
   };
   int failed = cmocka_run_group_tests_name("report_view", tests, NULL, NULL);
   free(printed);

@@ -10,6 +10,7 @@
 
 #include <dirent.h>
 #include <limits.h>
+#include <math.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -31,6 +32,7 @@ struct fake {
   struct objective objective;
   const struct experiment *x;
   int64_t bytes;           /* of every trial */
+  bool heavy_and_light;    /* a trial takes from a fiftieth of a place to more than all of it */
   int step_ms;             /* an epoch takes so long */
   int gather;              /* no trial ends its second epoch before so many have run at once */
   int hang_id;             /* this trial never ends an epoch; -1: none */
@@ -83,15 +85,24 @@ static double value_of(const struct experiment *x, const double *values)
   return sum;
 }
 
+/* By the configuration: uniform in [0, 1), as good as random. */
+static double part_of(const double *values)
+{
+  return fabs(fmod(1000 * values[0], 1));
+}
+
 static int fake_cost(struct objective *o, const double *values, struct objective_cost *cost, struct error *e)
 {
-  (void)values, (void)e;
+  bool differ = ((struct fake *)o)->heavy_and_light;
+  (void)e;
   *cost = (struct objective_cost){.feasible = true,
                                   .flops = 300,
                                   .steps = 30,
                                   .images = 3000,
                                   .epochs = EPOCHS,
-                                  .bytes = ((struct fake *)o)->bytes};
+                                  .bytes = ((struct fake *)o)->bytes,
+                                  .share = differ ? 1.2 * pow(part_of(values), 3) + 0.02 : 0,
+                                  .alone_s = differ ? 1 + part_of(values) : 0};
   return 0;
 }
 
@@ -309,6 +320,7 @@ static int run_places(struct fixture *f, int places, int capacity, int devices)
   r->places = places;
   r->capacity = capacity;
   r->at_once = f->at_once > 0 ? f->at_once : places * capacity;
+  r->by_share = f->fake.heavy_and_light;
   r->n_devices = devices;
   r->signal = &f->signal;
   snprintf(r->states, sizeof r->states, "%s/states", f->folder);
@@ -538,6 +550,30 @@ static void cohorts_on_two_devices_make_the_same_history(void **state)
   stored_as_in_memory(&two);
   close_fixture(&one);
   close_fixture(&two);
+}
+
+static void heavy_and_light_trials_have_the_history_of_one_by_one(void **state)
+{
+  struct fixture one, many, ill;
+  (void)state;
+  OPEN(&one, "experiment.rounds=2");
+  OPEN(&many, "experiment.rounds=2");
+  OPEN(&ill, "experiment.rounds=2");
+  many.fake.heavy_and_light = ill.fake.heavy_and_light = true;
+  many.fake.step_ms = ill.fake.step_ms = 1;
+  one.fake.diverge_id = many.fake.diverge_id = ill.fake.diverge_id = 5;
+  ill.fake.lost_device = ANY_DEVICE;
+  assert_int_equal(run(&one, 1), 0);
+  assert_int_equal(run_places(&many, 3, 8, 2), 0);
+  assert_int_equal(run_places(&ill, 3, 8, 2), 0);
+  assert_in_range(ill.fake.lost_calls, 1, 2);
+  same_history(&one.runner, &many.runner);
+  same_history(&one.runner, &ill.runner);
+  stored_as_in_memory(&many);
+  stored_as_in_memory(&ill);
+  close_fixture(&one);
+  close_fixture(&many);
+  close_fixture(&ill);
 }
 
 /* Two places of two each, and three trials. */
@@ -1131,6 +1167,7 @@ int main(void)
       cmocka_unit_test(pruning_makes_the_same_history_however_it_is_run),
       cmocka_unit_test(one_by_one_each_study_has_a_wall_time_of_its_own),
       cmocka_unit_test(cohorts_on_two_devices_make_the_same_history),
+      cmocka_unit_test(heavy_and_light_trials_have_the_history_of_one_by_one),
       cmocka_unit_test(no_more_run_at_once_than_said_whatever_the_places_hold),
       cmocka_unit_test(trials_of_a_lost_device_go_to_another),
       cmocka_unit_test(all_devices_lost_ends_the_run_and_can_go_on),

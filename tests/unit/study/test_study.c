@@ -139,10 +139,20 @@ static const struct {
             {"grouped", 2, {"groups.from=auto"}},
             {"grouped", 1, {SMALL_GP, "experiment.revisit=yes", "experiment.revisit_trials=3"}},
             {"grouped", 2, {SMALL_GP, "experiment.revisit=yes", "groups.from=auto"}},
+            {"grouped", 2, {SMALL_GP, "experiment.revisit=yes", "gp.cost=flops"}},
             {"greedy", 1, {"importance.sweep_trials=7"}},
             {"simultaneous", 1, {NULL}},
             {"simultaneous", 2, {NULL}}};
 enum { WAYS = sizeof ways / sizeof ways[0] };
+
+/* FLOPs that follow from the values, for a way that weighs by them. */
+static int costs_by_value(struct objective *o, const double *values, struct objective_cost *cost, struct error *e)
+{
+  (void)o;
+  (void)e;
+  *cost = (struct objective_cost){.feasible = true, .epochs = 1, .flops = 1 + fabs(values[0]) + 100 * fabs(values[9])};
+  return 0;
+}
 
 /* An experiment of one of the ways, with so many trials in each of so many cycles. */
 static void open_way(int k, int trials, int cycles, const char *parallel)
@@ -154,6 +164,10 @@ static void open_way(int k, int trials, int cycles, const char *parallel)
   snprintf(times, sizeof times, "experiment.cycles=%d", cycles);
   for (int i = 0; i < 7 && ways[k].settings[i]; i++) settings[n++] = ways[k].settings[i];
   open_experiment(settings, n);
+  if (experiment.sampler_settings.gp_cost == GP_COST_FLOPS) {
+    objective->has_flops = true;
+    objective->cost = costs_by_value;
+  }
 }
 
 static void the_history_does_not_depend_on_what_ends_first(void **state)

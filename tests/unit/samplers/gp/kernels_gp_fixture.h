@@ -15,7 +15,7 @@
 #include "kernels/gp.h"
 #include "host/samplers/gp/gp_acquisition.h"
 #include "host/samplers/gp/gp_device.h"
-#include "host/samplers/gp/gp_fit.h"
+#include "host/samplers/gp/gp_fits.h"
 #include "tests/unit/samplers/gp/gp_fixture.h"
 
 enum { POINTS_ROOM = 4096 };
@@ -55,6 +55,19 @@ static inline int open_device(void **state)
   return 1;
 }
 
+#ifndef REAL_GPU
+/* One of compute capability 8.0, as an A100. */
+static inline int open_older_device(void **state)
+{
+  if (open_device(state)) return 1;
+  gp_devices_close(devices);
+  struct error e;
+  const int number = 0;
+  cudacpu_properties(0)->major = 8;
+  return gp_devices_open(&devices, 1, &number, POINTS_ROOM, GP_DIMENSIONS_MAX, &e);
+}
+#endif
+
 static inline int close_device(void **state)
 {
   (void)state;
@@ -76,5 +89,9 @@ static inline void give_back(struct gp_workspace *w)
 }
 
 #define TEST_ON_DEVICE(name) cmocka_unit_test_setup_teardown(name, open_device, close_device)
+#define TEST_ON_OLDER_DEVICE(name)                                                                                     \
+  {                                                                                                                    \
+#name "_on_an_older_device", name, open_older_device, close_device, NULL                                           \
+  }
 
 #endif

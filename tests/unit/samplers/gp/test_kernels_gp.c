@@ -132,6 +132,136 @@ static void a_covariance_that_is_singular_is_factored_all_the_same(void **state)
 
 /* ---- posterior ------------------------------------------------------------------------------- */
 
+static void *on_device(const void *host, size_t bytes)
+{
+  void *p;
+  assert_int_equal(cudaMalloc(&p, bytes), cudaSuccess);
+  if (host) assert_int_equal(cudaMemcpy(p, host, bytes, cudaMemcpyHostToDevice), cudaSuccess);
+  return p;
+}
+
+static cudaStream_t stream_open(void)
+{
+  cudaStream_t s;
+  assert_int_equal(cudaDeviceSynchronize(), cudaSuccess);
+  assert_int_equal(cudaStreamCreateWithFlags(&s, cudaStreamNonBlocking), cudaSuccess);
+  return s;
+}
+
+/* A posterior of made-up numbers: L⁻¹ and α are drawn, so that whatever size costs no factor. */
+static struct device_gp drawn_posterior(const struct problem *p, double *inverse, double *alpha, int capability)
+{
+  struct rng rng = rng_make(17, 3);
+  struct device_gp_hyper hyper = {.signal = p->hyper.signal, .noise = p->hyper.noise, .mean = p->hyper.mean};
+  struct device_gp g = {.n = p->n, .d = p->d, .rows = (p->n + GP_TILE - 1) / GP_TILE * GP_TILE};
+  double(*x)[GP_ROWS_MAX] = calloc((size_t)p->d, sizeof *x);
+  g.capability = capability;
+  for (int i = 0; i < p->d; i++) {
+    hyper.weight[i] = 1 / (p->hyper.lengthscale[i] * p->hyper.lengthscale[i]);
+    if (p->categorical[i]) g.categorical |= (uint64_t)1 << i;
+    memcpy(x[i], p->x[i], (size_t)p->n * sizeof(double));
+  }
+  for (int i = 0; i < g.rows * g.rows; i++) {
+    int row = i / g.rows, column = i % g.rows;
+    inverse[i] = row == column;
+    if (row < p->n) inverse[i] = column > row ? 0 : normal(&rng) / (p->hyper.signal * p->n);
+  }
+  for (int i = 0; i < g.rows; i++) alpha[i] = i < p->n ? normal(&rng) : 0;
+  g.x = on_device(x, (size_t)p->d * sizeof *x);
+  g.hyper = on_device(&hyper, sizeof hyper);
+  g.inverse = on_device(inverse, (size_t)(g.rows * g.rows) * sizeof(double));
+  g.alpha = on_device(alpha, (size_t)g.rows * sizeof(double));
+  g.packed = on_device(NULL, (size_t)GP_ROWS_MAX * GP_ROWS_MAX * sizeof(double));
+  g.scaled = on_device(NULL, (size_t)p->d * GP_ROWS_MAX * sizeof(double));
+  free(x);
+  return g;
+}
+
+/* What the posterior at point c is, and the sum of what the mean is a sum of, in absolute value. */
+static void plain_posterior(const struct problem *p, const struct problem *q, int c, const double *inverse, int rows,
+                            const double *alpha, long double *mean, long double *variance, long double *size)
+{
+  long double k[GP_ROWS_MAX];
+  *mean = *size = p->hyper.mean;
+  *variance = p->hyper.signal;
+  for (int j = 0; j < p->n; j++) {
+    long double r2 = 0;
+    for (int i = 0; i < p->d; i++) {
+      long double t = (long double)p->x[i][j] - q->x[i][c];
+      r2 += (p->categorical[i] ? t != 0 : t * t) / ((long double)p->hyper.lengthscale[i] * p->hyper.lengthscale[i]);
+    }
+    k[j] = kernel(p->hyper.signal, sqrtl(r2));
+    *mean += k[j] * alpha[j];
+    *size = fabsl(*size) + fabsl(k[j] * alpha[j]);
+  }
+  for (int i = 0; i < p->n; i++) {
+    long double v = 0;
+    for (int j = 0; j <= i; j++) v += inverse[i * rows + j] * k[j];
+    *variance -= v * v;
+  }
+}
+
+/* Sizes about which the kernels for many points go another way; each sum is of at most some hundred
+ * terms whose roundings are 1e-16 of the largest. */
+static void many_points_have_the_posterior_of_a_plain_loop(int capability)
+{
+  static const int n[] = {1, 15, 17, 100, 208, 209, 256, 257, 272, 300, 511, 512};
+  enum { MOST = 70 };
+  for (size_t s = 0; s < sizeof n / sizeof *n; s++) {
+    struct problem p, q;
+    double mean[MOST], sd[MOST], x[9][MOST];
+    int d = n[s] == 100 ? 9 : 1 + (int)s % 4, count = is_slow() ? 3 : s % 2 ? MOST : 64;
+    if (is_slow() && n[s] != 17 && n[s] != 209 && n[s] != 272) continue;
+    problem_make(&p, n[s], d, n[s] / 8, 1e-4, 61 + s);
+    problem_make(&q, count, d, 0, 1, 71 + s);
+    double *inverse = calloc((size_t)GP_ROWS_MAX * GP_ROWS_MAX, sizeof *inverse), alpha[GP_ROWS_MAX];
+    struct device_gp g = drawn_posterior(&p, inverse, alpha, capability);
+    for (int i = 0; i < d; i++) memcpy(x[i], q.x[i], (size_t)count * sizeof(double));
+    x[0][0] = q.x[0][0] = 1e6; /* so far that nothing is known of it */
+    if (d > 1) x[0][1] = q.x[0][1] = p.x[0][0];
+    double *device_x = on_device(x, sizeof x), *device_mean = on_device(NULL, sizeof mean),
+           *device_sd = on_device(NULL, sizeof sd);
+    cudaStream_t stream = stream_open();
+    assert_int_equal(gp_predict_prepare(capability), cudaSuccess);
+    assert_int_equal(gp_predict(&g, count, MOST, device_x, device_mean, device_sd, stream), cudaSuccess);
+    assert_int_equal(cudaStreamSynchronize(stream), cudaSuccess);
+    assert_int_equal(cudaMemcpy(mean, device_mean, (size_t)count * sizeof *mean, cudaMemcpyDeviceToHost), cudaSuccess);
+    assert_int_equal(cudaMemcpy(sd, device_sd, (size_t)count * sizeof *sd, cudaMemcpyDeviceToHost), cudaSuccess);
+    for (int c = 0; c < count; c++) {
+      long double of_mean, variance, size;
+      plain_posterior(&p, &q, c, inverse, g.rows, alpha, &of_mean, &variance, &size);
+      if (!(fabsl(mean[c] - of_mean) <= 1e-13L * size) ||
+          !(fabsl((long double)sd[c] * sd[c] - variance) <= 1e-13L * p.hyper.signal))
+        fail_msg("n %d, d %d, point %d: mean %.17g, %.17Lg; variance %.17g, %.17Lg", n[s], d, c, mean[c], of_mean,
+                 sd[c] * sd[c], variance);
+    }
+    void *const memory[] = {g.x,      (void *)g.hyper, g.inverse,   g.alpha,  g.packed,
+                            g.scaled, device_x,        device_mean, device_sd};
+    for (size_t i = 0; i < sizeof memory / sizeof *memory; i++) cudaFree(memory[i]);
+    cudaStreamDestroy(stream);
+    free(inverse);
+    problem_destroy(&p);
+    problem_destroy(&q);
+    no_reports();
+  }
+}
+
+static void many_points_are_those_of_a_plain_loop(void **state)
+{
+  (void)state;
+  many_points_have_the_posterior_of_a_plain_loop(8);
+}
+
+/* By the products of compute capability 9.0. */
+static void many_points_by_larger_products_are_those_of_a_plain_loop(void **state)
+{
+  int capability = 0;
+  (void)state;
+  cudaDeviceGetAttribute(&capability, cudaDevAttrComputeCapabilityMajor, 0);
+  if (capability < GP_CAPABILITY_90) skip();
+  many_points_have_the_posterior_of_a_plain_loop(capability);
+}
+
 /* At points of their own, near the observations and far from them. */
 static void posterior_and_its_gradients_are_lapacks(void **state)
 {
@@ -205,22 +335,6 @@ static void a_believed_point_is_an_observation_of_the_posterior_mean(void **stat
 
 /* ---- expected improvement, and the best ------------------------------------------------------ */
 
-static void *on_device(const void *host, size_t bytes)
-{
-  void *p;
-  assert_int_equal(cudaMalloc(&p, bytes), cudaSuccess);
-  if (host) assert_int_equal(cudaMemcpy(p, host, bytes, cudaMemcpyHostToDevice), cudaSuccess);
-  return p;
-}
-
-static cudaStream_t stream_open(void)
-{
-  cudaStream_t s;
-  assert_int_equal(cudaDeviceSynchronize(), cudaSuccess);
-  assert_int_equal(cudaStreamCreateWithFlags(&s, cudaStreamNonBlocking), cudaSuccess);
-  return s;
-}
-
 static void log_expected_improvement_is_the_references(void **state)
 {
   (void)state;
@@ -260,21 +374,30 @@ static int by_rank(const void *a, const void *b)
   return x->score > y->score ? -1 : x->score < y->score ? 1 : x->index - y->index;
 }
 
+/* Scores of the turn's size: within one block, over two levels of them, and over three. */
+static int scores_of(int turn, struct rng *rng)
+{
+  if (turn == 0) return 1;
+  if (turn == 10) return GP_TOP_SPAN + 1 + (int)rng_below(rng, is_slow() ? 100 : 3 * GP_TOP_SPAN);
+  if (turn == 11) return GP_TOP_SPAN / GP_TOP_MAX * GP_TOP_SPAN + 1;
+  return 1 + (int)rng_below(rng, is_slow() ? 200 : 1500);
+}
+
 /* Many equal, some NaN or infinite; all of them fetched, GP_TOP_MAX or fewer at a time, in parts
  * whose ends are anywhere. */
 static void the_best_come_in_order_and_none_twice(void **state)
 {
   (void)state;
-  enum { MOST = 1500 };
-  double score[MOST];
-  struct gp_top sorted[MOST];
   struct device_gp_ranked top[GP_TOP_MAX];
   struct rng rng = rng_make(22, 1);
   cudaStream_t stream = stream_open();
   struct device_gp_ranked *device_top = on_device(NULL, sizeof top);
-  for (int turn = 0; turn < 12; turn++) {
-    int n = turn ? 1 + (int)rng_below(&rng, is_slow() ? 200 : MOST) : 1, from = (int)rng_below(&rng, (uint32_t)n);
-    int most = 1 + (int)rng_below(&rng, GP_TOP_MAX), kinds = turn % 2 ? 5 : 100000, seen = 0;
+  for (int turn = 0; turn < (is_slow() ? 11 : 12); turn++) {
+    int n = scores_of(turn, &rng), from = turn < 10 ? (int)rng_below(&rng, (uint32_t)n) : turn == 10;
+    int most = n > 100 * GP_TOP_SPAN ? GP_TOP_MAX : 1 + (int)rng_below(&rng, GP_TOP_MAX), kinds = turn % 2 ? 5 : 100000,
+        seen = 0;
+    double *score = malloc((size_t)n * sizeof *score);
+    struct gp_top *sorted = malloc((size_t)n * sizeof *sorted);
     for (int i = 0; i < n; i++) {
       score[i] = (double)rng_below(&rng, (uint32_t)kinds) - 3;
       if (rng_below(&rng, 20) == 0) score[i] = rng_below(&rng, 2) ? NAN : -INFINITY;
@@ -282,10 +405,11 @@ static void the_best_come_in_order_and_none_twice(void **state)
     }
     qsort(sorted + from, (size_t)(n - from), sizeof *sorted, by_rank);
     double *device_score = on_device(score, (size_t)n * sizeof *score);
+    struct device_gp_ranked *room = on_device(NULL, (size_t)(1 + gp_top_room(n - from, most)) * sizeof *room);
     cudaDeviceSynchronize();
     struct device_gp_ranked last = {.index = -1};
-    for (int round = 0; round < 4 || (n < 100 && last.index >= 0); round++) {
-      assert_int_equal(gp_top(device_score, from, n, last, most, device_top, stream), cudaSuccess);
+    for (int round = 0; round < (turn < 10 ? 4 : 2) || (n < 100 && last.index >= 0); round++) {
+      assert_int_equal(gp_top(device_score, from, n, last, most, room, device_top, stream), cudaSuccess);
       assert_int_equal(cudaStreamSynchronize(stream), cudaSuccess);
       assert_int_equal(cudaMemcpy(top, device_top, (size_t)most * sizeof *top, cudaMemcpyDeviceToHost), cudaSuccess);
       for (int i = 0; i < most; i++, seen++) {
@@ -297,6 +421,9 @@ static void the_best_come_in_order_and_none_twice(void **state)
       if (last.index < 0) break;
     }
     cudaFree(device_score);
+    cudaFree(room);
+    free(score);
+    free(sorted);
   }
   cudaFree(device_top);
   cudaStreamDestroy(stream);
@@ -371,11 +498,18 @@ int main(void)
       TEST_ON_DEVICE(likelihood_and_gradient_are_lapacks_and_the_references),
       TEST_ON_DEVICE(a_covariance_that_is_not_positive_definite_is_told_and_harms_no_other),
       TEST_ON_DEVICE(a_covariance_that_is_singular_is_factored_all_the_same),
+      TEST_ON_DEVICE(many_points_are_those_of_a_plain_loop),
+      TEST_ON_DEVICE(many_points_by_larger_products_are_those_of_a_plain_loop),
       TEST_ON_DEVICE(posterior_and_its_gradients_are_lapacks),
       TEST_ON_DEVICE(a_believed_point_is_an_observation_of_the_posterior_mean),
       TEST_ON_DEVICE(log_expected_improvement_is_the_references),
       TEST_ON_DEVICE(the_best_come_in_order_and_none_twice),
       TEST_ON_DEVICE(the_same_bits_alone_and_in_batches_and_in_any_order),
+#ifndef REAL_GPU
+      TEST_ON_OLDER_DEVICE(posterior_and_its_gradients_are_lapacks),
+      TEST_ON_OLDER_DEVICE(a_believed_point_is_an_observation_of_the_posterior_mean),
+      TEST_ON_OLDER_DEVICE(the_same_bits_alone_and_in_batches_and_in_any_order),
+#endif
   };
   return cmocka_run_group_tests_name("kernels_gp", tests, NULL, NULL);
 }

@@ -1,0 +1,176 @@
+/* The Gaussian process at one point, on GPUs of compute capability 9.0 and above: what gp_at
+ * (gp_points.cu) computes, by a cluster of blocks, since what one multiprocessor can read of L⁻¹
+ * in a time is what that waits for.
+ *
+ * Every block computes all covariances k, and has every eighth of four rows of L⁻¹: of those it
+ * makes v = L⁻¹ k and at once its part of b = L⁻ᵀ v, while they are near.  After a barrier of the
+ * cluster each adds the parts of b for 64 observations, in the order of the blocks, and makes of
+ * them its part of the gradients; the first block adds those. */
+#include "kernels/cluster.cuh"
+#include "kernels/gp_block.cuh"
+
+enum {
+  CLUSTER = 8,
+  PART_THREADS = 128,
+  PART_WARPS = PART_THREADS / 32,
+  SLICE = GP_ROWS_MAX / CLUSTER, /* observations whose parts a block adds */
+};
+
+/* Dynamic, so that the cluster's other blocks can read it. */
+struct part_shared {
+  double x[GP_AXES_MAX]; /* the point */
+  double k[GP_ROWS_MAX], slope[GP_ROWS_MAX], v[GP_ROWS_MAX];
+  double b[GP_ROWS_MAX];               /* of the block's rows */
+  double by_mean[SLICE], by_sd[SLICE]; /* of its observations */
+  double of_mean[GP_AXES_MAX], of_sd[GP_AXES_MAX];
+  double warp_explained[PART_WARPS], warp_mean[PART_WARPS];
+  double explained, mean;
+};
+
+/* k and dk/dr² of all observations; s.x is the point. */
+__device__ __forceinline__ void part_covariances(const device_gp &g, part_shared &s)
+{
+  for (int j = (int)threadIdx.x; j < GP_ROWS_MAX; j += PART_THREADS) {
+    double r2 = 0, slope = 0, k = 0;
+    if (j < g.n) {
+      for (int i = 0; i < g.d; i++)
+        r2 = fma(g.hyper->weight[i], gp_distance(g, i, g.x[i * GP_ROWS_MAX + j], s.x[i]), r2);
+      k = gp_matern(r2, g.hyper->signal, &slope);
+    }
+    s.k[j] = k;
+    s.slope[j] = slope;
+  }
+}
+
+/* v of the block's rows, and the sum of their squares: a row a warp. */
+__device__ __forceinline__ void part_rows(const device_gp &g, part_shared &s, int rank)
+{
+  const int warp = (int)threadIdx.x / 32, lane = (int)threadIdx.x % 32;
+  double explained = 0;
+  for (int i = PART_WARPS * rank + warp; i < g.n; i += PART_WARPS * CLUSTER) {
+    const double *row = g.inverse + (int64_t)i * g.rows;
+    double sum = 0;
+    for (int j = lane; j <= i; j += 32) sum = fma(row[j], s.k[j], sum);
+    sum = gp_warp_sum(sum);
+    if (lane == 0) s.v[i] = sum;
+    explained = fma(sum, sum, explained);
+  }
+  if (lane == 0) s.warp_explained[warp] = explained;
+}
+
+/* What the block's rows add to b. */
+__device__ __forceinline__ void part_columns(const device_gp &g, part_shared &s, int rank)
+{
+  for (int j = (int)threadIdx.x; j < g.n; j += PART_THREADS) {
+    double sum = 0;
+    for (int first = PART_WARPS * rank; first < g.n; first += PART_WARPS * CLUSTER) {
+      UNROLL
+      for (int w = 0; w < PART_WARPS; w++) {
+        const int i = first + w;
+        if (i >= j && i < g.n) sum = fma(g.inverse[(int64_t)i * g.rows + j], s.v[i], sum);
+      }
+    }
+    s.b[j] = sum;
+  }
+}
+
+/* The mean, and with `gradients` by_mean and by_sd, of the block's observations. */
+__device__ __forceinline__ void part_slice(const device_gp &g, part_shared &s, int rank, bool gradients)
+{
+  const int t = (int)threadIdx.x, j = SLICE * rank + t;
+  const bool there = t < SLICE && j < g.n;
+  double b = 0;
+  for (unsigned r = 0; r < CLUSTER && there && gradients; r++) b += cluster_shared(s.b, r)[j];
+  const double alpha = there ? g.alpha[j] : 0, mean = gp_warp_sum(there ? s.k[j] * alpha : 0);
+  if (t % 32 == 0) s.warp_mean[t / 32] = mean;
+  if (t >= SLICE) return;
+  s.by_mean[t] = there ? alpha * s.slope[j] : 0;
+  s.by_sd[t] = there ? b * s.slope[j] : 0;
+}
+
+/* Its part of the gradients' sums: a dimension a warp. */
+__device__ __forceinline__ void part_gradients(const device_gp &g, part_shared &s, int rank)
+{
+  const int lane = (int)threadIdx.x % 32;
+  for (int i = (int)threadIdx.x / 32; i < g.d; i += PART_WARPS) {
+    double of_mean = 0, of_sd = 0;
+    for (int t = lane; t < SLICE && SLICE * rank + t < g.n && !(g.categorical >> i & 1); t += 32) {
+      const double offset = s.x[i] - g.x[i * GP_ROWS_MAX + SLICE * rank + t];
+      of_mean = fma(s.by_mean[t], offset, of_mean);
+      of_sd = fma(s.by_sd[t], offset, of_sd);
+    }
+    of_mean = gp_warp_sum(of_mean);
+    of_sd = gp_warp_sum(of_sd);
+    if (lane == 0) {
+      s.of_mean[i] = of_mean;
+      s.of_sd[i] = of_sd;
+    }
+  }
+}
+
+/* The sum of what each block has at `own`, in the order of the blocks. */
+__device__ __forceinline__ double cluster_sum(double *own)
+{
+  double sum = 0;
+  for (unsigned r = 0; r < CLUSTER; r++) sum += *cluster_shared(own, r);
+  return sum;
+}
+
+/* The first block writes what all have found. */
+__device__ __forceinline__ void part_result(const device_gp &g, part_shared &s, bool gradients, double *out)
+{
+  const int t = (int)threadIdx.x;
+  const double signal = g.hyper->signal, variance = signal - cluster_sum(&s.explained);
+  const double least = gp_least_variance(signal), sd = sqrt(variance > least ? variance : least);
+  if (t == 0) {
+    out[0] = g.hyper->mean + cluster_sum(&s.mean);
+    out[1] = sd;
+  }
+  if (!gradients || t >= g.d) return;
+  out[2 + t] = 2 * g.hyper->weight[t] * cluster_sum(&s.of_mean[t]);
+  const double of_sd = cluster_sum(&s.of_sd[t]);
+  out[2 + g.d + t] = variance > least ? -2 * g.hyper->weight[t] / sd * of_sd : 0;
+}
+
+/* As gp_at: the cluster's point is the one of its number, or `point` where points is null. */
+__global__ void __launch_bounds__(PART_THREADS)
+    gp_at_by_cluster(const device_gp g, const device_gp_point point, const device_gp_point *points, int gradients,
+                     double *out)
+{
+#if defined(CUDACPU) || (defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900)
+  DYNAMIC_SHARED(part_shared, shared);
+  part_shared &s = *shared;
+  const int t = (int)threadIdx.x, rank = (int)cluster_rank(), number = (int)blockIdx.x / CLUSTER;
+  if (t < g.d) s.x[t] = points ? points[number].x[t] : point.x[t];
+  __syncthreads();
+  part_covariances(g, s);
+  __syncthreads();
+  part_rows(g, s, rank);
+  __syncthreads();
+  if (gradients) part_columns(g, s, rank);
+  cluster_sync();
+  part_slice(g, s, rank, gradients != 0);
+  __syncthreads();
+  if (gradients) part_gradients(g, s, rank);
+  if (t == 0) {
+    s.explained = s.mean = 0;
+    for (int w = 0; w < PART_WARPS; w++) {
+      s.explained += s.warp_explained[w];
+      s.mean += s.warp_mean[w];
+    }
+  }
+  cluster_sync();
+  if (rank == 0) part_result(g, s, gradients != 0, out + 2 * number); /* several points have no gradients */
+  cluster_sync();                                                     /* nobody's memory is gone before it was read */
+#endif
+}
+
+/* ---- launcher -------------------------------------------------------------------------------- */
+
+int gp_predict_by_cluster(const struct device_gp *g, int count, const struct device_gp_point *point,
+                          const struct device_gp_point *points, int gradients, double *out, void *stream)
+{
+  return launch_cluster(gp_at_by_cluster, CLUSTER, dim3((unsigned)(CLUSTER * count)), dim3(PART_THREADS),
+                        sizeof(part_shared), (cudaStream_t)stream, *g, point ? *point : device_gp_point(), points,
+                        gradients, out);
+}
