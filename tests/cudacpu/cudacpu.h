@@ -22,7 +22,8 @@
  * and clears them.  A program that ends with reports that nobody cleared exits with status 1.
  *
  * The *checked* build of the .cu files (cudacpu.mk) sees every access of a kernel, and reports
- * races, reads of memory never written and accesses outside allocations as well.  In the ASan build
+ * races, those between kernels of a graph that nothing orders among them, reads of memory never
+ * written and accesses outside allocations as well.  In the ASan build
  * AddressSanitizer stands guard around allocations and shared arrays.
  *
  * A test that includes this may be compiled for a GPU as well (real_gpu.h). */
@@ -69,6 +70,12 @@ enum cudacpu_order { CUDACPU_FORWARD, CUDACPU_REVERSE, CUDACPU_SHUFFLED };
  * drawn from the seed, the pieces of work on the streams (0: as they were queued). */
 void cudacpu_set_order(enum cudacpu_order threads, enum cudacpu_order blocks, uint64_t seed);
 
+/* When the nodes of a graph run that were captured on another stream than the capture began on, of
+ * all that nothing holds up: with the others as they are drawn, before all others, or when nothing
+ * else is left to do. */
+enum cudacpu_branches { CUDACPU_BRANCHES_DRAWN, CUDACPU_BRANCHES_FIRST, CUDACPU_BRANCHES_LAST };
+void cudacpu_set_branches(enum cudacpu_branches order);
+
 /* Whether kernels may be launched on the default stream; otherwise, as at the start, each is
  * reported. */
 void cudacpu_allow_default_stream(int allow);
@@ -101,11 +108,11 @@ void cudacpu_allow(const void *device_memory, size_t bytes);
 /* -------------------------------------------------------------------------------------- reports */
 
 enum cudacpu_report_kind {
-  CUDACPU_RACE,            /* two threads, one word, one of them writes, nothing orders them */
-  CUDACPU_UNWRITTEN,       /* a read of memory never written */
-  CUDACPU_OUT_OF_BOUNDS,   /* device memory that is not allocated */
-  CUDACPU_HOST_MEMORY,     /* a kernel reached for memory of the host, or of another thread's stack */
-  CUDACPU_MISALIGNED,      /* an access that its size does not divide */
+  CUDACPU_RACE,          /* two threads, one word, one of them writes, nothing orders them; or two kernels of a graph */
+  CUDACPU_UNWRITTEN,     /* a read of memory never written */
+  CUDACPU_OUT_OF_BOUNDS, /* device memory that is not allocated */
+  CUDACPU_HOST_MEMORY,   /* a kernel reached for memory of the host, or of another thread's stack */
+  CUDACPU_MISALIGNED,    /* an access that its size does not divide */
   CUDACPU_PARTIAL_BARRIER, /* a barrier reached by part of a block */
   CUDACPU_DIVERGENCE,      /* the threads of a block or warp met in different operations */
   CUDACPU_DEADLOCK,        /* all threads left wait */

@@ -96,6 +96,7 @@ void *abort_stack(void);
 enum cudacpu_order thread_order(void);
 enum cudacpu_order block_order(void);
 bool streams_in_order(void);
+enum cudacpu_branches branches(void);
 uint64_t random_number(void); /* of the seed */
 
 /* One lane's part in what a warp does together. */
@@ -133,8 +134,20 @@ struct access_checker {
   void (*copied)(const void *to, const void *from, size_t bytes); /* device to device */
   const void *(*never_written)(const void *p, size_t bytes);      /* the first such byte, or NULL */
   void (*forget)(void);                                           /* everything */
+  /* Around the launch that is a node of a graph. */
+  void (*node_begins)(struct graph_run *run, size_t node);
+  void (*node_ends)(void);
 };
 extern const struct access_checker *checker; /* NULL in the other builds */
+
+typedef std::vector<std::vector<bool>> node_order; /* [i][j]: node j has ended when node i begins */
+
+/* A graph that has been launched once, and what its kernels that nothing orders have touched so
+ * far, which is the checker's own. */
+struct graph_run {
+  std::shared_ptr<const node_order> order;
+  std::shared_ptr<void> touched;
+};
 
 /* ----------------------------------------------------------------------------------- memory.cpp */
 
@@ -199,6 +212,7 @@ struct work {
   int device;
   std::function<cudaError_t()> run; /* may be empty */
   unsigned unmet;
+  bool branch; /* of a graph: captured on another stream than the capture began on */
   bool done;
   std::vector<std::shared_ptr<struct work>> dependents;
 };
@@ -210,6 +224,7 @@ struct node {
   const void *function;
   std::function<cudaError_t()> run;
   std::vector<int> after;
+  bool branch;
 };
 struct capture;
 
@@ -218,7 +233,8 @@ int stream_device(struct CUstream_st *stream);
 /* Queues on a stream, or adds to the graph that it captures. */
 cudaError_t enqueue(struct CUstream_st *stream, enum node_kind kind, const void *function,
                     std::function<cudaError_t()> run);
-work_ptr queue_work(int device, std::function<cudaError_t()> run, const std::vector<work_ptr> &after);
+work_ptr queue_work(int device, std::function<cudaError_t()> run, const std::vector<work_ptr> &after,
+                    bool branch = false);
 /* Does work until this piece is done; nothing for NULL. */
 void run_until(const work_ptr &work);
 std::vector<work_ptr> before(struct CUstream_st *stream); /* what the next piece on a stream comes after */

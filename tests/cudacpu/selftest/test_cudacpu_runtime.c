@@ -400,6 +400,68 @@ static void a_captured_graph_runs_when_launched_as_often_as_launched(void **stat
   }
 }
 
+static char letters[8];
+static void write_letter(void *letter)
+{
+  letters[strlen(letters)] = *(char *)letter;
+}
+
+/* a, on one stream b and c, on another x and y, joined, d. */
+static cudaGraph_t branch_of_letters(cudaStream_t s, cudaStream_t r)
+{
+  cudaEvent_t fork, join;
+  cudaGraph_t graph;
+  OK(cudaEventCreateWithFlags(&fork, cudaEventDisableTiming));
+  OK(cudaEventCreateWithFlags(&join, cudaEventDisableTiming));
+  OK(cudaStreamBeginCapture(s, cudaStreamCaptureModeThreadLocal));
+  OK(cudaLaunchHostFunc(s, write_letter, "a"));
+  OK(cudaEventRecord(fork, s));
+  for (const char *c = "bcd"; *c; c++) {
+    if (*c == 'd') {
+      OK(cudaStreamWaitEvent(r, fork, 0));
+      OK(cudaLaunchHostFunc(r, write_letter, "x"));
+      OK(cudaLaunchHostFunc(r, write_letter, "y"));
+      OK(cudaEventRecord(join, r));
+      OK(cudaStreamWaitEvent(s, join, 0));
+    }
+    OK(cudaLaunchHostFunc(s, write_letter, (void *)c));
+  }
+  OK(cudaStreamEndCapture(s, &graph));
+  OK(cudaEventDestroy(fork));
+  OK(cudaEventDestroy(join));
+  return graph;
+}
+
+static void a_branch_runs_first_or_last_where_a_test_asks_for_it(void **state)
+{
+  (void)state;
+  static const struct {
+    enum cudacpu_branches branches;
+    const char *letters; /* NULL: it depends on the seed */
+  } cases[] = {{CUDACPU_BRANCHES_FIRST, "axybcd"}, {CUDACPU_BRANCHES_LAST, "abcxyd"}, {CUDACPU_BRANCHES_DRAWN, NULL}};
+  for (int i = 0; i < 3; i++) {
+    int others = 0;
+    for (uint64_t seed = 0; seed < 12; seed++) {
+      cudaGraphExec_t exec;
+      fresh(NULL);
+      cudacpu_set_order(CUDACPU_FORWARD, CUDACPU_FORWARD, seed);
+      cudacpu_set_branches(cases[i].branches);
+      cudaStream_t s = stream_make();
+      cudaGraph_t graph = branch_of_letters(s, stream_make());
+      OK(cudaGraphInstantiate(&exec, graph, 0));
+      memset(letters, 0, sizeof letters);
+      OK(cudaGraphLaunch(exec, s));
+      OK(cudaStreamSynchronize(s));
+      if (cases[i].letters) assert_string_equal(letters, cases[i].letters);
+      assert_int_equal(strlen(letters), 6);
+      assert_int_equal(letters[0], 'a');
+      assert_int_equal(letters[5], 'd');
+      others += strcmp(letters, "axybcd") != 0 && strcmp(letters, "abcxyd") != 0;
+    }
+    assert_true(cases[i].letters ? others == 0 : others > 0);
+  }
+}
+
 static void a_graph_is_updated_with_other_arguments_not_with_other_kernels(void **state)
 {
   (void)state;
@@ -705,6 +767,7 @@ int main(void)
       cmocka_unit_test_setup(a_kernel_on_the_default_stream_is_reported, fresh),
       cmocka_unit_test_setup(events_tell_what_is_done_and_when, fresh),
       cmocka_unit_test_setup(a_captured_graph_runs_when_launched_as_often_as_launched, fresh),
+      cmocka_unit_test_setup(a_branch_runs_first_or_last_where_a_test_asks_for_it, fresh),
       cmocka_unit_test_setup(a_graph_is_updated_with_other_arguments_not_with_other_kernels, fresh),
       cmocka_unit_test_setup(mistakes_in_a_capture_are_errors, fresh),
       cmocka_unit_test_setup(a_capture_of_its_thread_alone_leaves_other_threads_alone, fresh),

@@ -49,8 +49,9 @@ static void learns_as_the_cpu_trainer_does(void **state)
   }
 }
 
-/* The launches of a step that are of one of the first n plans at least. */
-static int launches_of(int n, enum precision precision)
+/* The launches of a step that are of one of the first n plans at least; all, or those beside
+ * others. */
+static int launches_of(int n, enum precision precision, bool beside_alone)
 {
   struct step_launch launches[STEP_LAUNCHES_MAX];
   int made = 0;
@@ -62,7 +63,7 @@ static int launches_of(int n, enum precision precision)
       assert_true(device_network_make(&t, &p, 0) > 0);
       any = any || step_launch_is_of(&launches[l], &t, precision);
     }
-    made += any;
+    made += any && (!beside_alone || step_launch_is_beside(&launches[l]));
   }
   return made;
 }
@@ -86,10 +87,34 @@ static void the_same_bits_alone_in_company_and_elsewhere(void **state)
       same(alone + i, seven + i);
     }
     assert_int_equal(counts.captures, 1); /* who leaves does not ask for a new one */
-    assert_int_equal(counts.launches, launches_of(n, (enum precision)precision));
+    assert_int_equal(counts.launches, launches_of(n, (enum precision)precision, false));
     free(alone);
     free(two);
     free(seven);
+  }
+}
+
+/* Weight gradients as soon as they may run, before all else, and when nothing else is left to do but
+ * the optimiser, who waits for them.  The checked kernels show that nothing they touch is written
+ * beside them. */
+static void the_same_bits_with_weight_gradients_first_or_last(void **state)
+{
+  (void)state;
+  make_data(1);
+  int n = company();
+  for (int precision = PRECISION_FP32; precision <= PRECISION_TF32; precision++) {
+    struct outcome *first = outcomes(n), *last = outcomes(n);
+    struct cohort_counts counts;
+    cudacpu_set_branches(CUDACPU_BRANCHES_FIRST);
+    train_cohort(0, n, 0, n, (enum precision)precision, first, NULL);
+    cudacpu_set_branches(CUDACPU_BRANCHES_LAST);
+    train_cohort(0, n, 0, n, (enum precision)precision, last, &counts);
+    cudacpu_set_branches(CUDACPU_BRANCHES_DRAWN);
+    for (int i = 0; i < n; i++) same(first + i, last + i);
+    assert_int_equal(counts.beside, launches_of(n, (enum precision)precision, true));
+    assert_true(counts.beside >= 2); /* of the second layer and the third */
+    free(first);
+    free(last);
   }
 }
 
@@ -388,6 +413,7 @@ int main(void)
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(learns_as_the_cpu_trainer_does),
       cmocka_unit_test(the_same_bits_alone_in_company_and_elsewhere),
+      cmocka_unit_test(the_same_bits_with_weight_gradients_first_or_last),
       cmocka_unit_test(the_same_bits_in_a_full_cohort),
       cmocka_unit_test(the_same_bits_on_streams_side_by_side),
       cmocka_unit_test(a_checkpoint_goes_on_with_the_same_bits),
