@@ -3,7 +3,7 @@
  * While a stream captures, what is queued on it becomes a node of the graph, after the nodes that
  * the stream stands at.  An event takes these along; a stream that waits for it joins the capture.
  * A graph that is launched becomes work like any other, each node after those that it came after,
- * so its order is drawn, too.  The checked build is told which kernels of a graph nothing orders. */
+ * so its order is drawn, too.  The checked build is told which kernels of it nothing orders. */
 #include "tests/cudacpu/runtime/internal.h"
 
 #include <algorithm>

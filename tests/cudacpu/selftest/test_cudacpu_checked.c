@@ -74,8 +74,8 @@ static void touch(const struct touches *t, int begin, cudaStream_t s)
       cudaSuccess);
 }
 
-/* Writes all, then `line` beside `branch`, whose output begins with word `begin`; joined, writes all
- * once more. */
+/* Writes all, then `line` beside `branch`, whose output begins with word `begin`; joined, writes
+ * all once more. */
 static cudaGraphExec_t graph_of(cudaStream_t s, cudaStream_t r, const struct touches line[2],
                                 const struct touches *branch, int begin)
 {

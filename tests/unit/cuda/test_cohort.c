@@ -94,9 +94,9 @@ static void the_same_bits_alone_in_company_and_elsewhere(void **state)
   }
 }
 
-/* Weight gradients as soon as they may run, before all else, and when nothing else is left to do but
- * the optimiser, who waits for them.  The checked kernels show that nothing they touch is written
- * beside them. */
+/* Weight gradients as soon as they may run, before all else, and when nothing else is left to do
+ * but the optimiser, which waits for them.  The checked kernels show that nothing they touch is
+ * written beside them. */
 static void the_same_bits_with_weight_gradients_first_or_last(void **state)
 {
   (void)state;
