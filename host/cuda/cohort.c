@@ -291,10 +291,10 @@ static void make_room(struct cohort *c)
 /* ---- the step's graph ------------------------------------------------------------------------ */
 
 /* One launch, in a range of its name; counted. */
-static int queue_launch(struct cohort *c, int i, cudaStream_t stream, struct error *e)
+static int queue_launch(struct cohort *c, int i, cudaStream_t stream, bool early, struct error *e)
 {
   const struct step_launch *l = &c->launches[i];
-  struct device_tiles tiles = {c->device_tables->first[i], c->room[i]};
+  struct device_tiles tiles = {.first = c->device_tables->first[i], .room = c->room[i], .early = early};
   range_push(l->stage->name);
   int error = l->stage->launch(c->device_tables->trials, tiles, l->layer, c->precision, stream);
   range_pop();
@@ -318,11 +318,12 @@ static bool begins_layer(const struct cohort *c, int i)
 }
 
 /* Queues the launches of one step (stages.h: the line and its branch).  `fork` stands where the
- * line begins with a layer, and so where the gradient of the layer's map is whole. */
+ * line begins with a layer, and so where the gradient of the layer's map is whole.  A launch in line
+ * begins early where it comes after another in line and after nothing else. */
 static int queue_step(struct cohort *c, struct error *e)
 {
   int code = 0;
-  bool forked = false;
+  bool forked = false, early = false;
   c->told.launches = c->told.beside = 0;
   for (int i = 0; i < c->n_launches && !code; i++) {
     const struct step_launch *l = &c->launches[i];
@@ -330,9 +331,11 @@ static int queue_step(struct cohort *c, struct error *e)
     if (code || c->room[i] == 0) continue;
     bool beside = step_launch_is_beside(l);
     if (beside) code = CUDA(cudaStreamWaitEvent(c->branch, c->fork, 0), e);
-    if (forked && l->stage->line == JOINS) code = wait_for(c->stream, c->branch, c->join, e);
-    if (!code) code = queue_launch(c, i, beside ? c->branch : c->stream, e);
+    bool joins = forked && l->stage->line == JOINS;
+    if (joins) code = wait_for(c->stream, c->branch, c->join, e);
+    if (!code) code = queue_launch(c, i, beside ? c->branch : c->stream, early && !beside && !joins, e);
     forked |= beside;
+    early |= !beside;
   }
   return code;
 }

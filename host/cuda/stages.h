@@ -8,10 +8,11 @@
  * For a weight gradient only the optimiser waits, so the sequence is a line with a branch: what
  * says BESIDE comes after all launches of the layers above its own, and beside the others.  It may
  * write nothing that a launch beside it touches, and read nothing that one writes: every layer has
- * a map, a gradient and parts of its own (device_layout.c).
- * Whoever walks over the
- * stages reads this table: what queues them (cohort.c), what a step costs at least (roofline.c),
- * the tests of the kernels, and `make kernel-report`.
+ * a map, a gradient and parts of its own (device_layout.c).  In line a launch may begin before the
+ * one before it has ended (kernels/launch.h).
+ *
+ * Whoever walks over the stages reads this table: what queues them (cohort.c), what a step costs at
+ * least (roofline.c), the tests of the kernels, and `make kernel-report`.
  *
  * To add a stage: its kernel, launcher and number of blocks (kernels/, declared in kernels/step.h),
  * a row of the table in stages.c, and the memory that it needs (the list of a trial's pieces in

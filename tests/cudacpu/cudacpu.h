@@ -121,6 +121,7 @@ enum cudacpu_report_kind {
   CUDACPU_ASYNC_COPY,      /* a copy to shared memory that nobody waited for */
   CUDACPU_STACK,           /* a thread's stack is full */
   CUDACPU_FAULT,           /* __trap, or an address where nothing is */
+  CUDACPU_NOT_WAITED,      /* a thread of a kernel that begins early ended without having waited */
 };
 
 struct cudacpu_report {
@@ -143,6 +144,7 @@ void cudacpu_print_reports(int print);
 
 struct cudacpu_counts {
   uint64_t launches;       /* kernels run */
+  uint64_t early;          /* of them those that may begin before the one before them has ended */
   uint64_t captures;       /* captures ended well */
   uint64_t graph_launches; /* graphs launched */
   uint64_t made;           /* allocations that were made, of devices' memory and pinned ones */

@@ -163,16 +163,19 @@ static std::vector<notes> *graph_notes(void)
   return (std::vector<notes> *)graph->touched.get();
 }
 
+static bool early; /* it begins early: what its threads do before they wait stands beside more kernels */
+
 static void node_begins(struct graph_run *run, size_t node)
 {
   graph = run;
   graph_node = node;
-  if (!run->touched) run->touched = std::make_shared<std::vector<notes>>(run->order->size());
+  if (!run->touched) run->touched = std::make_shared<std::vector<notes>>(run->order->before.size());
 }
 
 static void node_ends(void)
 {
   graph = NULL;
+  early = false;
 }
 
 static __attribute__((noinline, cold)) void graph_race(uintptr_t a, bool writes, bool wrote, uint32_t pc,
@@ -200,6 +203,26 @@ static bool note_conflicts(const notes &other, uintptr_t a, bool writes, bool at
   return true;
 }
 
+/* Bytes against the notes of all kernels that have run and that nothing orders before this one. */
+static void compare_notes(uintptr_t a, size_t bytes, bool writes, bool atomic, bool waited, const void *here)
+{
+  const std::vector<notes> &all = *graph_notes();
+  const struct node_order &order = *graph->order;
+  const std::vector<bool> &before = (waited ? order.before : order.early)[graph_node];
+  for (size_t i = 0; i < all.size(); i++) {
+    if (i == graph_node || before[i] || order.before[i][graph_node]) continue;
+    for (uintptr_t b = a; b < a + bytes; b++)
+      if (note_conflicts(all[i], b, writes, atomic, here)) break;
+  }
+}
+
+static __attribute__((noinline)) void before_wait(uintptr_t a, size_t bytes, bool writes, const void *here)
+{
+  size_t offset = a - shadow_memory.base;
+  if (offset >= DYNAMIC_SHARED_BYTES && offset < shadow_memory.bytes)
+    compare_notes(a, bytes, writes, false, false, here);
+}
+
 static __attribute__((noinline)) void note(uintptr_t a, bool writes, bool atomic, const void *here)
 {
   std::vector<notes> &all = *graph_notes();
@@ -209,11 +232,7 @@ static __attribute__((noinline)) void note(uintptr_t a, bool writes, bool atomic
   uint32_t pc = (uint32_t)((uintptr_t)here - program) | (atomic ? BY_ATOMIC : 0);
   if (!mine) mine = std::unique_ptr<struct page_notes>(new struct page_notes());
   for (uintptr_t b = a; b < a + bytes; b++) (writes ? mine->written : mine->read)[b % PAGE] = pc;
-  for (size_t i = 0; i < all.size(); i++) {
-    if (i == graph_node || (*graph->order)[graph_node][i] || (*graph->order)[i][graph_node]) continue;
-    for (uintptr_t b = a; b < a + bytes; b++)
-      if (note_conflicts(all[i], b, writes, atomic, here)) break;
-  }
+  compare_notes(a, bytes, writes, atomic, true, here);
 }
 
 /* ------------------------------------------------------------------------------------- accesses */
@@ -318,6 +337,7 @@ static void elsewhere(uintptr_t a, size_t bytes, enum access kind, const void *p
 /* Any range. */
 template <enum access A> static __attribute__((noinline)) void access_range(uintptr_t a, size_t bytes, const void *pc)
 {
+  if (__builtin_expect(early, 0) && !current->waited) before_wait(a, bytes, A != READ, pc);
   if (a - tls.base < tls.bytes)
     each_cell(&tls, a, bytes, true, [=](struct cell *c, uintptr_t at) { cell_access<true, A>(c, at, pc); });
   else if (a - (uintptr_t)region.base < DYNAMIC_SHARED_BYTES)
@@ -380,6 +400,7 @@ template <unsigned BYTES, enum access A> static inline void access(const void *p
   if (!current) return; /* the host's part of a .cu file */
   if (a - (uintptr_t)__builtin_frame_address(0) < 4096)
     return; /* the thread's own stack, or the guard page behind it */
+  if (__builtin_expect(early, 0) && !current->waited) before_wait(a, BYTES, A != READ, pc);
   if (BYTES >= 4 && a % 4 == 0) {
     size_t offset = a - tls.base;
     bool is_static = offset < tls.bytes;
@@ -475,6 +496,7 @@ static void launch_begins(void)
   dl_iterate_phdr(program_find, NULL);
   shadow_follow_region();
   launch_epoch = ++epoch;
+  early = graph && running->early;
   beginnings.clear();
   stamps_reset();
 }

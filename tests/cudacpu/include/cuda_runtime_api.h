@@ -199,9 +199,18 @@ cudaError_t cudaGraphLaunch(cudaGraphExec_t exec, cudaStream_t stream);
 
 /* ------------------------------------------------------------------------------------- launches */
 
+typedef enum cudaLaunchAttributeID {
+  cudaLaunchAttributeProgrammaticStreamSerialization = 6,
+} cudaLaunchAttributeID;
+typedef union cudaLaunchAttributeValue {
+  char pad[64];
+  int programmaticStreamSerializationAllowed;
+} cudaLaunchAttributeValue;
 typedef struct cudaLaunchAttribute {
-  int id;
-} cudaLaunchAttribute; /* none are known here */
+  cudaLaunchAttributeID id;
+  char pad[8 - sizeof(cudaLaunchAttributeID)];
+  cudaLaunchAttributeValue val;
+} cudaLaunchAttribute;
 
 typedef struct cudaLaunchConfig_st {
   dim3 gridDim, blockDim;

@@ -16,7 +16,7 @@ struct CUgraph_st {
 struct CUgraphExec_st {
   int device;
   std::vector<cudacpu::node> nodes;
-  std::shared_ptr<const cudacpu::node_order> order;
+  std::shared_ptr<const struct cudacpu::node_order> order;
   cudacpu::work_ptr last; /* one launch comes after the other */
 };
 
@@ -192,16 +192,18 @@ extern "C" cudaError_t cudaGraphDestroy(cudaGraph_t graph)
   return cudaSuccess;
 }
 
-static std::shared_ptr<const node_order> order_of(const std::vector<struct node> &nodes)
+static std::shared_ptr<const struct node_order> order_of(const std::vector<struct node> &nodes)
 {
-  node_order order(nodes.size(), std::vector<bool>(nodes.size()));
-  for (size_t i = 0; i < nodes.size(); i++)
+  std::vector<std::vector<bool>> before(nodes.size(), std::vector<bool>(nodes.size())), early = before;
+  for (size_t i = 0; i < nodes.size(); i++) {
     for (int a : nodes[i].after) {
-      order[i][(size_t)a] = true;
+      before[i][(size_t)a] = true;
       for (size_t j = 0; j < (size_t)a; j++)
-        if (order[(size_t)a][j]) order[i][j] = true;
+        if (before[(size_t)a][j]) before[i][j] = true;
     }
-  return std::make_shared<const node_order>(std::move(order));
+    early[i] = nodes[i].early ? early[(size_t)nodes[i].after[0]] : before[i];
+  }
+  return std::make_shared<const struct node_order>(node_order{before, early});
 }
 
 extern "C" cudaError_t cudaGraphInstantiate(cudaGraphExec_t *exec, cudaGraph_t graph, unsigned long long flags)
@@ -253,12 +255,12 @@ extern "C" cudaError_t cudaGraphUpload(cudaGraphExec_t exec, cudaStream_t stream
   return remember(stream_find(stream, &s));
 }
 
-/* Whether some kernel of the graph is neither before node i nor after it. */
+/* Whether some kernel of the graph may run while node i does. */
 static bool stands_beside(const struct CUgraphExec_st *exec, size_t i)
 {
-  const node_order &order = *exec->order;
+  const std::vector<std::vector<bool>> &early = exec->order->early;
   for (size_t j = 0; j < exec->nodes.size(); j++)
-    if (j != i && exec->nodes[j].kind == NODE_KERNEL && !order[i][j] && !order[j][i]) return true;
+    if (j != i && exec->nodes[j].kind == NODE_KERNEL && !early[i][j] && !early[j][i]) return true;
   return false;
 }
 

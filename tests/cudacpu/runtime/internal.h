@@ -48,6 +48,7 @@ struct thread {
   uint3 index;
   uint16_t id, warp, lane;
   enum thread_state state;
+  bool waited;      /* for the launches before a kernel that begins early */
   const char *file; /* where it waits */
   int line;
   struct warp_operation *operation; /* on its own stack */
@@ -65,6 +66,7 @@ struct launch {
   void (*call)(void *);
   void *arguments;
   size_t arguments_bytes;
+  bool early; /* may begin before the one before it has ended: its threads must wait for that */
 };
 
 extern struct thread *current; /* NULL outside of kernels */
@@ -140,12 +142,16 @@ struct access_checker {
 };
 extern const struct access_checker *checker; /* NULL in the other builds */
 
-typedef std::vector<std::vector<bool>> node_order; /* [i][j]: node j has ended when node i begins */
+/* [i][j]: node j has ended, `before` when node i has begun, or waited for the launch before it where
+ * it begins early; `early` without that. */
+struct node_order {
+  std::vector<std::vector<bool>> before, early;
+};
 
 /* A graph that has been launched once, and what its kernels that nothing orders have touched so
  * far, which is the checker's own. */
 struct graph_run {
-  std::shared_ptr<const node_order> order;
+  std::shared_ptr<const struct node_order> order;
   std::shared_ptr<void> touched;
 };
 
@@ -225,6 +231,7 @@ struct node {
   std::function<cudaError_t()> run;
   std::vector<int> after;
   bool branch;
+  bool early; /* a kernel, after one other that may not have ended yet */
 };
 struct capture;
 
@@ -232,7 +239,7 @@ cudaError_t stream_find(cudaStream_t stream, struct CUstream_st **found);
 int stream_device(struct CUstream_st *stream);
 /* Queues on a stream, or adds to the graph that it captures. */
 cudaError_t enqueue(struct CUstream_st *stream, enum node_kind kind, const void *function,
-                    std::function<cudaError_t()> run);
+                    std::function<cudaError_t()> run, bool early = false);
 work_ptr queue_work(int device, std::function<cudaError_t()> run, const std::vector<work_ptr> &after,
                     bool branch = false);
 /* Does work until this piece is done; nothing for NULL. */

@@ -51,6 +51,7 @@ cudaError_t run_launch(const struct launch &launch)
   uint64_t blocks = (uint64_t)launch.grid.x * launch.grid.y * launch.grid.z;
   cudaError_t error = cudaSuccess;
   counts.launches++;
+  counts.early += launch.early;
   if (fail_launch_error != cudaErrorLaunchOutOfResources && counts_down(&fail_launch_in)) return fail_launch_error;
 
   fault_stack_make();
@@ -80,12 +81,21 @@ cudaError_t run_launch(const struct launch &launch)
   return error;
 }
 
+static bool begins_early(const cudaLaunchConfig_t *c)
+{
+  bool early = false;
+  for (unsigned i = 0; i < c->numAttrs; i++) early |= c->attrs[i].val.programmaticStreamSerializationAllowed != 0;
+  return early;
+}
+
 static cudaError_t check(int device, const cudaLaunchConfig_t *c, const void *kernel)
 {
   const struct cudaDeviceProp &p = devices[(size_t)device].properties;
   const dim3 g = c->gridDim, b = c->blockDim;
   if (!kernel) return cudaErrorInvalidDeviceFunction;
-  if (c->numAttrs) return cudaErrorNotSupported;
+  for (unsigned i = 0; i < c->numAttrs; i++)
+    if (c->attrs[i].id != cudaLaunchAttributeProgrammaticStreamSerialization) return cudaErrorNotSupported;
+  if (begins_early(c) && p.major < 9) return cudaErrorNotSupported;
   if (!g.x || !g.y || !g.z || !b.x || !b.y || !b.z) return cudaErrorInvalidConfiguration;
   if (b.x > (unsigned)p.maxThreadsDim[0] || b.y > (unsigned)p.maxThreadsDim[1] || b.z > (unsigned)p.maxThreadsDim[2] ||
       (uint64_t)b.x * b.y * b.z > (uint64_t)p.maxThreadsPerBlock)
@@ -112,7 +122,8 @@ static cudaError_t launch_queue(const cudaLaunchConfig_t *config, const std::sha
     running = NULL;
     reports_finish();
   }
-  return enqueue(s, NODE_KERNEL, launch.kernel, [launch, arguments] { return run_launch(launch); });
+  return enqueue(
+      s, NODE_KERNEL, launch.kernel, [launch, arguments] { return run_launch(launch); }, launch.early);
 }
 
 extern "C" cudaError_t cudacpu_launch(const cudaLaunchConfig_t *config, const void *kernel, void (*call)(void *),
@@ -122,7 +133,7 @@ extern "C" cudaError_t cudacpu_launch(const cudaLaunchConfig_t *config, const vo
   start();
   std::shared_ptr<void> owned(arguments, destroy);
   struct launch launch = {kernel, config->gridDim, config->blockDim, config->dynamicSmemBytes,
-                          call,   arguments,       arguments_bytes};
+                          call,   arguments,       arguments_bytes,  begins_early(config)};
   return remember(launch_queue(config, owned, launch));
 }
 

@@ -128,12 +128,15 @@ std::vector<work_ptr> before(struct CUstream_st *stream)
 }
 
 cudaError_t enqueue(struct CUstream_st *stream, enum node_kind kind, const void *function,
-                    std::function<cudaError_t()> run)
+                    std::function<cudaError_t()> run, bool early)
 {
   if (stream->capture) {
-    if (stream->capture->spoilt) return cudaErrorStreamCaptureInvalidated;
-    stream->capture->nodes.push_back(
-        {kind, function, std::move(run), stream->captured, stream != stream->capture->origin});
+    struct capture &c = *stream->capture;
+    const std::vector<int> &after = stream->captured;
+    if (c.spoilt) return cudaErrorStreamCaptureInvalidated;
+    if (early && (after.size() > 1 || (after.size() == 1 && c.nodes[(size_t)after[0]].kind != NODE_KERNEL)))
+      return cudaErrorNotSupported;
+    c.nodes.push_back({kind, function, std::move(run), after, stream != c.origin, early && !after.empty()});
     stream->captured = {(int)stream->capture->nodes.size() - 1};
     return cudaSuccess;
   }

@@ -6,6 +6,7 @@
  * give no report.  There, the faults are found that need no look at every access. */
 #define CUDACPU_CHECKED_TEST
 #include "tests/cudacpu/selftest/test_cudacpu_device.c"
+#include "tests/cudacpu/selftest/planted_early.h"
 
 static void copies_to_the_host_of_memory_never_written_are_reported(void **state)
 {
@@ -145,6 +146,63 @@ static void kernels_of_a_graph_that_nothing_orders_are_held_apart(void **state)
   fresh_machine(NULL);
 }
 
+/* Kernels one after the other, of which the first does not begin early: buffer `to` ← `from` + 1. */
+struct early_step {
+  enum planted_early how;
+  int early, to, from;
+};
+
+static const struct early_case {
+  struct early_step steps[2]; /* after buffer 1 ← buffer 0 */
+  int n;
+  const char *fault; /* NULL: none */
+} early_cases[] = {
+    {{{EARLY_WAITS, 1, 2, 1}}, 1, NULL},
+    {{{EARLY_READS_FIRST, 1, 2, 1}}, 1, "reads"},
+    {{{EARLY_READS_FIRST, 0, 2, 1}}, 1, NULL}, /* it does not begin early */
+    {{{EARLY_READS_FIRST, 1, 2, 0}}, 1, NULL}, /* what nobody writes */
+    {{{EARLY_WRITES_FIRST, 1, 0, 1}}, 1, "writes"},
+    {{{EARLY_WRITES_FIRST, 1, 2, 1}}, 1, NULL},                           /* what nobody else touches */
+    {{{EARLY_WAITS, 1, 2, 0}, {EARLY_READS_FIRST, 1, 3, 1}}, 2, "reads"}, /* of the one before the one before */
+    {{{EARLY_WAITS, 0, 2, 0}, {EARLY_READS_FIRST, 1, 3, 1}}, 2, NULL},    /* which has ended here */
+};
+
+static void what_a_kernel_touches_before_it_waits_is_held_apart(void **state)
+{
+  (void)state;
+  for (size_t i = 0; i < sizeof early_cases / sizeof *early_cases; i++) {
+    const struct early_case *c = &early_cases[i];
+    unsigned *p[4], ones[128];
+    cudaStream_t s;
+    cudaGraph_t graph;
+    cudaGraphExec_t exec;
+    fresh_machine(NULL);
+    memset(ones, 1, sizeof ones);
+    assert_int_equal(cudaStreamCreateWithFlags(&s, cudaStreamNonBlocking), cudaSuccess);
+    for (int b = 0; b < 4; b++) {
+      assert_int_equal(cudaMalloc((void **)&p[b], sizeof ones), cudaSuccess);
+      assert_int_equal(cudaMemcpy(p[b], ones, sizeof ones, cudaMemcpyHostToDevice), cudaSuccess);
+    }
+    assert_int_equal(cudaStreamBeginCapture(s, cudaStreamCaptureModeThreadLocal), cudaSuccess);
+    assert_int_equal(planted_early_launch(EARLY_WAITS, 0, p[1], p[0], s), cudaSuccess);
+    for (int k = 0; k < c->n; k++)
+      assert_int_equal(
+          planted_early_launch(c->steps[k].how, c->steps[k].early, p[c->steps[k].to], p[c->steps[k].from], s),
+          cudaSuccess);
+    assert_int_equal(cudaStreamEndCapture(s, &graph), cudaSuccess);
+    assert_int_equal(cudaGraphInstantiate(&exec, graph, 0), cudaSuccess);
+    assert_int_equal(cudaGraphLaunch(exec, s), cudaSuccess);
+    assert_int_equal(cudaStreamSynchronize(s), cudaSuccess);
+    if (cudacpu_report_count() != (c->fault != NULL))
+      fail_msg("case %zu: %d reports, %s", i, cudacpu_report_count(),
+               cudacpu_report_count() ? cudacpu_report(0)->text : "none");
+    if (!c->fault) continue;
+    assert_int_equal(cudacpu_report(0)->kind, CUDACPU_RACE);
+    assert_true(planted_at("tests/cudacpu/selftest/planted_early.cu", c->fault, cudacpu_report(0)->line));
+  }
+  fresh_machine(NULL);
+}
+
 int main(void)
 {
   const struct CMUnitTest tests[] = {
@@ -152,6 +210,7 @@ int main(void)
       cmocka_unit_test_setup(parts_of_an_allocation_have_bounds_of_their_own, fresh_machine),
       cmocka_unit_test_setup(freed_memory_is_out_of_bounds, fresh_machine),
       cmocka_unit_test_setup(kernels_of_a_graph_that_nothing_orders_are_held_apart, fresh_machine),
+      cmocka_unit_test_setup(what_a_kernel_touches_before_it_waits_is_held_apart, fresh_machine),
   };
   if (!cudacpu_is_checked()) return 1;
   cudacpu_print_reports(0);

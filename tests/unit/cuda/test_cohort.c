@@ -382,6 +382,30 @@ static void a_stop_is_heard(void **state)
 }
 
 #ifndef REAL_GPU
+/* All in line but the first of a step and the optimiser, which has the branch to wait for; none
+ * where the GPU knows of no such launches. */
+static void launches_in_line_begin_early_where_the_gpu_can(void **state)
+{
+  (void)state;
+  make_data(1);
+  int n = 2; /* the second has three layers */
+  struct outcome *early = outcomes(n), *plain = outcomes(n);
+  struct cohort_counts counts;
+  struct cudacpu_counts before = cudacpu_counts();
+  train_cohort(0, n, 0, n, PRECISION_FP32, early, &counts);
+  struct cudacpu_counts after = cudacpu_counts();
+  uint64_t steps = after.graph_launches - before.graph_launches;
+  assert_true(steps > 0 && counts.beside > 0);
+  assert_int_equal(after.early - before.early, steps * (uint64_t)(counts.launches - counts.beside - 2));
+  cudacpu_properties(0)->major = 8;
+  train_cohort(0, n, 0, n, PRECISION_FP32, plain, NULL);
+  cudacpu_properties(0)->major = 9;
+  assert_int_equal(cudacpu_counts().early, after.early);
+  for (int i = 0; i < n; i++) same(early + i, plain + i);
+  free(early);
+  free(plain);
+}
+
 static void a_lost_device_is_told_from_one_without_memory(void **state)
 {
   static float some_weights[1 << 16];
@@ -422,6 +446,7 @@ int main(void)
       cmocka_unit_test(a_loss_that_is_not_finite_ends_a_trial_and_no_other),
       cmocka_unit_test(a_stop_is_heard),
 #ifndef REAL_GPU
+      cmocka_unit_test(launches_in_line_begin_early_where_the_gpu_can),
       cmocka_unit_test(a_lost_device_is_told_from_one_without_memory),
 #endif
   };
