@@ -7,9 +7,9 @@
 
 /* ---- launches that begin early ---------------------------------------------------------------
  *
- * Programmatic dependent launch (CUDA C++ Programming Guide): a kernel's blocks may begin when those
- * of the launch before it on the stream have ended, but not all that they wrote is to be seen yet.
- * It hides what lies between two launches.  What has to hold:
+ * Programmatic dependent launch (CUDA C++ Programming Guide): a kernel's blocks may begin when
+ * those of the launch before it on the stream have ended, but not all that they wrote is to be seen
+ * yet.  It hides what lies between two launches.  What has to hold:
  *
  *   Every thread of such a kernel, one without work, too, calls wait_for_launch_before() before it
  *   touches memory that any kernel of the same graph writes, and before it writes any.  So a launch

@@ -318,8 +318,8 @@ static bool begins_layer(const struct cohort *c, int i)
 }
 
 /* Queues the launches of one step (stages.h: the line and its branch).  `fork` stands where the
- * line begins with a layer, and so where the gradient of the layer's map is whole.  A launch in line
- * begins early where it comes after another in line and after nothing else. */
+ * line begins with a layer, and so where the gradient of the layer's map is whole.  A launch in
+ * line begins early where it comes after another in line and after nothing else. */
 static int queue_step(struct cohort *c, struct error *e)
 {
   int code = 0;

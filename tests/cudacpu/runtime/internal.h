@@ -142,8 +142,8 @@ struct access_checker {
 };
 extern const struct access_checker *checker; /* NULL in the other builds */
 
-/* [i][j]: node j has ended, `before` when node i has begun, or waited for the launch before it where
- * it begins early; `early` without that. */
+/* [i][j]: node j has ended, `before` when node i has begun, or waited for the launch before it
+ * where it begins early; `early` without that. */
 struct node_order {
   std::vector<std::vector<bool>> before, early;
 };

@@ -146,7 +146,7 @@ static void kernels_of_a_graph_that_nothing_orders_are_held_apart(void **state)
   fresh_machine(NULL);
 }
 
-/* Kernels one after the other, of which the first does not begin early: buffer `to` ← `from` + 1. */
+/* Kernels one after the other, the first of which does not begin early: buffer `to` ← `from` + 1 */
 struct early_step {
   enum planted_early how;
   int early, to, from;
