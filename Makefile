@@ -182,9 +182,10 @@ bench-sched: $(BUILD)/tests/bench_sched## how well the scheduler fills 1 to 8 de
 bench-boxes: gsos## how many trials a second pass through rank 0 of 64, and what one costs on the wire; needs mpirun
 	python3 tests/bench/bench_boxes.py
 
-bench-asha: gsos## what pruning saves and loses; a quarter of an hour on two cores at 50 rounds
-	./gsos run configs/bench/asha.ini
-	python3 tests/bench/bench_asha.py results/asha/trials.csv
+# What is finished is not run again (build/bench-asha, build/bench-pruners).  PRUNED='--rounds 2': fewer rounds of networks.
+bench-asha: gsos## what each pruner saves and loses: hundreds of rounds on tables of networks, five of networks; an hour or two
+	python3 tests/bench/bench_strategies.py --ways pruners --only mnist,ahe32,flowers32 --rounds 200 --output build/bench-pruners
+	python3 tests/bench/bench_asha.py $(PRUNED)
 
 # ROUNDS=N: fewer go faster; what is finished is not run again (build/bench-strategies).
 ROUNDS ?= 50

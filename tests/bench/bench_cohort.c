@@ -32,17 +32,17 @@
 #include <string.h>
 #include <time.h>
 
+#include "host/base/monotonic.h"
 #include "host/base/number_order.h"
 #include "host/cuda/cohort.h"
 #include "host/cuda/device_list.h"
-#include "tests/unit/network/network_config.h"
 #include "host/cuda/roofline.h"
+#include "tests/bench/rows.h"
+#include "tests/unit/network/network_config.h"
 
 #ifdef REAL_GPU
 #include <cuda_profiler_api.h>
-enum { HARNESS = 0 };
 #else
-enum { HARNESS = 1 };
 static int cudaProfilerStart(void)
 {
   return 0;
@@ -53,34 +53,17 @@ static int cudaProfilerStop(void)
 }
 #endif
 
+static struct rows rows;
 static struct {
-  bool tiny;
-  int precision; /* -1: both */
-  double limit_s, began;
-  FILE *json;
+  int precision;               /* -1: both */
   const struct gpu_rates *gpu; /* NULL: no floors */
-  int left_out;
-} options = {.precision = -1, .limit_s = INFINITY};
-
-static double now(void)
-{
-  struct timespec t;
-  clock_gettime(CLOCK_MONOTONIC, &t);
-  return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
+} options = {.precision = -1};
 
 static void check(int code, const struct error *e)
 {
   if (!code) return;
   fprintf(stderr, "bench_cohort: %s\n", e->message);
   exit(1);
-}
-
-static bool time_is_up(void)
-{
-  if (now() - options.began < options.limit_s) return false;
-  options.left_out++;
-  return true;
 }
 
 static const char *name_of(int precision)
@@ -103,7 +86,7 @@ enum { SHAPES = 2 };
 
 static const struct shape *shapes(void)
 {
-  return options.tiny ? tiny_shapes : full_shapes;
+  return rows.tiny ? tiny_shapes : full_shapes;
 }
 
 /* Noise: speed does not depend on what images show. */
@@ -112,22 +95,22 @@ static void make_data(struct dataset *d, const struct shape *s, int train, int v
   size_t bytes = (size_t)STORED * (size_t)s->size * (size_t)s->size * (size_t)s->channels;
   uint8_t *images = malloc(bytes);
   uint16_t *labels = malloc(STORED * sizeof *labels);
-  int32_t *rows = malloc((size_t)(train + validation) * sizeof *rows);
-  if (!images || !labels || !rows) {
+  int32_t *stored = malloc((size_t)(train + validation) * sizeof *stored);
+  if (!images || !labels || !stored) {
     fprintf(stderr, "bench_cohort: no memory\n");
     exit(1);
   }
   uint32_t x = 1;
   for (size_t i = 0; i < bytes; i++) images[i] = (uint8_t)((x = x * 1664525u + 1013904223u) >> 24);
   for (int i = 0; i < STORED; i++) labels[i] = (uint16_t)(i * 7 % CLASSES);
-  for (int i = 0; i < train + validation; i++) rows[i] = i % STORED;
+  for (int i = 0; i < train + validation; i++) stored[i] = i % STORED;
   *d = (struct dataset){.n_classes = CLASSES, .channels = s->channels, .height = s->size, .width = s->size};
   for (int c = 0; c < s->channels; c++) {
     d->mean[c] = 0.5f;
     d->deviation[c] = 0.29f;
   }
-  d->train = (struct dataset_split){.n = train, .rows = rows, .images = images, .labels = labels};
-  d->validation = (struct dataset_split){.n = validation, .rows = rows + train, .images = images, .labels = labels};
+  d->train = (struct dataset_split){.n = train, .rows = stored, .images = images, .labels = labels};
+  d->validation = (struct dataset_split){.n = validation, .rows = stored + train, .images = images, .labels = labels};
 }
 
 static void free_data(struct dataset *d)
@@ -140,7 +123,7 @@ static void free_data(struct dataset *d)
 static void make_plan(struct plan *p, const struct shape *s, const struct dataset *d, int epochs)
 {
   struct network_config c = usual_network();
-  if (options.tiny) {
+  if (rows.tiny) {
     c.num_conv_layers = 2;
     c.num_fc_units = 16;
   }
@@ -226,9 +209,9 @@ static void crew_start(struct crew *c, int trials, int streams)
 static double crew_epoch(struct crew *c)
 {
   pthread_barrier_wait(&c->begin);
-  double t = now();
+  double t = monotonic_seconds();
   pthread_barrier_wait(&c->end);
-  return now() - t;
+  return monotonic_seconds() - t;
 }
 
 /* Returns the first error of a lane. */
@@ -278,19 +261,19 @@ static void tell_step(const struct shape *s, const struct plan *p, int precision
     printf(" %10s %8s", "-", "-");
   printf(" %11.0f %9.0f\n", images, images * p->flops_image_training * 1e-9);
   fflush(stdout);
-  if (!options.json) return;
+  if (!rows.json) return;
   fprintf(
-      options.json,
+      rows.json,
       "{\"kind\": \"step\", \"shape\": \"%s\", \"batch\": %d, \"precision\": \"%s\", \"trials\": %d, \"streams\": %d",
       s->name, s->batch, name_of(precision), trials, streams);
-  print_number(options.json, "step_us", median);
-  print_number(options.json, "best_us", best);
-  print_number(options.json, "device_us", streams == 1 ? busy : NAN);
-  print_number(options.json, "floor_us", floor);
-  print_number(options.json, "images_per_s", images);
-  print_number(options.json, "gflops", images * p->flops_image_training * 1e-9);
-  fprintf(options.json, ", \"launches\": %d, \"rounds\": %d}\n", cost.n, rounds);
-  fflush(options.json);
+  print_number(rows.json, "step_us", median);
+  print_number(rows.json, "best_us", best);
+  print_number(rows.json, "device_us", streams == 1 ? busy : NAN);
+  print_number(rows.json, "floor_us", floor);
+  print_number(rows.json, "images_per_s", images);
+  print_number(rows.json, "gflops", images * p->flops_image_training * 1e-9);
+  fprintf(rows.json, ", \"launches\": %d, \"rounds\": %d}\n", cost.n, rounds);
+  fflush(rows.json);
 }
 
 static void measure_step(const struct shape *s, const struct dataset *d, struct device_data *on_device, int precision,
@@ -305,7 +288,7 @@ static void measure_step(const struct shape *s, const struct dataset *d, struct 
   crew_start(&c, trials, streams);
   crew_epoch(&c);
   for (int i = 0; i < streams; i++) c.lanes[i].busy_s = 0;
-  int most = options.tiny ? 1 : ROUNDS_MAX, least = options.tiny ? 1 : ROUNDS_MIN;
+  int most = rows.tiny ? 1 : ROUNDS_MAX, least = rows.tiny ? 1 : ROUNDS_MIN;
   while (n < most && (n < least || sum < rounds_s)) sum += walls[n++] = crew_epoch(&c);
   for (int i = 0; i < streams; i++) busy += c.lanes[i].busy_s;
   check(crew_stop(&c, &e), &e);
@@ -337,13 +320,13 @@ static void steps(void)
     struct plan p;
     make_data(&data[i], &shape[i], shape[i].steps * shape[i].batch, 1);
     make_plan(&p, &shape[i], &data[i], WHOLE);
-    on_device[i] = on_a_device(&data[i], &p, options.tiny ? 2 : STREAMS_MAX, options.tiny ? 2 : 32);
+    on_device[i] = on_a_device(&data[i], &p, rows.tiny ? 2 : STREAMS_MAX, rows.tiny ? 2 : 32);
   }
-  for (int streams = 1; streams <= (options.tiny ? 2 : STREAMS_MAX); streams *= 2)
+  for (int streams = 1; streams <= (rows.tiny ? 2 : STREAMS_MAX); streams *= 2)
     for (int i = 0; i < SHAPES; i++)
       for (int precision = PRECISION_FP32; precision <= PRECISION_TF32; precision++)
-        for (int trials = streams; trials <= (options.tiny ? 2 : 32); trials *= 2)
-          if ((options.precision < 0 || options.precision == precision) && !time_is_up())
+        for (int trials = streams; trials <= (rows.tiny ? 2 : 32); trials *= 2)
+          if ((options.precision < 0 || options.precision == precision) && !rows_time_is_up(&rows))
             measure_step(&shape[i], &data[i], on_device[i], precision, trials, streams);
   for (int i = 0; i < SHAPES; i++) {
     device_data_close(on_device[i]);
@@ -392,7 +375,7 @@ static double measure_trials(const struct plan *p, struct device_data *on_device
 {
   struct shift shifts[2];
   int streams = at_once > 1 ? 2 : 1;
-  double began = now();
+  double began = monotonic_seconds();
   for (int i = 0; i < streams; i++) {
     shifts[i] = (struct shift){.on_device = on_device,
                                .plan = p,
@@ -406,7 +389,7 @@ static double measure_trials(const struct plan *p, struct device_data *on_device
     }
   }
   for (int i = 0; i < streams; i++) pthread_join(shifts[i].thread, NULL);
-  double seconds = now() - began;
+  double seconds = monotonic_seconds() - began;
   for (int i = 0; i < streams; i++) check(shifts[i].code, &shifts[i].e);
   return seconds;
 }
@@ -417,32 +400,32 @@ static void trials(void)
   struct device_data *on_device;
   struct plan p;
   const struct shape *s = &shapes()[0];
-  make_data(&d, s, options.tiny ? 16 : 4000, options.tiny ? 8 : 1000);
-  make_plan(&p, s, &d, options.tiny ? 2 : 10);
-  on_device = on_a_device(&d, &p, 2, options.tiny ? 2 : 64);
+  make_data(&d, s, rows.tiny ? 16 : 4000, rows.tiny ? 8 : 1000);
+  make_plan(&p, s, &d, rows.tiny ? 2 : 10);
+  on_device = on_a_device(&d, &p, 2, rows.tiny ? 2 : 64);
   printf("\ntrials: %s, batch %d, %d epochs of %d images and %d for validation; streams: 1 for one at once, else 2\n",
          s->name, s->batch, p.config.epochs, d.train.n, d.validation.n);
   printf("%s %8s %7s %9s %12s %8s\n", "prec", "at once", "trials", "seconds", "trials/hour", "speed-up");
   for (int precision = PRECISION_FP32; precision <= PRECISION_TF32; precision++) {
     double alone = NAN;
     if (options.precision >= 0 && options.precision != precision) continue;
-    for (int at_once = 1; at_once <= (options.tiny ? 2 : 64); at_once *= 2) {
-      if (time_is_up()) continue;
+    for (int at_once = 1; at_once <= (rows.tiny ? 2 : 64); at_once *= 2) {
+      if (rows_time_is_up(&rows)) continue;
       int n = WAVES * at_once;
       double seconds = measure_trials(&p, on_device, precision, at_once, n), hour = 3600 * n / seconds;
       if (at_once == 1) alone = hour;
       printf("%s %8d %7d %9.3f %12.0f %8.2f\n", name_of(precision), at_once, n, seconds, hour, hour / alone);
       fflush(stdout);
-      if (!options.json) continue;
+      if (!rows.json) continue;
       fprintf(
-          options.json,
+          rows.json,
           "{\"kind\": \"trials_per_hour\", \"shape\": \"%s\", \"batch\": %d, \"precision\": \"%s\", \"at_once\": %d, "
           "\"streams\": %d, \"trials\": %d",
           s->name, s->batch, name_of(precision), at_once, at_once > 1 ? 2 : 1, n);
-      print_number(options.json, "seconds", seconds);
-      print_number(options.json, "trials_per_hour", hour);
-      fprintf(options.json, "}\n");
-      fflush(options.json);
+      print_number(rows.json, "seconds", seconds);
+      print_number(rows.json, "trials_per_hour", hour);
+      fprintf(rows.json, "}\n");
+      fflush(rows.json);
     }
   }
   device_data_close(on_device);
@@ -458,7 +441,7 @@ static void profile(void)
   struct device_data *on_device;
   struct plan p;
   const struct shape *s = &shapes()[0];
-  int precision = options.precision < 0 ? PRECISION_FP32 : options.precision, n = options.tiny ? 2 : 16;
+  int precision = options.precision < 0 ? PRECISION_FP32 : options.precision, n = rows.tiny ? 2 : 16;
   make_data(&d, s, s->batch, 1);
   make_plan(&p, s, &d, WHOLE);
   on_device = on_a_device(&d, &p, 1, n);
@@ -486,55 +469,33 @@ static int usage(void)
 static bool take_option(int option)
 {
   switch (option) {
-  case 't':
-    options.tiny = true;
-    return true;
   case 'p':
     options.precision = !strcmp(optarg, "fp32") ? PRECISION_FP32 : !strcmp(optarg, "tf32") ? PRECISION_TF32 : -1;
     return options.precision >= 0;
   case 'g':
     options.gpu = gpu_rates_find(optarg);
     return options.gpu != NULL;
-  case 'l':
-    options.limit_s = atof(optarg);
-    return options.limit_s > 0;
-  case 'j':
-    options.json = fopen(optarg, "a");
-    if (!options.json) perror(optarg);
-    return options.json != NULL;
-  case 'v': /* `make bench V=--verbose` gives it to all benchmarks; this one says everything always */
-    return true;
   default:
-    return false;
+    return rows_option(&rows, option);
   }
 }
 
 int main(int argc, char **argv)
 {
-  static const struct option names[] = {{"tiny", no_argument, NULL, 't'},
-                                        {"precision", required_argument, NULL, 'p'},
+  enum { PARTS = 3 };
+  static const struct option names[] = {{"precision", required_argument, NULL, 'p'},
                                         {"gpu", required_argument, NULL, 'g'},
-                                        {"limit", required_argument, NULL, 'l'},
-                                        {"json", required_argument, NULL, 'j'},
-                                        {"verbose", no_argument, NULL, 'v'},
+                                        ROWS_OPTIONS,
                                         {NULL, 0, NULL, 0}};
-  static const struct {
-    const char *name;
-    void (*run)(void);
-  } parts[] = {{"steps", steps}, {"trials", trials}, {"profile", profile}};
-  bool wanted[3] = {false};
+  static const char *const parts[PARTS] = {"steps", "trials", "profile"};
+  static void (*const run[PARTS])(void) = {steps, trials, profile};
+  bool wanted[PARTS] = {false};
   char why[300], device[400];
-  options.tiny = HARNESS;
-  options.began = now();
+  rows = rows_begin(HARNESS);
   for (int option; (option = getopt_long(argc, argv, "", names, NULL)) != -1;)
     if (!take_option(option)) return usage();
+  if (!rows_parts(argc, argv, PARTS, parts, wanted)) return usage();
   if (optind == argc) wanted[0] = wanted[1] = true;
-  for (; optind < argc; optind++) {
-    int i = 0;
-    while (i < 3 && strcmp(argv[optind], parts[i].name) != 0) i++;
-    if (i == 3) return usage();
-    wanted[i] = true;
-  }
   if (devices_count(why, sizeof why) == 0) {
     fprintf(stderr, "bench_cohort: no GPU: %s\n", why);
     return 1;
@@ -545,12 +506,7 @@ int main(int argc, char **argv)
   if (comma) *comma = 0;
   if (!options.gpu) options.gpu = gpu_rates_find(device);
   if (HARNESS) printf("(no GPU: the times below are those of a harness on the CPU, and mean nothing)\n");
-  for (int i = 0; i < 3; i++)
-    if (wanted[i]) parts[i].run();
-  if (options.left_out) printf("%d rows left out: the time limit of %g s\n", options.left_out, options.limit_s);
-  if (options.json) {
-    if (options.left_out) fprintf(options.json, "{\"kind\": \"left_out\", \"rows\": %d}\n", options.left_out);
-    if (fclose(options.json)) return 1;
-  }
-  return 0;
+  for (int i = 0; i < PARTS; i++)
+    if (wanted[i]) run[i]();
+  return rows_end(&rows);
 }

@@ -33,36 +33,19 @@
 #include "host/base/number_order.h"
 #include "host/cuda/device_list.h"
 #include "host/samplers/gp/gp_device.h"
+#include "tests/bench/rows.h"
 #include "tests/unit/samplers/gp/gp_fixture.h"
-
-#ifdef REAL_GPU
-enum { HARNESS = 0 };
-#else
-enum { HARNESS = 1 };
-#endif
 
 enum { DIMENSIONS = 10, ROUNDS_MIN = 3, ROUNDS_MAX = 25 };
 static const double rounds_s = 0.1;
 
-static struct {
-  bool tiny;
-  double limit_s, began;
-  FILE *json;
-  int left_out;
-} options = {.limit_s = INFINITY};
+static struct rows rows;
 
 static void check(int code, const struct error *e)
 {
   if (!code) return;
   fprintf(stderr, "bench_gp: %s\n", e->message);
   exit(1);
-}
-
-static bool time_is_up(void)
-{
-  if (monotonic_seconds() - options.began < options.limit_s) return false;
-  options.left_out++;
-  return true;
 }
 
 /* ---- the pieces ------------------------------------------------------------------------------ */
@@ -111,8 +94,8 @@ static void top(const struct bench *b)
 static void measure(const char *what, void (*call)(const struct bench *), const struct bench *b)
 {
   double ms[ROUNDS_MAX], sum = 0;
-  int n = 0, most = options.tiny ? 1 : ROUNDS_MAX, least = options.tiny ? 1 : ROUNDS_MIN;
-  if (time_is_up()) return;
+  int n = 0, most = rows.tiny ? 1 : ROUNDS_MAX, least = rows.tiny ? 1 : ROUNDS_MIN;
+  if (rows_time_is_up(&rows)) return;
   call(b);
   while (n < most && (n < least || sum < 1e3 * rounds_s)) {
     double t = monotonic_seconds();
@@ -123,12 +106,12 @@ static void measure(const char *what, void (*call)(const struct bench *), const 
   double median = n % 2 ? ms[n / 2] : (ms[n / 2 - 1] + ms[n / 2]) / 2;
   printf("%-10s %6d %9d %11.3f %9.3f\n", what, b->p->n, b->count, median, ms[0]);
   fflush(stdout);
-  if (!options.json) return;
-  fprintf(options.json,
+  if (!rows.json) return;
+  fprintf(rows.json,
           "{\"kind\": \"gp\", \"what\": \"%s\", \"trials\": %d, \"count\": %d, \"median_ms\": %.6g, \"best_ms\": %.6g, "
           "\"rounds\": %d}\n",
           what, b->p->n, b->count, median, ms[0], n);
-  fflush(options.json);
+  fflush(rows.json);
 }
 
 static void measure_problem(struct gp_devices *devices, int n, const int *candidates, int sizes, const double *const *x)
@@ -157,8 +140,8 @@ static void measure_all(void)
 {
   static const int full[] = {64, 128, 200, 256, GP_DEVICE_OBSERVATIONS}, full_candidates[] = {2048, 100000, 1000000};
   static const int tiny[] = {20}, tiny_candidates[] = {40};
-  const int *n = options.tiny ? tiny : full, *candidates = options.tiny ? tiny_candidates : full_candidates;
-  int problems = options.tiny ? 1 : 5, counts = options.tiny ? 1 : 3, most = candidates[counts - 1];
+  const int *n = rows.tiny ? tiny : full, *candidates = rows.tiny ? tiny_candidates : full_candidates;
+  int problems = rows.tiny ? 1 : 5, counts = rows.tiny ? 1 : 3, most = candidates[counts - 1];
   const int number = 0;
   struct gp_devices *devices;
   struct error e = {0};
@@ -179,38 +162,14 @@ static void measure_all(void)
 
 /* ---- the command line ------------------------------------------------------------------------ */
 
-static bool take_option(int option)
-{
-  switch (option) {
-  case 't':
-    options.tiny = true;
-    return true;
-  case 'l':
-    options.limit_s = atof(optarg);
-    return options.limit_s > 0;
-  case 'j':
-    options.json = fopen(optarg, "a");
-    if (!options.json) perror(optarg);
-    return options.json != NULL;
-  case 'v': /* `make bench V=--verbose` gives it to all benchmarks */
-    return true;
-  default:
-    return false;
-  }
-}
-
 int main(int argc, char **argv)
 {
-  static const struct option names[] = {{"tiny", no_argument, NULL, 't'},
-                                        {"limit", required_argument, NULL, 'l'},
-                                        {"json", required_argument, NULL, 'j'},
-                                        {"verbose", no_argument, NULL, 'v'},
-                                        {NULL, 0, NULL, 0}};
+  static const struct option names[] = {ROWS_OPTIONS, {NULL, 0, NULL, 0}};
   char text[400];
   bool good = true;
-  options.tiny = HARNESS;
-  options.began = monotonic_seconds();
-  for (int option; good && (option = getopt_long(argc, argv, "", names, NULL)) != -1;) good = take_option(option);
+  rows = rows_begin(HARNESS);
+  for (int option; good && (option = getopt_long(argc, argv, "", names, NULL)) != -1;)
+    good = rows_option(&rows, option);
   if (!good || optind < argc) {
     fprintf(stderr, "usage: bench_gp [--tiny] [--limit SECONDS] [--json FILE]\n");
     return 2;
@@ -223,10 +182,5 @@ int main(int argc, char **argv)
   printf("%s\n", text);
   if (HARNESS) printf("(no GPU: the times below are those of a harness on the CPU, and mean nothing)\n");
   measure_all();
-  if (options.left_out) printf("%d rows left out: the time limit of %g s\n", options.left_out, options.limit_s);
-  if (options.json) {
-    if (options.left_out) fprintf(options.json, "{\"kind\": \"left_out\", \"rows\": %d}\n", options.left_out);
-    if (fclose(options.json)) return 1;
-  }
-  return 0;
+  return rows_end(&rows);
 }

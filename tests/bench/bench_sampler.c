@@ -30,20 +30,10 @@
 #include "host/space/functions.h"
 #include "host/base/rng.h"
 #include "host/samplers/sampler.h"
+#include "tests/bench/rows.h"
 #include "tests/unit/experiment/defaults.h"
 
-#ifdef REAL_GPU
-enum { HARNESS = 0 };
-#else
-enum { HARNESS = 1 };
-#endif
-
-static struct {
-  bool tiny;
-  double limit_s, began;
-  FILE *json;
-  int left_out;
-} options = {.limit_s = INFINITY};
+static struct rows rows;
 
 static double seconds_of(clockid_t clock)
 {
@@ -57,24 +47,17 @@ static double seconds(void)
   return seconds_of(CLOCK_THREAD_CPUTIME_ID);
 }
 
-static bool time_is_up(void)
-{
-  if (seconds_of(CLOCK_MONOTONIC) - options.began < options.limit_s) return false;
-  options.left_out++;
-  return true;
-}
-
 /* A row as a line of JSON: `on` is cpu (CPU time) or cuda (by the clock on the wall). */
 static void tell(const char *sampler, const char *on, int dimensions, const char *what, int trials, int proposals,
                  double best_s, double median_s)
 {
   fflush(stdout);
-  if (!options.json) return;
-  fprintf(options.json,
+  if (!rows.json) return;
+  fprintf(rows.json,
           "{\"kind\": \"proposal\", \"sampler\": \"%s\", \"on\": \"%s\", \"dimensions\": %d, \"history\": \"%s\", "
           "\"trials\": %d, \"proposals\": %d, \"median_ms\": %.6g, \"best_ms\": %.6g}\n",
           sampler, on, dimensions, what, trials, proposals, 1e3 * median_s, 1e3 * best_s);
-  fflush(options.json);
+  fflush(rows.json);
 }
 
 /* The paper's rule in small: a map of 28 vanishes under a valid kernel, halved by stride and
@@ -99,9 +82,9 @@ static void measure(const struct sampler *sampler, const char *function, int n_h
   struct error error;
   bool maximize, free_all[SPACE_MAX];
   double fixed[SPACE_MAX], proposal[SPACE_MAX], times[ASKS], sum = 0;
-  int asks = options.tiny ? 3 : ASKS;
-  if (time_is_up()) return;
-  if (options.tiny) n_history = 50;
+  int asks = rows.tiny ? 3 : ASKS;
+  if (rows_time_is_up(&rows)) return;
+  if (rows.tiny) n_history = 50;
   if (function_space(function, &space, &groups, &maximize, &error)) return;
   struct observation *history = calloc((size_t)n_history, sizeof(*history));
   double *values = calloc((size_t)(n_history * space.n), sizeof(*values));
@@ -175,8 +158,8 @@ static void measure_gp(const char *devices, int n_history, int batch, int asks, 
   struct error error;
   bool maximize, free_all[SPACE_MAX];
   double fixed[SPACE_MAX], times[64];
-  if (time_is_up()) return;
-  if (options.tiny || (HARNESS && !on_cpu)) {
+  if (rows_time_is_up(&rows)) return;
+  if (rows.tiny || (HARNESS && !on_cpu)) {
     if (n_history > 200) return;
     n_history = 24;
     batch = batch > 2 ? 2 : batch;
@@ -202,7 +185,7 @@ static void measure_gp(const char *devices, int n_history, int batch, int asks, 
     function->value(&call);
     history[t] = (struct observation){.number = t, .values = row, .value = call.value};
   }
-  if (on_cpu && batch == 1 && !options.tiny) export_history("build/bench_sampler.txt", &space, history, n_history);
+  if (on_cpu && batch == 1 && !rows.tiny) export_history("build/bench_sampler.txt", &space, history, n_history);
   for (int i = 0; i < space.n; i++) free_all[i] = true;
   space_defaults(&space, fixed);
   struct sampler_request request = {.space = &space,
@@ -233,7 +216,7 @@ static void measure_gp(const char *devices, int n_history, int batch, int asks, 
          : HARNESS ? ", on the harness"
                    : ", on the GPU",
          1e3 * times[0], 1e3 * times[asks / 2], batch, batch > 1 ? "s" : "");
-  if (on_cpu && !options.tiny)
+  if (on_cpu && !rows.tiny)
     printf(" (aim: %.0f ms)%s", aim_ms, 1e3 * times[asks / 2] < aim_ms ? "" : "  DOES NOT HOLD");
   printf("\n");
   tell("gp", devices, space.n, "", n_history, batch, times[0], times[asks / 2]);
@@ -277,57 +260,21 @@ static void measure_gps(void)
 
 /* ---- the command line ------------------------------------------------------------------------ */
 
-static bool take_option(int option)
-{
-  switch (option) {
-  case 't':
-    options.tiny = true;
-    return true;
-  case 'l':
-    options.limit_s = atof(optarg);
-    return options.limit_s > 0;
-  case 'j':
-    options.json = fopen(optarg, "a");
-    if (!options.json) perror(optarg);
-    return options.json != NULL;
-  case 'v': /* `make bench V=--verbose` gives it to all benchmarks */
-    return true;
-  default:
-    return false;
-  }
-}
-
 int main(int argc, char **argv)
 {
-  static const struct option names[] = {{"tiny", no_argument, NULL, 't'},
-                                        {"limit", required_argument, NULL, 'l'},
-                                        {"json", required_argument, NULL, 'j'},
-                                        {"verbose", no_argument, NULL, 'v'},
-                                        {NULL, 0, NULL, 0}};
-  static const struct {
-    const char *name;
-    void (*run)(void);
-  } parts[] = {{"samplers", measure_samplers}, {"gp", measure_gps}, {"optuna", measure_optuna}};
-  bool wanted[3] = {false}, good = true;
-  options.began = seconds_of(CLOCK_MONOTONIC);
-  for (int option; good && (option = getopt_long(argc, argv, "", names, NULL)) != -1;) good = take_option(option);
-  if (optind == argc) wanted[0] = wanted[1] = wanted[2] = true;
-  for (; good && optind < argc; optind++) {
-    int i = 0;
-    while (i < 3 && strcmp(argv[optind], parts[i].name) != 0) i++;
-    good = i < 3;
-    if (good) wanted[i] = true;
-  }
-  if (!good) {
+  enum { PARTS = 3 };
+  static const struct option options[] = {ROWS_OPTIONS, {NULL, 0, NULL, 0}};
+  static const char *const names[PARTS] = {"samplers", "gp", "optuna"};
+  static void (*const run[PARTS])(void) = {measure_samplers, measure_gps, measure_optuna};
+  bool wanted[PARTS] = {false}, good = true;
+  rows = rows_begin(false);
+  for (int option; good && (option = getopt_long(argc, argv, "", options, NULL)) != -1;)
+    good = rows_option(&rows, option);
+  if (!good || !rows_parts(argc, argv, PARTS, names, wanted)) {
     fprintf(stderr, "usage: bench_sampler [--tiny] [--limit SECONDS] [--json FILE] [samplers | gp | optuna]...\n");
     return 2;
   }
-  for (int i = 0; i < 3; i++)
-    if (wanted[i]) parts[i].run();
-  if (options.left_out) printf("%d rows left out: the time limit of %g s\n", options.left_out, options.limit_s);
-  if (options.json) {
-    if (options.left_out) fprintf(options.json, "{\"kind\": \"left_out\", \"rows\": %d}\n", options.left_out);
-    if (fclose(options.json)) return 1;
-  }
-  return 0;
+  for (int i = 0; i < PARTS; i++)
+    if (wanted[i] || optind == argc) run[i]();
+  return rows_end(&rows);
 }

@@ -111,6 +111,12 @@ check what_has_ended_needs_no_other_rank all 'exits 0' 'silent' "same_history '$
 ranks 3 --no-such-option
 check a_wrong_option_is_said_once all 'exits 2' '[ "$(grep -c "unrecognized option" "$work/err")" -eq 1 ]'
 
+# A study of importance: its trials on both ranks, what is printed and written once.
+call "$gsos" study "$ini" --output "$work/study-whole" --quiet
+call mpirun -np 2 "$gsos" study "$ini" --output "$work/study-ranks"
+check a_study_of_two_ranks_is_that_of_one all 'exits 0' 'cmp "$work/study-whole/importance.csv" "$work/study-ranks/importance.csv"' \
+  '[ "$(grep -c "^Weights by" "$work/out")" -eq 1 ]' 'complained "2 ranks on 1 host: [1-9][0-9]* of 20 trials were not rank 0"'
+
 out="$work/log"
 ranks 3 --log json
 cat >"$work/log.py" <<'TEXT'
@@ -275,6 +281,22 @@ if [ -x "$cuda" ]; then
   call mpirun -np 2 "$@" --output "$out"
   check devices_of_ranks_find_what_those_of_one_box_do all 'exits 0' 'same_history "$out"' \
     'cmp "$work/cuda-whole/best.safetensors" "$out/best.safetensors"' 'grep -q "rank 1 cuda:" "$out/timeline.json"'
+
+  # A stop while trials run on devices of both: the defaults end first, the others are kept in the middle of an epoch.
+  gsos=$cuda ini="$work/small.ini" out="$work/cuda-stopped"
+  sed -i -e 's/^trials = .*/trials = 2/' -e 's/^epoch = .*/epoch = int 1 .. 6 default 1/' -e 's/^num_conv_layers = .*/num_conv_layers = 1/' \
+    -e 's/^repeats = .*/repeats = 0/' "$ini"
+  printf '[scheduler]\ndevices = cuda\n' >>"$ini"
+  call "$cuda" run "$ini" --output "$work/cuda-whole" --fresh --quiet
+  history "$work/cuda-whole" >"$work/history"
+  begin 2
+  wait_until "$pid" '[ -n "$(rank_pid 0)" ]'
+  do_when "$(rank_pid 0)" '[ "$(ended "$out")" -ge 1 ]' kill_rank 0 TERM
+  end
+  check sigterm_keeps_the_trials_of_devices all '[ "$code" -ne 0 ]' 'complained "stopped: [1-3] of 4 trials have ended and are kept"' \
+    '[ -n "$(ls "$out/states")" ]'
+  ranks 2 --quiet
+  check and_devices_go_on_with_them all 'exits 0' 'same_history "$out"' 'cmp "$work/cuda-whole/best.safetensors" "$out/best.safetensors"'
 else
   skip devices_of_ranks_find_what_those_of_one_box_do "$cuda is not built"
 fi

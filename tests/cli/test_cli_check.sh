@@ -3,6 +3,7 @@
 # the program: what it shows, what it refuses, how it stops.  Needs ./gsos (or $GSOS) and python3
 # (its own library alone).  Run from the project's root.
 # Prints a line "ok NAME" or "not ok NAME" for each test, and ends with "N passed, N failed".
+# Not under ThreadSanitizer: one thread surveys and estimates; trainings side by side are those of test_cli_run.sh.
 # shellcheck disable=SC2016 # conditions are evaluated later
 set -u
 # shellcheck source=tests/cli/lib.sh

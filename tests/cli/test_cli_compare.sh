@@ -2,6 +2,7 @@
 # `gsos compare` from the outside, on a study database that tests/test_report writes.  Needs ./gsos
 # (or $GSOS) with its tests built, and python3 (its own library alone).  Run from the project's
 # root.  Prints a line "ok NAME" or "not ok NAME" for each test, and ends with "N passed, N failed".
+# Not under ThreadSanitizer: one thread reads and prints.
 # shellcheck disable=SC2016 # conditions are evaluated later
 set -u
 # shellcheck source=tests/cli/lib.sh

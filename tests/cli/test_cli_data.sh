@@ -3,6 +3,7 @@
 # the ini says so, a data set that others write to while a run has it, and `gsos cache`.  Run from
 # the project's root (GSOS=FILE: another program).
 # Prints a line "ok NAME" or "not ok NAME" for each test, and ends with "N passed, N failed".
+# Not under ThreadSanitizer: runs of the kind that test_cli_run.sh has.
 # shellcheck disable=SC2016 # the small programs for sh -c expand their own arguments
 set -u
 # shellcheck source=tests/cli/lib.sh

@@ -2,6 +2,7 @@
 # Where groups come from, from the outside: weights, a run, the study itself, and the strategy
 # greedy.  On a function; needs ./gsos (or $GSOS).  Run from the project's root.  Prints a line "ok
 # NAME" or "not ok NAME" for each test, and ends with "N passed, N failed".
+# Not under ThreadSanitizer: runs of the kind that test_cli_run.sh has.
 # shellcheck disable=SC2016 # conditions are evaluated later
 set -u
 # shellcheck source=tests/cli/lib.sh

@@ -4,6 +4,7 @@
 # (or $GSOS), and python3 (its own library alone; Optuna, where there is one, in a test that is
 # skipped without it).  Run from the project's root.  Prints a line "ok NAME" or "not ok NAME" for
 # each test, and ends with "N passed, N failed".
+# Not under ThreadSanitizer: one thread measures.
 # shellcheck disable=SC2016 # conditions are evaluated later
 set -u
 # shellcheck source=tests/cli/lib.sh

@@ -3,6 +3,7 @@
 # to whom, and what it says of a path that holds none.  Needs ./gsos (or $GSOS) with its tests
 # built, python3 (its own library alone) and sqlite3.  Run from the project's root.  Prints a line
 # "ok NAME" or "not ok NAME" for each test, and ends with "N passed, N failed".
+# Not under ThreadSanitizer: one thread reads and prints.
 # shellcheck disable=SC2016 # sh -c expands its own arguments
 set -u
 # shellcheck source=tests/cli/lib.sh

@@ -28,7 +28,7 @@ $(BUILD)/gpu/gsos: $(MAIN) $(BUILD)/libgsos.a $(BUILD)/link
 
 $(foreach source,$(GPU_SOURCES),$(eval \
   $(BUILD)/gpu/$(basename $(notdir $(source))): $(source:tests/%.c=$(BUILD)/real-gpu/%.o)))
-$(GPU_TESTS): $(BUILD)/libgsos.a $(BUILD)/link
+$(GPU_TESTS): $(BUILD)/tests/bench/rows.o $(BUILD)/libgsos.a $(BUILD)/link
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS) $(GPU_RPATH) -o $@ $(filter %.o,$^) $(filter %.a,$^) $(LIBS) $(LDLIBS) -lcmocka
 
