@@ -293,8 +293,9 @@ __device__ __forceinline__ bool find_tile(const device_trial *trials, const devi
                                           const device_trial **trial, int *index)
 {
   static_assert(COHORT_MAX == 32, "a lane looks at one trial");
-  const int block = (int)blockIdx.x, end = tiles.first[threadIdx.x % 32 + 1];
-  if (block >= tiles.first[COHORT_MAX]) return false;
+  const int block = (int)blockIdx.x, end = tiles.first[threadIdx.x % 32 + 1], all = tiles.first[COHORT_MAX];
+  wait_for_launch_before(); /* blocks without a trial, too; the host alone writes `first` */
+  if (block >= all) return false;
   const int before = __popc(__ballot_sync(0xffffffffu, end <= block));
   const int first = __shfl_sync(0xffffffffu, end, before > 0 ? before - 1 : 0);
   *trial = &trials[before];

@@ -5,6 +5,47 @@
 
 #include <cuda_runtime.h>
 
+/* ---- launches that begin early ---------------------------------------------------------------
+ *
+ * Programmatic dependent launch (CUDA C++ Programming Guide): a kernel's blocks may begin when
+ * those of the launch before it on the stream have ended, but not all that they wrote is to be seen
+ * yet.  It hides what lies between two launches.  What has to hold:
+ *
+ *   Every thread of such a kernel, one without work, too, calls wait_for_launch_before() before it
+ *   touches memory that any kernel of the same graph writes, and before it writes any.  So a launch
+ *   has ended only when the one before it has, and whoever waits for one has waited for all.
+ *   Memory that a kernel writes is read by plain loads, not by __ldg.
+ *   Nothing but a kernel, and that alone, comes before it on its stream: no event that was waited
+ *   for, no copy.
+ *
+ * Nothing calls for the next launch before a kernel ends: blocks that wait would take the room of
+ * those that work.  Kernels compiled for less than sm_90 have no such wait, and begin when the
+ * launch before them has ended, as do those of a graph where the driver is older than CUDA 12.3,
+ * which knows of no such edges in graphs. */
+__device__ __forceinline__ void wait_for_launch_before()
+{
+#if defined(CUDACPU) || (defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900)
+  cudaGridDependencySynchronize();
+#endif
+}
+
+/* An argument may say so of the launch that it is of (struct device_tiles). */
+template <typename T> static inline bool may_begin_early(const T &)
+{
+  return false;
+}
+
+/* Whether the kernel's code for this device waits. */
+static inline bool can_begin_early(const void *kernel)
+{
+  int driver = 0;
+  cudaFuncAttributes attributes;
+  return CUDART_VERSION >= 12030 && cudaDriverGetVersion(&driver) == cudaSuccess && driver >= 12030 &&
+         cudaFuncGetAttributes(&attributes, kernel) == cudaSuccess && attributes.ptxVersion >= 90;
+}
+
+/* ---- launches -------------------------------------------------------------------------------- */
+
 /* Queues kernel(arguments...) on a stream.  Arguments become what the kernel's parameters are; a
  * null pointer is written as nullptr. */
 template <typename... P, typename... A>
@@ -13,6 +54,11 @@ static inline cudaError_t launch(void (*kernel)(P...), dim3 grid, dim3 block, si
 {
   static_assert(sizeof...(P) == sizeof...(A), "as many arguments as the kernel has parameters");
   cudaLaunchConfig_t config = {};
+  cudaLaunchAttribute early = {};
+  early.id = cudaLaunchAttributeProgrammaticStreamSerialization;
+  early.val.programmaticStreamSerializationAllowed = 1;
+  config.attrs = &early;
+  config.numAttrs = (may_begin_early(arguments) || ...) && can_begin_early((const void *)kernel) ? 1 : 0;
   config.gridDim = grid;
   config.blockDim = block;
   config.dynamicSmemBytes = dynamic_shared_bytes;

@@ -74,11 +74,12 @@ __device__ void move_on(const device_trial *t, device_state *s, double loss, int
     s->count = images - s->begin < t->batch ? images - s->begin : t->batch;
 }
 
-__global__ void __launch_bounds__(STEP_THREADS) batch_advance(const device_trial *trials)
+__global__ void __launch_bounds__(STEP_THREADS) batch_advance(const device_trial *trials, device_tiles)
 {
   const device_trial *t = &trials[blockIdx.x];
   device_state *s = t->state;
   const int lane = (int)threadIdx.x;
+  wait_for_launch_before();
   if (s->phase == DEVICE_IDLE) return;
   double loss = 0;
   int hits = 0;
@@ -132,7 +133,7 @@ __global__ void __launch_bounds__(INITIALISE_THREADS) weights_initialise(const d
 
 int step_advance(const device_trial *trials, device_tiles tiles, int, enum precision, void *stream)
 {
-  return launch(batch_advance, dim3(tiles.room), dim3(STEP_THREADS), 0, (cudaStream_t)stream, trials);
+  return launch(batch_advance, dim3(tiles.room), dim3(STEP_THREADS), 0, (cudaStream_t)stream, trials, tiles);
 }
 
 int step_rows(const device_trial *trials, int n, void *stream)

@@ -246,7 +246,15 @@ struct device_tiles {
   const int
       *first; /* [COHORT_MAX + 1] in device memory; first[0] is 0, and from the last trial on all are their number */
   int room;   /* blocks launched */
+  int early;  /* the launch may begin before the one before it has ended (launch.h) */
 };
+
+#ifdef __cplusplus
+static inline bool may_begin_early(const device_tiles &tiles)
+{
+  return tiles.early;
+}
+#endif
 
 #ifdef __cplusplus
 extern "C" {

@@ -12,6 +12,12 @@
 #                   units of 128 bytes
 #   warps, blocks   64, 32
 #
+# Then, where there is nvdisasm (beside nvcc, on the PATH, or NVDISASM=/path/to/nvdisasm), what
+# their main loops on sm_90 are made of, beside those of the prototypes that were measured on an
+# H100 (tests/gpu/prototypes.csv, tools/kernel_counts.py): a loop of as many products with more
+# instructions than its prototype is where to look first.  How fast a step ought to be there is said
+# in tests/gpu/results/METHOD.md, "What an H100 ought to reach".
+#
 # ROOFLINE is the program build/tools/roofline, which knows the stages of a step.  FLAGs go to
 # nvcc.  Exits 1 where one does not compile, or a register is spilt.
 set -u
@@ -39,6 +45,8 @@ for file in kernels/*.cu; do
     }
   done
 done
+nvdisasm=${NVDISASM:-}
+[ -n "$nvdisasm" ] || nvdisasm=$(command -v "$(dirname "$(command -v "$nvcc")")/nvdisasm" nvdisasm | head -n 1)
 
 cat "$work"/*.ptx "$work"/*.sm_80 "$work"/*.sm_90 | c++filt | sed 's/void //; s/(\(device_\|double\|int,\)[^)]*)//' | awk '
   / \.entry / { entry = $3; sub(/[(].*/, "", entry) }
@@ -78,4 +86,11 @@ cat "$work"/*.ptx "$work"/*.sm_80 "$work"/*.sm_90 | c++filt | sed 's/void //; s/
     printf "conv2d_forward_patch<3> 48 KB, with which four fit (sm_80: three), <5> 112 KB, with which two fit (sm_80: one)\n"
     exit bad
   }' || exit 1
+if [ -n "$nvdisasm" ]; then
+  echo
+  python3 tools/kernel_counts.py --nvdisasm "$nvdisasm" --beside tests/gpu/prototypes.csv "$work"/*.cubin || exit 1
+else
+  echo "kernel_report.sh: the main loops are left out: no nvdisasm (of the CUDA toolkit; NVDISASM=/path/to/nvdisasm)" >&2
+fi
+echo
 "$roofline" --launches

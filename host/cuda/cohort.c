@@ -43,6 +43,8 @@ struct cohort {
   enum precision precision;
   cudaStream_t stream;
   cudaEvent_t before, after;
+  cudaStream_t branch; /* of the step's graph: work is captured on it, none is queued */
+  cudaEvent_t fork, join;
   struct cohort_member members[COHORT_MAX];
   void *kept; /* memory for the next member, of kept_bytes bytes */
   int64_t kept_bytes;
@@ -80,6 +82,9 @@ void cohort_close(struct cohort *c)
   if (c->number >= 0) device_cohort_give(c->data, c->number);
   if (c->before) cudaEventDestroy(c->before);
   if (c->after) cudaEventDestroy(c->after);
+  if (c->fork) cudaEventDestroy(c->fork);
+  if (c->join) cudaEventDestroy(c->join);
+  if (c->branch) cudaStreamDestroy(c->branch);
   if (c->stream) cudaStreamDestroy(c->stream);
   cudaGetLastError();
   free(c);
@@ -103,6 +108,9 @@ int cohort_open(struct cohort **out, struct device_data *data, int capacity, enu
   if (!code) code = CUDA(cudaEventCreate(&c->before), e);
   if (!code) code = CUDA(cudaEventCreate(&c->after), e);
   if (!code) code = CUDA(cudaEventRecord(c->after, c->stream), e);
+  if (!code) code = CUDA(cudaStreamCreateWithFlags(&c->branch, cudaStreamNonBlocking), e);
+  if (!code) code = CUDA(cudaEventCreateWithFlags(&c->fork, cudaEventDisableTiming), e);
+  if (!code) code = CUDA(cudaEventCreateWithFlags(&c->join, cudaEventDisableTiming), e);
   if (!code) code = CUDA(cudaHostAlloc((void **)&c->tables, sizeof *c->tables, cudaHostAllocDefault), e);
   if (code) {
     cohort_close(c);
@@ -283,20 +291,52 @@ static void make_room(struct cohort *c)
 
 /* ---- the step's graph ------------------------------------------------------------------------ */
 
-/* Queues the launches of one step, each in a range of its name; counts them. */
+/* One launch, in a range of its name; counted. */
+static int queue_launch(struct cohort *c, int i, cudaStream_t stream, bool early, struct error *e)
+{
+  const struct step_launch *l = &c->launches[i];
+  struct device_tiles tiles = {.first = c->device_tables->first[i], .room = c->room[i], .early = early};
+  range_push(l->stage->name);
+  int error = l->stage->launch(c->device_tables->trials, tiles, l->layer, c->precision, stream);
+  range_pop();
+  c->told.launches++;
+  c->told.beside += stream == c->branch;
+  return cuda_error(e, (cudaError_t)error, l->stage->name, __FILE__, __LINE__);
+}
+
+/* `waits` waits for what `stream` has queued. */
+static int wait_for(cudaStream_t waits, cudaStream_t stream, cudaEvent_t event, struct error *e)
+{
+  int code = CUDA(cudaEventRecord(event, stream), e);
+  return code ? code : CUDA(cudaStreamWaitEvent(waits, event, 0), e);
+}
+
+/* Is it the first of its layer's launches, on the way back? */
+static bool begins_layer(const struct cohort *c, int i)
+{
+  const struct step_launch *l = &c->launches[i];
+  return l->stage->order == LAST_LAYER_FIRST && (l[-1].stage->order != LAST_LAYER_FIRST || l[-1].layer != l->layer);
+}
+
+/* Queues the launches of one step (stages.h: the line and its branch).  `fork` stands where the
+ * line begins with a layer, and so where the gradient of the layer's map is whole.  A launch in
+ * line begins early where it comes after another in line and after nothing else. */
 static int queue_step(struct cohort *c, struct error *e)
 {
   int code = 0;
-  c->told.launches = 0;
+  bool forked = false, early = false;
+  c->told.launches = c->told.beside = 0;
   for (int i = 0; i < c->n_launches && !code; i++) {
     const struct step_launch *l = &c->launches[i];
-    struct device_tiles tiles = {c->device_tables->first[i], c->room[i]};
-    if (tiles.room == 0) continue;
-    range_push(l->stage->name);
-    int error = l->stage->launch(c->device_tables->trials, tiles, l->layer, c->precision, c->stream);
-    code = cuda_error(e, (cudaError_t)error, l->stage->name, __FILE__, __LINE__);
-    range_pop();
-    c->told.launches++;
+    if (begins_layer(c, i)) code = CUDA(cudaEventRecord(c->fork, c->stream), e);
+    if (code || c->room[i] == 0) continue;
+    bool beside = step_launch_is_beside(l);
+    if (beside) code = CUDA(cudaStreamWaitEvent(c->branch, c->fork, 0), e);
+    bool joins = forked && l->stage->line == JOINS;
+    if (joins) code = wait_for(c->stream, c->branch, c->join, e);
+    if (!code) code = queue_launch(c, i, beside ? c->branch : c->stream, early && !beside && !joins, e);
+    forked |= beside;
+    early |= !beside;
   }
   return code;
 }

@@ -1,9 +1,10 @@
 /* Trials that train side by side on a device, in the same launches (kernels/step.h).
  *
  * A cohort has room for `capacity` trials on a stream of its own.  One step of all of them, through
- * training batches and then validation batches, is one graph of about a dozen launches; it is
- * captured once for a *class* (layers, blocks of each stage rounded up to a power of two) and
- * serves until the class is outgrown, whoever comes and goes.  A result depends on the trial alone.
+ * training batches and then validation batches, is one graph of about a dozen launches, in which
+ * weight gradients are a branch beside the data gradients (stages.h); it is captured once for a
+ * *class* (layers, blocks of each stage rounded up to a power of two) and serves until the class is
+ * outgrown, whoever comes and goes.  A result depends on the trial alone.
  *
  * Every call is made by the thread that opened the cohort.  For builds with CUDA
  * (objective_cnn_cuda.c). */
@@ -72,9 +73,10 @@ int cohort_checkpoint(struct cohort *c, int id, void **block, size_t *bytes, str
 int cohort_restore(struct cohort *c, int id, const struct plan *p, uint64_t key, const void *block, size_t bytes,
                    struct error *e);
 
-/* Graphs captured so far, launches in one step of the class: for tests and reports. */
+/* Graphs captured so far, launches in one step of the class, those of them that run beside others:
+ * for tests and reports. */
 struct cohort_counts {
-  int captures, launches;
+  int captures, launches, beside;
 };
 struct cohort_counts cohort_counts(const struct cohort *c);
 

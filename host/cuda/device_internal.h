@@ -16,11 +16,13 @@
 #include "host/cuda/device_layout.h"
 #include "host/cuda/stages.h"
 
-/* What a cohort has on the device, and the same in pinned memory: one copy brings all of it. */
+/* What a cohort has on the device, and the same in pinned memory: one copy brings all of it.
+ * Kernels write states alone, which have cache lines of their own: the others are read by launches
+ * that begin early (launch.h). */
 struct cohort_tables {
   struct device_trial trials[COHORT_MAX];
-  struct device_state states[COHORT_MAX];
-  int first[STEP_LAUNCHES_MAX][COHORT_MAX + 1]; /* blocks of each launch (struct device_tiles) */
+  _Alignas(128) struct device_state states[COHORT_MAX];
+  _Alignas(128) int first[STEP_LAUNCHES_MAX][COHORT_MAX + 1]; /* blocks of each launch (struct device_tiles) */
 };
 
 enum { DEVICE_COHORTS_MAX = 64 };

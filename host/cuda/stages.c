@@ -158,44 +158,46 @@ static int no_tiles(const struct device_trial *t, int layer)
  * have no blocks for the trial, and no launch where that holds for all. */
 static const struct stage stages[] = {
     {"first forward", "convolution 1 without patches", ONCE_A_STEP, step_tiles_first_forward, step_first_forward,
-     forward_cost, NULL},
+     forward_cost, NULL, IN_LINE},
     {"forward", "convolution, ReLU, pool", FIRST_LAYER_FIRST, step_tiles_forward, step_forward, forward_cost,
-     step_tiles_forward_tf32},
-    {"forward", "the same, kernel 3", FIRST_LAYER_FIRST, step_tiles_forward_3, step_forward_3, forward_cost, no_tiles},
-    {"forward", "the same, kernel 5", FIRST_LAYER_FIRST, step_tiles_forward_5, step_forward_5, forward_cost, no_tiles},
+     step_tiles_forward_tf32, IN_LINE},
+    {"forward", "the same, kernel 3", FIRST_LAYER_FIRST, step_tiles_forward_3, step_forward_3, forward_cost, no_tiles,
+     IN_LINE},
+    {"forward", "the same, kernel 5", FIRST_LAYER_FIRST, step_tiles_forward_5, step_forward_5, forward_cost, no_tiles,
+     IN_LINE},
     {"forward", "in TF32, kernel 3", FIRST_LAYER_FIRST, no_tiles, step_forward_tensor_3, forward_cost,
-     step_tiles_forward_tensor_3},
+     step_tiles_forward_tensor_3, IN_LINE},
     {"forward", "in TF32, kernel 5", FIRST_LAYER_FIRST, no_tiles, step_forward_tensor_5, forward_cost,
-     step_tiles_forward_tensor_5},
-    {"dense", "dense 1", ONCE_A_STEP, step_tiles_dense, step_dense, dense_cost, NULL},
-    {"loss", "dense 2, loss, gradients", ONCE_A_STEP, step_tiles_loss, step_loss, loss_cost, NULL},
+     step_tiles_forward_tensor_5, IN_LINE},
+    {"dense", "dense 1", ONCE_A_STEP, step_tiles_dense, step_dense, dense_cost, NULL, IN_LINE},
+    {"loss", "dense 2, loss, gradients", ONCE_A_STEP, step_tiles_loss, step_loss, loss_cost, NULL, IN_LINE},
     {"loss backward", "of dense 2 of many classes", ONCE_A_STEP, step_tiles_loss_backward, step_loss_backward,
-     loss_backward_cost, NULL},
+     loss_backward_cost, NULL, IN_LINE},
     {"dense backward", "gradients of dense 1", ONCE_A_STEP, step_tiles_dense_backward, step_dense_backward,
-     dense_backward_cost, NULL},
+     dense_backward_cost, NULL, IN_LINE},
     {"backward", "gradients of a convolution", LAST_LAYER_FIRST, step_tiles_backward, step_backward, backward_cost,
-     step_tiles_backward_tf32},
+     step_tiles_backward_tf32, IN_LINE},
     {"data gradient", "of the map before, kernel 3", LAST_LAYER_FIRST, step_tiles_data_gradient_3, step_data_gradient_3,
-     data_gradient_cost, no_tiles},
+     data_gradient_cost, no_tiles, IN_LINE},
     {"data gradient", "of the map before, kernel 5", LAST_LAYER_FIRST, step_tiles_data_gradient_5, step_data_gradient_5,
-     data_gradient_cost, no_tiles},
+     data_gradient_cost, no_tiles, IN_LINE},
     {"weight gradient", "of a convolution, kernel 3", LAST_LAYER_FIRST, step_tiles_weight_gradient_3,
-     step_weight_gradient_3, weight_gradient_cost, no_tiles},
+     step_weight_gradient_3, weight_gradient_cost, no_tiles, BESIDE},
     {"weight gradient", "of a convolution, kernel 5", LAST_LAYER_FIRST, step_tiles_weight_gradient_5,
-     step_weight_gradient_5, weight_gradient_cost, no_tiles},
+     step_weight_gradient_5, weight_gradient_cost, no_tiles, BESIDE},
     {"data gradient", "in TF32, kernel 3", LAST_LAYER_FIRST, no_tiles, step_data_gradient_tensor_3, data_gradient_cost,
-     step_tiles_data_gradient_tensor_3},
+     step_tiles_data_gradient_tensor_3, IN_LINE},
     {"data gradient", "in TF32, kernel 5", LAST_LAYER_FIRST, no_tiles, step_data_gradient_tensor_5, data_gradient_cost,
-     step_tiles_data_gradient_tensor_5},
+     step_tiles_data_gradient_tensor_5, IN_LINE},
     {"weight gradient", "in TF32, kernel 3", LAST_LAYER_FIRST, no_tiles, step_weight_gradient_tensor_3,
-     weight_gradient_cost, step_tiles_weight_gradient_tensor_3},
+     weight_gradient_cost, step_tiles_weight_gradient_tensor_3, BESIDE},
     {"weight gradient", "in TF32, kernel 5", LAST_LAYER_FIRST, no_tiles, step_weight_gradient_tensor_5,
-     weight_gradient_cost, step_tiles_weight_gradient_tensor_5},
+     weight_gradient_cost, step_tiles_weight_gradient_tensor_5, BESIDE},
     {"first backward", "of convolution 1 without patches", ONCE_A_STEP, step_tiles_first_backward, step_first_backward,
-     backward_cost, NULL},
+     backward_cost, NULL, IN_LINE},
     {"optimizer", "sums of gradients, Adam or SGD", ONCE_A_STEP, step_tiles_optimizer, step_optimizer, optimizer_cost,
-     NULL},
-    {"advance", "losses, the next batch", ONCE_A_STEP, NULL, step_advance, advance_cost, NULL},
+     NULL, JOINS},
+    {"advance", "losses, the next batch", ONCE_A_STEP, NULL, step_advance, advance_cost, NULL, IN_LINE},
 };
 
 enum { STAGES = sizeof stages / sizeof *stages };
@@ -221,6 +223,11 @@ int step_launch_tiles(const struct step_launch *l, const struct device_trial *t,
   const struct stage *s = l->stage;
   step_tiles *tiles = precision == PRECISION_TF32 && s->tiles_tf32 ? s->tiles_tf32 : s->tiles;
   return l->layer < t->layers ? tiles(t, l->layer) : 0;
+}
+
+bool step_launch_is_beside(const struct step_launch *l)
+{
+  return l->stage->line == BESIDE && l->layer > 0;
 }
 
 bool step_launch_is_of(const struct step_launch *l, const struct device_trial *t, enum precision precision)

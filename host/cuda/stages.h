@@ -4,9 +4,15 @@
  * once for each convolution, from the first layer to the last or back; rows of the table that
  * follow one another in such an order take turns at each layer.  Where shapes or precisions have
  * kernels of their own these are rows of their own, and a launch without a block is left out.
- * Whoever walks over the
- * stages reads this table: what queues them (cohort.c), what a step costs at least (roofline.c),
- * the tests of the kernels, and `make kernel-report`.
+ *
+ * For a weight gradient only the optimiser waits, so the sequence is a line with a branch: what
+ * says BESIDE comes after all launches of the layers above its own, and beside the others.  It may
+ * write nothing that a launch beside it touches, and read nothing that one writes: every layer has
+ * a map, a gradient and parts of its own (device_layout.c).  In line a launch may begin before the
+ * one before it has ended (kernels/launch.h).
+ *
+ * Whoever walks over the stages reads this table: what queues them (cohort.c), what a step costs at
+ * least (roofline.c), the tests of the kernels, and `make kernel-report`.
  *
  * To add a stage: its kernel, launcher and number of blocks (kernels/, declared in kernels/step.h),
  * a row of the table in stages.c, and the memory that it needs (the list of a trial's pieces in
@@ -28,6 +34,9 @@ struct stage_cost {
 
 enum stage_order { ONCE_A_STEP, FIRST_LAYER_FIRST, LAST_LAYER_FIRST };
 
+/* After every launch before it in the sequence that is in line; the branch; after both. */
+enum stage_line { IN_LINE, BESIDE, JOINS };
+
 struct stage {
   const char *name; /* of its range in a profile, and of its row in the roofline */
   const char *does;
@@ -36,6 +45,7 @@ struct stage {
   step_launcher *launch;
   struct stage_cost (*cost)(const struct device_trial *t, const struct plan *p, int layer);
   step_tiles *tiles_tf32; /* NULL: as in FP32 */
+  enum stage_line line;
 };
 
 /* One launch of a step. */
@@ -53,6 +63,10 @@ int step_launches(struct step_launch *launches, int layers);
 
 /* Blocks that a trial needs of a launch; 0 where it has fewer layers, or is another launch's. */
 int step_launch_tiles(const struct step_launch *l, const struct device_trial *t, enum precision precision);
+
+/* Whether the launch is of the branch.  The first layer's are not: nothing is left beside which
+ * they could run. */
+bool step_launch_is_beside(const struct step_launch *l);
 
 /* Whether a cohort in which this trial is makes the launch. */
 bool step_launch_is_of(const struct step_launch *l, const struct device_trial *t, enum precision precision);

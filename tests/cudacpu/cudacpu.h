@@ -24,7 +24,8 @@
  * and clears them.  A program that ends with reports that nobody cleared exits with status 1.
  *
  * The *checked* build of the .cu files (cudacpu.mk) sees every access of a kernel, and reports
- * races, reads of memory never written and accesses outside allocations as well.  In the ASan build
+ * races, those between kernels of a graph that nothing orders among them, reads of memory never
+ * written and accesses outside allocations as well.  In the ASan build
  * AddressSanitizer stands guard around allocations and shared arrays.
  *
  * A test that includes this may be compiled for a GPU as well (real_gpu.h). */
@@ -71,6 +72,12 @@ enum cudacpu_order { CUDACPU_FORWARD, CUDACPU_REVERSE, CUDACPU_SHUFFLED };
  * drawn from the seed, the pieces of work on the streams (0: as they were queued). */
 void cudacpu_set_order(enum cudacpu_order threads, enum cudacpu_order blocks, uint64_t seed);
 
+/* When the nodes of a graph run that were captured on another stream than the capture began on, of
+ * all that nothing holds up: with the others as they are drawn, before all others, or when nothing
+ * else is left to do. */
+enum cudacpu_branches { CUDACPU_BRANCHES_DRAWN, CUDACPU_BRANCHES_FIRST, CUDACPU_BRANCHES_LAST };
+void cudacpu_set_branches(enum cudacpu_branches order);
+
 /* Whether kernels may be launched on the default stream; otherwise, as at the start, each is
  * reported. */
 void cudacpu_allow_default_stream(int allow);
@@ -103,11 +110,11 @@ void cudacpu_allow(const void *device_memory, size_t bytes);
 /* -------------------------------------------------------------------------------------- reports */
 
 enum cudacpu_report_kind {
-  CUDACPU_RACE,            /* two threads, one word, one of them writes, nothing orders them */
-  CUDACPU_UNWRITTEN,       /* a read of memory never written */
-  CUDACPU_OUT_OF_BOUNDS,   /* device memory that is not allocated */
-  CUDACPU_HOST_MEMORY,     /* a kernel reached for memory of the host, or of another thread's stack */
-  CUDACPU_MISALIGNED,      /* an access that its size does not divide */
+  CUDACPU_RACE,          /* two threads, one word, one of them writes, nothing orders them; or two kernels of a graph */
+  CUDACPU_UNWRITTEN,     /* a read of memory never written */
+  CUDACPU_OUT_OF_BOUNDS, /* device memory that is not allocated */
+  CUDACPU_HOST_MEMORY,   /* a kernel reached for memory of the host, or of another thread's stack */
+  CUDACPU_MISALIGNED,    /* an access that its size does not divide */
   CUDACPU_PARTIAL_BARRIER, /* a barrier reached by part of a block */
   CUDACPU_DIVERGENCE,      /* the threads of a block or warp met in different operations */
   CUDACPU_DEADLOCK,        /* all threads left wait */
@@ -116,6 +123,7 @@ enum cudacpu_report_kind {
   CUDACPU_ASYNC_COPY,      /* a copy to shared memory that nobody waited for */
   CUDACPU_STACK,           /* a thread's stack is full */
   CUDACPU_FAULT,           /* __trap, or an address where nothing is */
+  CUDACPU_NOT_WAITED,      /* a thread of a kernel that begins early ended without having waited */
 };
 
 struct cudacpu_report {
@@ -138,6 +146,7 @@ void cudacpu_print_reports(int print);
 
 struct cudacpu_counts {
   uint64_t launches;       /* kernels run */
+  uint64_t early;          /* of them those that may begin before the one before them has ended */
   uint64_t captures;       /* captures ended well */
   uint64_t graph_launches; /* graphs launched */
   uint64_t made;           /* allocations that were made, of devices' memory and pinned ones */

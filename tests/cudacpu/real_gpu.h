@@ -34,6 +34,12 @@ static inline void cudacpu_set_order(enum cudacpu_order threads, enum cudacpu_or
   (void)threads, (void)blocks, (void)seed;
 }
 
+enum cudacpu_branches { CUDACPU_BRANCHES_DRAWN, CUDACPU_BRANCHES_FIRST, CUDACPU_BRANCHES_LAST };
+static inline void cudacpu_set_branches(enum cudacpu_branches order)
+{
+  (void)order;
+}
+
 static inline int cudacpu_is_checked(void)
 {
   return 0;

@@ -30,6 +30,10 @@
  * report can be false.  Blocks that hand results over within a launch (a counter and __threadfence)
  * are reported, too.
  *
+ * Kernels of a graph that nothing orders must not touch the same bytes, unless they all read, in
+ * whatever order they happen to run: each leaves notes of what it touched (struct notes), and what
+ * one touches for the first time is looked up in those of the kernels beside it that have run.
+ *
  * What an asynchronous copy fills is written from the moment at which the copy begins to that at
  * which its thread has waited for it: until then every other access to it is a race, its own
  * thread's, too, whatever barriers lie between.
@@ -46,6 +50,7 @@
 #include <string.h>
 
 #include <algorithm>
+#include <unordered_map>
 
 extern "C" {
 extern char __start_cudacpu_constant[] __attribute__((weak));
@@ -176,6 +181,95 @@ static __attribute__((noinline, cold)) void static_of_a_cluster(const void *here
   abort_launch(cudaErrorIllegalAddress);
 }
 
+/* ------------------------------------------------------------- kernels of a graph side by side */
+
+/* Of each byte of a page the instruction that read it, and that wrote it; 0: none. */
+struct page_notes {
+  uint32_t read[PAGE], written[PAGE];
+};
+constexpr uint32_t BY_ATOMIC = 0x80000000; /* beside the address of an instruction that wrote */
+typedef std::unordered_map<uintptr_t, std::unique_ptr<struct page_notes>> notes;
+
+static struct graph_run *graph; /* the running kernel's, where another kernel of it stands beside */
+static size_t graph_node;
+
+static std::vector<notes> *graph_notes(void)
+{
+  return (std::vector<notes> *)graph->touched.get();
+}
+
+static bool early; /* it begins early: what its threads do before they wait stands beside more kernels */
+
+static void node_begins(struct graph_run *run, size_t node)
+{
+  graph = run;
+  graph_node = node;
+  if (!run->touched) run->touched = std::make_shared<std::vector<notes>>(run->order->before.size());
+}
+
+static void node_ends(void)
+{
+  graph = NULL;
+  early = false;
+}
+
+static __attribute__((noinline, cold)) void graph_race(uintptr_t a, bool writes, bool wrote, uint32_t pc,
+                                                       const void *here)
+{
+  char where[192];
+  name_address(where, sizeof where, a);
+  report(CUDACPU_RACE, {NULL, 0, here},
+         "the thread %s what a kernel beside it in the graph %s at @%lx@, and nothing orders the two: %s",
+         writes ? "writes" : "reads", wrote ? "writes" : "reads", code_address(pc & ~BY_ATOMIC), where);
+}
+
+/* A byte that this kernel touches for the first time, against one of the kernels beside it. */
+static bool note_conflicts(const notes &other, uintptr_t a, bool writes, bool atomic, const void *here)
+{
+  auto found = other.find(a / PAGE);
+  if (found == other.end()) return false;
+  uint32_t written = found->second->written[a % PAGE], read = found->second->read[a % PAGE];
+  if (written && !(atomic && written & BY_ATOMIC))
+    graph_race(a, writes, true, written, here);
+  else if (writes && read)
+    graph_race(a, writes, false, read, here);
+  else
+    return false;
+  return true;
+}
+
+/* Bytes against the notes of all kernels that have run and that nothing orders before this one. */
+static void compare_notes(uintptr_t a, size_t bytes, bool writes, bool atomic, bool waited, const void *here)
+{
+  const std::vector<notes> &all = *graph_notes();
+  const struct node_order &order = *graph->order;
+  const std::vector<bool> &before = (waited ? order.before : order.early)[graph_node];
+  for (size_t i = 0; i < all.size(); i++) {
+    if (i == graph_node || before[i] || order.before[i][graph_node]) continue;
+    for (uintptr_t b = a; b < a + bytes; b++)
+      if (note_conflicts(all[i], b, writes, atomic, here)) break;
+  }
+}
+
+static __attribute__((noinline)) void before_wait(uintptr_t a, size_t bytes, bool writes, const void *here)
+{
+  size_t offset = a - shadow_memory.base;
+  if (offset >= DYNAMIC_SHARED_BYTES && offset < shadow_memory.bytes)
+    compare_notes(a, bytes, writes, false, false, here);
+}
+
+static __attribute__((noinline)) void note(uintptr_t a, bool writes, bool atomic, const void *here)
+{
+  std::vector<notes> &all = *graph_notes();
+  std::unique_ptr<struct page_notes> &mine = all[graph_node][a / PAGE];
+  size_t offset = a - shadow_memory.base;
+  unsigned bytes = shadow_memory.page[offset >> PAGE_BITS] & 1 ? 1 : 4;
+  uint32_t pc = (uint32_t)((uintptr_t)here - program) | (atomic ? BY_ATOMIC : 0);
+  if (!mine) mine = std::unique_ptr<struct page_notes>(new struct page_notes());
+  for (uintptr_t b = a; b < a + bytes; b++) (writes ? mine->written : mine->read)[b % PAGE] = pc;
+  compare_notes(a, bytes, writes, atomic, true, here);
+}
+
 /* ------------------------------------------------------------------------------------- accesses */
 
 /* The epoch of the running thread's block. */
@@ -263,7 +357,10 @@ template <bool SHARED> static inline void read_cell(struct cell *c, uintptr_t a,
   c->readers = 1u << t->lane;
   c->read_stamp = t->stamp;
   c->read_pc = relative(pc);
-  if (c->first_read < launch_epoch) c->first_read = now();
+  if (c->first_read < launch_epoch) {
+    c->first_read = now();
+    if (!SHARED && __builtin_expect(graph != NULL, 0)) note(a, false, false, pc);
+  }
 }
 
 template <bool SHARED, bool IS_ATOMIC> static inline void write_cell(struct cell *c, uintptr_t a, const void *pc)
@@ -284,6 +381,9 @@ template <bool SHARED, bool IS_ATOMIC> static inline void write_cell(struct cell
   else if (__builtin_expect(c->read_epoch == now(), 0) && !(c->read_warp == t->warp && c->readers == 1u << t->lane) &&
            !readers_ordered(c))
     race_with_readers(a, does, c, pc);
+  if (!SHARED && __builtin_expect(graph != NULL, 0) &&
+      (c->write_epoch < launch_epoch || (!IS_ATOMIC && c->writer & ATOMIC)))
+    note(a, true, IS_ATOMIC, pc);
   c->read_epoch = 0; /* who comes after this write comes after those reads */
   c->write_epoch = now();
   c->writer = (uint16_t)((c->writer & ALLOWED) | WRITTEN | (IS_ATOMIC ? ATOMIC : 0) | t->id);
@@ -306,6 +406,7 @@ static void elsewhere(uintptr_t a, size_t bytes, enum access kind, const void *p
 /* Any range. */
 template <enum access A> static __attribute__((noinline)) void access_range(uintptr_t a, size_t bytes, const void *pc)
 {
+  if (__builtin_expect(early, 0) && !current->waited) before_wait(a, bytes, A != READ, pc);
   if (a - tls.base < tls.bytes && clustered) static_of_a_cluster(pc);
   if (a - tls.base < tls.bytes)
     each_cell(&tls, a, bytes, true, [=](struct cell *c, uintptr_t at) { cell_access<true, A>(c, at, pc); });
@@ -375,6 +476,7 @@ template <unsigned BYTES, enum access A> static inline void access(const void *p
   if (!current) return; /* the host's part of a .cu file */
   if (a - (uintptr_t)__builtin_frame_address(0) < 4096)
     return; /* the thread's own stack, or the guard page behind it */
+  if (__builtin_expect(early, 0) && !current->waited) before_wait(a, BYTES, A != READ, pc);
   if (BYTES >= 4 && a % 4 == 0) {
     size_t offset = a - tls.base;
     bool is_static = offset < tls.bytes;
@@ -490,6 +592,7 @@ static void launch_begins(void)
   shadow_follow_region();
   epoch = launch_epoch = ++last_epoch;
   clustered = running->cluster > 1 ? running->cluster : 0;
+  early = graph && running->early;
   beginnings.clear();
   all_stamps_reset();
 }
@@ -547,6 +650,7 @@ static void forget(void)
   shadow_forget();
   free(tls.page);
   tls = {};
+  graph = NULL;
 }
 
 static void hook_read(const void *p, size_t bytes, const void *pc)
@@ -583,9 +687,9 @@ static void copy_ends(const void *to, size_t bytes, const void *pc)
 }
 
 static const struct access_checker this_checker = {
-    launch_begins,  block_begins,  barrier,       cluster_barrier,      warp_synchronised,
-    hook_read,      hook_write,    hook_atomic,   copy_begins,          copy_ends,
-    shadow_allowed, shadow_filled, shadow_copied, shadow_never_written, forget,
+    launch_begins, block_begins,         barrier,     cluster_barrier, warp_synchronised, hook_read,
+    hook_write,    hook_atomic,          copy_begins, copy_ends,       shadow_allowed,    shadow_filled,
+    shadow_copied, shadow_never_written, forget,      node_begins,     node_ends,
 };
 const struct access_checker *checker = &this_checker; /* instead of unchecked.cpp's NULL */
 

@@ -105,6 +105,7 @@ unsigned cudacpu_atomic_uint(enum cudacpu_atomic_kind kind, unsigned *p, unsigne
 uint64_t cudacpu_atomic_uint64(enum cudacpu_atomic_kind kind, uint64_t *p, uint64_t value, uint64_t compare);
 
 void cudacpu_trap(const char *file, int line);
+void cudacpu_wait_for_launch(void);
 
 cudaError_t cudacpu_launch(const cudaLaunchConfig_t *config, const void *kernel, void (*call)(void *), void *arguments,
                            size_t arguments_bytes, void (*destroy)(void *));
@@ -145,6 +146,11 @@ CUDACPU_DEVICE void __threadfence()
 CUDACPU_DEVICE void __threadfence_system()
 {
   __asm__ volatile("" ::: "memory");
+}
+/* Until the launches before a kernel that begins early have ended. */
+CUDACPU_DEVICE void cudaGridDependencySynchronize()
+{
+  cudacpu_wait_for_launch();
 }
 CUDACPU_DEVICE void __trap(CUDACPU_HERE)
 {

@@ -179,6 +179,9 @@ static void thread_ends(struct thread *t)
     t->groups++;
     copies_end(t, 0);
   }
+  if (running->early && !t->waited)
+    report(CUDACPU_NOT_WAITED, {NULL, 0, (const char *)running->kernel + 1},
+           "a thread of a kernel that begins early ends without having waited for the launch before it");
   t->state = ENDED;
   live--;
   block_live[t->rank]--;
@@ -232,6 +235,7 @@ cudaError_t run_block(uint3 index)
   stacks_begin();
   for (unsigned i = 0; i < n; i++) {
     threads[i].state = UNSTARTED;
+    threads[i].waited = false;
     threads[i].groups = 0;
     for (const struct async_copy &c : threads[i].copies) /* left by a launch that was stopped */
       if (checker) checker->copy_ends(c.to, c.bytes, NULL);
@@ -255,6 +259,12 @@ cudaError_t run_block(uint3 index)
   cudacpu_switch(&caller, stack_prepare(running_stack, run_threads));
   current = NULL;
   return ended_with;
+}
+
+/* Launches are done one after the other, so there is nothing to wait for. */
+extern "C" void cudacpu_wait_for_launch(void)
+{
+  current->waited = true;
 }
 
 /* ------------------------------------------------------------------------------------- barriers */

@@ -20,6 +20,7 @@ struct cudacpu_counts counts;
 bool default_stream_allowed;
 
 static enum cudacpu_order order_of_threads, order_of_blocks;
+static enum cudacpu_branches order_of_branches;
 static uint64_t seed, random_state;
 static thread_local int chosen_device;
 static thread_local cudaError_t last_error;
@@ -49,6 +50,18 @@ bool streams_in_order(void)
   return seed == 0;
 }
 
+enum cudacpu_branches branches(void)
+{
+  return order_of_branches;
+}
+
+extern "C" void cudacpu_set_branches(enum cudacpu_branches order)
+{
+  std::lock_guard<std::recursive_mutex> lock(mutex);
+  start();
+  order_of_branches = order;
+}
+
 extern "C" void cudacpu_set_order(enum cudacpu_order threads, enum cudacpu_order blocks, uint64_t new_seed)
 {
   std::lock_guard<std::recursive_mutex> lock(mutex);
@@ -71,6 +84,7 @@ static void orders_of_environment(void)
     exit(2);
   }
   order_of_threads = order_of_blocks = o;
+  order_of_branches = CUDACPU_BRANCHES_DRAWN;
   seed = random_state = number ? strtoull(number, NULL, 0) : 1;
 }
 

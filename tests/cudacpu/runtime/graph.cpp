@@ -3,7 +3,7 @@
  * While a stream captures, what is queued on it becomes a node of the graph, after the nodes that
  * the stream stands at.  An event takes these along; a stream that waits for it joins the capture.
  * A graph that is launched becomes work like any other, each node after those that it came after,
- * so its order is drawn, too. */
+ * so its order is drawn, too.  The checked build is told which kernels of it nothing orders. */
 #include "tests/cudacpu/runtime/internal.h"
 
 #include <algorithm>
@@ -16,6 +16,7 @@ struct CUgraph_st {
 struct CUgraphExec_st {
   int device;
   std::vector<cudacpu::node> nodes;
+  std::shared_ptr<const struct cudacpu::node_order> order;
   cudacpu::work_ptr last; /* one launch comes after the other */
 };
 
@@ -191,13 +192,27 @@ extern "C" cudaError_t cudaGraphDestroy(cudaGraph_t graph)
   return cudaSuccess;
 }
 
+static std::shared_ptr<const struct node_order> order_of(const std::vector<struct node> &nodes)
+{
+  std::vector<std::vector<bool>> before(nodes.size(), std::vector<bool>(nodes.size())), early = before;
+  for (size_t i = 0; i < nodes.size(); i++) {
+    for (int a : nodes[i].after) {
+      before[i][(size_t)a] = true;
+      for (size_t j = 0; j < (size_t)a; j++)
+        if (before[(size_t)a][j]) before[i][j] = true;
+    }
+    early[i] = nodes[i].early ? early[(size_t)nodes[i].after[0]] : before[i];
+  }
+  return std::make_shared<const struct node_order>(node_order{before, early});
+}
+
 extern "C" cudaError_t cudaGraphInstantiate(cudaGraphExec_t *exec, cudaGraph_t graph, unsigned long long flags)
 {
   std::lock_guard<std::recursive_mutex> lock(mutex);
   (void)flags;
   if (!exec || !graphs.count(graph)) return remember(cudaErrorInvalidValue);
   if (cudaError_t e = device_error(graph->device)) return remember(e);
-  *exec = new CUgraphExec_st{graph->device, graph->nodes, nullptr};
+  *exec = new CUgraphExec_st{graph->device, graph->nodes, order_of(graph->nodes), nullptr};
   execs.insert(*exec);
   return cudaSuccess;
 }
@@ -240,6 +255,29 @@ extern "C" cudaError_t cudaGraphUpload(cudaGraphExec_t exec, cudaStream_t stream
   return remember(stream_find(stream, &s));
 }
 
+/* Whether some kernel of the graph may run while node i does. */
+static bool stands_beside(const struct CUgraphExec_st *exec, size_t i)
+{
+  const std::vector<std::vector<bool>> &early = exec->order->early;
+  for (size_t j = 0; j < exec->nodes.size(); j++)
+    if (j != i && exec->nodes[j].kind == NODE_KERNEL && !early[i][j] && !early[j][i]) return true;
+  return false;
+}
+
+/* What a node does, in view of the checker where there is one. */
+static std::function<cudaError_t()> node_work(const struct CUgraphExec_st *exec, size_t i,
+                                              const std::shared_ptr<struct graph_run> &run)
+{
+  std::function<cudaError_t()> work = exec->nodes[i].run;
+  if (!checker || exec->nodes[i].kind != NODE_KERNEL || !stands_beside(exec, i)) return work;
+  return [work, run, i] {
+    checker->node_begins(run.get(), i);
+    cudaError_t error = work();
+    checker->node_ends();
+    return error;
+  };
+}
+
 extern "C" cudaError_t cudaGraphLaunch(cudaGraphExec_t exec, cudaStream_t stream)
 {
   std::lock_guard<std::recursive_mutex> lock(mutex);
@@ -254,10 +292,13 @@ extern "C" cudaError_t cudaGraphLaunch(cudaGraphExec_t exec, cudaStream_t stream
   if (s->device != exec->device) return remember(cudaErrorInvalidValue);
   std::vector<work_ptr> first = before(s), works;
   first.push_back(exec->last);
-  for (const struct node &n : exec->nodes) {
+  auto run = std::make_shared<struct graph_run>();
+  run->order = exec->order;
+  for (size_t i = 0; i < exec->nodes.size(); i++) {
+    const struct node &n = exec->nodes[i];
     std::vector<work_ptr> after;
     for (int a : n.after) after.push_back(works[(size_t)a]);
-    works.push_back(queue_work(s->device, n.run, n.after.empty() ? first : after));
+    works.push_back(queue_work(s->device, node_work(exec, i, run), n.after.empty() ? first : after, n.branch));
   }
   works.insert(works.end(), first.begin(), first.end());
   s->last = exec->last = queue_work(s->device, nullptr, works);

@@ -49,6 +49,7 @@ struct thread {
   uint3 index;
   uint16_t id, warp, lane, rank; /* warps are numbered through the cluster; rank: its block's there */
   enum thread_state state;
+  bool waited;      /* for the launches before a kernel that begins early */
   const char *file; /* where it waits */
   int line;
   struct warp_operation *operation; /* on its own stack */
@@ -67,6 +68,7 @@ struct launch {
   void (*call)(void *);
   void *arguments;
   size_t arguments_bytes;
+  bool early; /* may begin before the one before it has ended: its threads must wait for that */
 };
 
 extern struct thread *current; /* NULL outside of kernels */
@@ -102,6 +104,7 @@ void *abort_stack(void);
 enum cudacpu_order thread_order(void);
 enum cudacpu_order block_order(void);
 bool streams_in_order(void);
+enum cudacpu_branches branches(void);
 uint64_t random_number(void); /* of the seed */
 
 /* One lane's part in what a warp does together. */
@@ -140,8 +143,24 @@ struct access_checker {
   void (*copied)(const void *to, const void *from, size_t bytes); /* device to device */
   const void *(*never_written)(const void *p, size_t bytes);      /* the first such byte, or NULL */
   void (*forget)(void);                                           /* everything */
+  /* Around the launch that is a node of a graph. */
+  void (*node_begins)(struct graph_run *run, size_t node);
+  void (*node_ends)(void);
 };
 extern const struct access_checker *checker; /* NULL in the other builds */
+
+/* [i][j]: node j has ended, `before` when node i has begun, or waited for the launch before it
+ * where it begins early; `early` without that. */
+struct node_order {
+  std::vector<std::vector<bool>> before, early;
+};
+
+/* A graph that has been launched once, and what its kernels that nothing orders have touched so
+ * far, which is the checker's own. */
+struct graph_run {
+  std::shared_ptr<const struct node_order> order;
+  std::shared_ptr<void> touched;
+};
 
 /* ----------------------------------------------------------------------------------- memory.cpp */
 
@@ -206,6 +225,7 @@ struct work {
   int device;
   std::function<cudaError_t()> run; /* may be empty */
   unsigned unmet;
+  bool branch; /* of a graph: captured on another stream than the capture began on */
   bool done;
   std::vector<std::shared_ptr<struct work>> dependents;
 };
@@ -217,6 +237,8 @@ struct node {
   const void *function;
   std::function<cudaError_t()> run;
   std::vector<int> after;
+  bool branch;
+  bool early; /* a kernel, after one other that may not have ended yet */
 };
 struct capture;
 
@@ -224,8 +246,9 @@ cudaError_t stream_find(cudaStream_t stream, struct CUstream_st **found);
 int stream_device(struct CUstream_st *stream);
 /* Queues on a stream, or adds to the graph that it captures. */
 cudaError_t enqueue(struct CUstream_st *stream, enum node_kind kind, const void *function,
-                    std::function<cudaError_t()> run);
-work_ptr queue_work(int device, std::function<cudaError_t()> run, const std::vector<work_ptr> &after);
+                    std::function<cudaError_t()> run, bool early = false);
+work_ptr queue_work(int device, std::function<cudaError_t()> run, const std::vector<work_ptr> &after,
+                    bool branch = false);
 /* Does work until this piece is done; nothing for NULL. */
 void run_until(const work_ptr &work);
 std::vector<work_ptr> before(struct CUstream_st *stream); /* what the next piece on a stream comes after */

@@ -62,6 +62,7 @@ cudaError_t run_launch(const struct launch &launch)
   uint64_t blocks = (uint64_t)launch.grid.x * launch.grid.y * launch.grid.z / launch.cluster; /* or clusters */
   cudaError_t error = cudaSuccess;
   counts.launches++;
+  counts.early += launch.early;
   if (fail_launch_error != cudaErrorLaunchOutOfResources && counts_down(&fail_launch_in)) return fail_launch_error;
 
   fault_stack_make();
@@ -93,15 +94,22 @@ cudaError_t run_launch(const struct launch &launch)
   return error;
 }
 
+static const cudaLaunchAttributeValue *attribute(const cudaLaunchConfig_t *c, cudaLaunchAttributeID id)
+{
+  for (unsigned i = 0; i < c->numAttrs; i++)
+    if (c->attrs[i].id == id) return &c->attrs[i].val;
+  return NULL;
+}
+
 /* Clusters as kernels have them: of blocks side by side in x, of whole warps. */
 static cudaError_t cluster_of(int device, const cudaLaunchConfig_t *c, unsigned *cluster)
 {
+  const cudaLaunchAttributeValue *val = attribute(c, cudaLaunchAttributeClusterDimension);
   *cluster = 1;
-  if (!c->numAttrs) return cudaSuccess;
-  if (c->numAttrs > 1 || c->attrs[0].id != cudaLaunchAttributeClusterDimension) return cudaErrorNotSupported;
-  const unsigned n = c->attrs[0].val.clusterDim.x, threads = c->blockDim.x * c->blockDim.y * c->blockDim.z;
+  if (!val) return cudaSuccess;
+  const unsigned n = val->clusterDim.x, threads = c->blockDim.x * c->blockDim.y * c->blockDim.z;
   if (devices[(size_t)device].properties.major < 9) return cudaErrorNotSupported;
-  if (c->attrs[0].val.clusterDim.y != 1 || c->attrs[0].val.clusterDim.z != 1) return cudaErrorNotSupported;
+  if (val->clusterDim.y != 1 || val->clusterDim.z != 1) return cudaErrorNotSupported;
   if (!n || n > MAX_CLUSTER || c->gridDim.x % n) return cudaErrorInvalidClusterSize;
   if (threads % 32 || n * threads > MAX_THREADS || n * (rounded(c->dynamicSmemBytes) + 128) > DYNAMIC_SHARED_BYTES)
     return cudaErrorNotSupported; /* here */
@@ -109,11 +117,22 @@ static cudaError_t cluster_of(int device, const cudaLaunchConfig_t *c, unsigned 
   return cudaSuccess;
 }
 
+static bool begins_early(const cudaLaunchConfig_t *c)
+{
+  const cudaLaunchAttributeValue *val = attribute(c, cudaLaunchAttributeProgrammaticStreamSerialization);
+  return val && val->programmaticStreamSerializationAllowed != 0;
+}
+
 static cudaError_t check(int device, const cudaLaunchConfig_t *c, const void *kernel)
 {
   const struct cudaDeviceProp &p = devices[(size_t)device].properties;
   const dim3 g = c->gridDim, b = c->blockDim;
   if (!kernel) return cudaErrorInvalidDeviceFunction;
+  for (unsigned i = 0; i < c->numAttrs; i++)
+    if (c->attrs[i].id != cudaLaunchAttributeProgrammaticStreamSerialization &&
+        c->attrs[i].id != cudaLaunchAttributeClusterDimension)
+      return cudaErrorNotSupported;
+  if (begins_early(c) && p.major < 9) return cudaErrorNotSupported;
   if (!g.x || !g.y || !g.z || !b.x || !b.y || !b.z) return cudaErrorInvalidConfiguration;
   if (b.x > (unsigned)p.maxThreadsDim[0] || b.y > (unsigned)p.maxThreadsDim[1] || b.z > (unsigned)p.maxThreadsDim[2] ||
       (uint64_t)b.x * b.y * b.z > (uint64_t)p.maxThreadsPerBlock)
@@ -141,7 +160,8 @@ static cudaError_t launch_queue(const cudaLaunchConfig_t *config, const std::sha
     running = NULL;
     reports_finish();
   }
-  return enqueue(s, NODE_KERNEL, launch.kernel, [launch, arguments] { return run_launch(launch); });
+  return enqueue(
+      s, NODE_KERNEL, launch.kernel, [launch, arguments] { return run_launch(launch); }, launch.early);
 }
 
 extern "C" cudaError_t cudacpu_launch(const cudaLaunchConfig_t *config, const void *kernel, void (*call)(void *),
@@ -150,8 +170,8 @@ extern "C" cudaError_t cudacpu_launch(const cudaLaunchConfig_t *config, const vo
   std::lock_guard<std::recursive_mutex> lock(mutex);
   start();
   std::shared_ptr<void> owned(arguments, destroy);
-  struct launch launch = {kernel, config->gridDim, config->blockDim, 1, config->dynamicSmemBytes,
-                          call,   arguments,       arguments_bytes};
+  struct launch launch = {kernel,    config->gridDim, config->blockDim,    1, config->dynamicSmemBytes, call,
+                          arguments, arguments_bytes, begins_early(config)};
   return remember(launch_queue(config, owned, launch));
 }
 

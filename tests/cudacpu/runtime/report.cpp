@@ -35,11 +35,20 @@ struct entry {
 static std::vector<struct entry> entries;
 static bool print = true;
 
-static const char *const kind_names[] = {
-    "race",        "read of memory never written",         "out of bounds",     "host memory",
-    "misaligned",  "barrier reached by part of the block", "divergence",        "deadlock",
-    "not rounded", "kernel on the default stream",         "asynchronous copy", "stack overflow",
-    "fault"};
+static const char *const kind_names[] = {"race",
+                                         "read of memory never written",
+                                         "out of bounds",
+                                         "host memory",
+                                         "misaligned",
+                                         "barrier reached by part of the block",
+                                         "divergence",
+                                         "deadlock",
+                                         "not rounded",
+                                         "kernel on the default stream",
+                                         "asynchronous copy",
+                                         "stack overflow",
+                                         "fault",
+                                         "not waited"};
 
 /* -------------------------------------------------------------------------------------- symbols */
 

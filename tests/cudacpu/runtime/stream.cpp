@@ -25,12 +25,13 @@ static auto &default_streams = *new std::vector<struct CUstream_st *>;
 
 /* ----------------------------------------------------------------------------------------- work */
 
-work_ptr queue_work(int device, std::function<cudaError_t()> run, const std::vector<work_ptr> &after)
+work_ptr queue_work(int device, std::function<cudaError_t()> run, const std::vector<work_ptr> &after, bool branch)
 {
   work_ptr w = std::make_shared<struct work>();
   w->device = device;
   w->run = std::move(run);
   w->unmet = 0;
+  w->branch = branch;
   w->done = false;
   for (const work_ptr &a : after) {
     if (!a || a->done) continue;
@@ -43,12 +44,23 @@ work_ptr queue_work(int device, std::function<cudaError_t()> run, const std::vec
   return w;
 }
 
+/* Takes the next piece out of those that are ready. */
+static work_ptr work_take(void)
+{
+  std::vector<size_t> wanted;
+  for (size_t i = 0; i < ready.size() && branches() != CUDACPU_BRANCHES_DRAWN; i++)
+    if (ready[i]->branch == (branches() == CUDACPU_BRANCHES_FIRST)) wanted.push_back(i);
+  size_t n = wanted.empty() ? ready.size() : wanted.size(), drawn = streams_in_order() ? 0 : random_number() % n;
+  size_t i = wanted.empty() ? drawn : wanted[drawn];
+  work_ptr w = ready[i];
+  ready.erase(ready.begin() + (ptrdiff_t)i);
+  return w;
+}
+
 /* Does one piece of work.  There always is one: a piece waits only for earlier ones. */
 static void work_once(void)
 {
-  if (!streams_in_order()) std::swap(ready[random_number() % ready.size()], ready[0]);
-  work_ptr w = ready.front();
-  ready.pop_front();
+  work_ptr w = work_take();
   if (w->run && !device_error(w->device) && !worked_once(w->device)) {
     cudaError_t e = w->run();
     if (e) device_fails(w->device, e);
@@ -116,11 +128,15 @@ std::vector<work_ptr> before(struct CUstream_st *stream)
 }
 
 cudaError_t enqueue(struct CUstream_st *stream, enum node_kind kind, const void *function,
-                    std::function<cudaError_t()> run)
+                    std::function<cudaError_t()> run, bool early)
 {
   if (stream->capture) {
-    if (stream->capture->spoilt) return cudaErrorStreamCaptureInvalidated;
-    stream->capture->nodes.push_back({kind, function, std::move(run), stream->captured});
+    struct capture &c = *stream->capture;
+    const std::vector<int> &after = stream->captured;
+    if (c.spoilt) return cudaErrorStreamCaptureInvalidated;
+    if (early && (after.size() > 1 || (after.size() == 1 && c.nodes[(size_t)after[0]].kind != NODE_KERNEL)))
+      return cudaErrorNotSupported;
+    c.nodes.push_back({kind, function, std::move(run), after, stream != c.origin, early && !after.empty()});
     stream->captured = {(int)stream->capture->nodes.size() - 1};
     return cudaSuccess;
   }

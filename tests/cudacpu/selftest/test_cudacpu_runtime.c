@@ -15,6 +15,7 @@
 
 #include <cmocka.h>
 
+#include "tests/cudacpu/selftest/planted_early.h"
 #include "tests/cudacpu/selftest/sound.h"
 
 #define OK(call) assert_int_equal(call, cudaSuccess)
@@ -400,6 +401,143 @@ static void a_captured_graph_runs_when_launched_as_often_as_launched(void **stat
   }
 }
 
+static char letters[8];
+static void write_letter(void *letter)
+{
+  letters[strlen(letters)] = *(char *)letter;
+}
+
+/* a, on one stream b and c, on another x and y, joined, d. */
+static cudaGraph_t branch_of_letters(cudaStream_t s, cudaStream_t r)
+{
+  cudaEvent_t fork, join;
+  cudaGraph_t graph;
+  OK(cudaEventCreateWithFlags(&fork, cudaEventDisableTiming));
+  OK(cudaEventCreateWithFlags(&join, cudaEventDisableTiming));
+  OK(cudaStreamBeginCapture(s, cudaStreamCaptureModeThreadLocal));
+  OK(cudaLaunchHostFunc(s, write_letter, "a"));
+  OK(cudaEventRecord(fork, s));
+  for (const char *c = "bcd"; *c; c++) {
+    if (*c == 'd') {
+      OK(cudaStreamWaitEvent(r, fork, 0));
+      OK(cudaLaunchHostFunc(r, write_letter, "x"));
+      OK(cudaLaunchHostFunc(r, write_letter, "y"));
+      OK(cudaEventRecord(join, r));
+      OK(cudaStreamWaitEvent(s, join, 0));
+    }
+    OK(cudaLaunchHostFunc(s, write_letter, (void *)c));
+  }
+  OK(cudaStreamEndCapture(s, &graph));
+  OK(cudaEventDestroy(fork));
+  OK(cudaEventDestroy(join));
+  return graph;
+}
+
+static void a_branch_runs_first_or_last_where_a_test_asks_for_it(void **state)
+{
+  (void)state;
+  static const struct {
+    enum cudacpu_branches branches;
+    const char *letters; /* NULL: it depends on the seed */
+  } cases[] = {{CUDACPU_BRANCHES_FIRST, "axybcd"}, {CUDACPU_BRANCHES_LAST, "abcxyd"}, {CUDACPU_BRANCHES_DRAWN, NULL}};
+  for (int i = 0; i < 3; i++) {
+    int others = 0;
+    for (uint64_t seed = 0; seed < 12; seed++) {
+      cudaGraphExec_t exec;
+      fresh(NULL);
+      cudacpu_set_order(CUDACPU_FORWARD, CUDACPU_FORWARD, seed);
+      cudacpu_set_branches(cases[i].branches);
+      cudaStream_t s = stream_make();
+      cudaGraph_t graph = branch_of_letters(s, stream_make());
+      OK(cudaGraphInstantiate(&exec, graph, 0));
+      memset(letters, 0, sizeof letters);
+      OK(cudaGraphLaunch(exec, s));
+      OK(cudaStreamSynchronize(s));
+      if (cases[i].letters) assert_string_equal(letters, cases[i].letters);
+      assert_int_equal(strlen(letters), 6);
+      assert_int_equal(letters[0], 'a');
+      assert_int_equal(letters[5], 'd');
+      others += strcmp(letters, "axybcd") != 0 && strcmp(letters, "abcxyd") != 0;
+    }
+    assert_true(cases[i].letters ? others == 0 : others > 0);
+  }
+}
+
+/* A graph of three kernels, of which the last two begin early. */
+static void run_early(enum planted_early how, unsigned *p[4], uint64_t seed)
+{
+  cudaGraph_t graph;
+  cudaGraphExec_t exec;
+  cudacpu_set_order(CUDACPU_FORWARD, CUDACPU_FORWARD, seed);
+  cudaStream_t s = stream_make();
+  for (int i = 0; i < 4; i++) p[i] = device_words(128, 10);
+  OK(cudaStreamBeginCapture(s, cudaStreamCaptureModeThreadLocal));
+  for (int i = 0; i < 3; i++) OK(planted_early_launch(i == 1 ? how : EARLY_WAITS, i > 0, p[i + 1], p[i], s));
+  OK(cudaStreamEndCapture(s, &graph));
+  OK(cudaGraphInstantiate(&exec, graph, 0));
+  OK(cudaGraphLaunch(exec, s));
+  OK(cudaStreamSynchronize(s));
+}
+
+static void a_kernel_that_begins_early_has_waited_in_every_thread(void **state)
+{
+  (void)state;
+  unsigned *p[4];
+  for (uint64_t seed = 0; seed < 4; seed++) {
+    fresh(NULL);
+    run_early(EARLY_WAITS, p, seed);
+    assert_int_equal(read_word(p[3] + 71), 13);
+    assert_int_equal(cudacpu_counts().launches, 3);
+    assert_int_equal(cudacpu_counts().early, 2);
+    assert_int_equal(cudacpu_report_count(), 0);
+    run_early(EARLY_ONE_NEVER, p, seed);
+    assert_int_equal(cudacpu_report_count(), 1);
+    const struct cudacpu_report *report = cudacpu_report(0);
+    assert_int_equal(report->kind, CUDACPU_NOT_WAITED);
+    assert_string_equal(report->kernel, "early_kernel");
+    assert_int_equal(report->block[0], 1);
+    assert_int_equal(report->thread[0], 7);
+    assert_int_equal(report->times, 1);
+  }
+  fresh(NULL);
+}
+
+static void no_kernel_begins_early_before_compute_capability_9(void **state)
+{
+  (void)state;
+  unsigned *p[4];
+  cudacpu_properties(0)->major = 8;
+  run_early(EARLY_ONE_NEVER, p, 0);
+  assert_int_equal(read_word(p[3] + 71), 13);
+  assert_int_equal(cudacpu_counts().early, 0);
+  assert_int_equal(cudacpu_report_count(), 0);
+}
+
+/* Of several that come before it, and of what is no kernel, nothing says how early it may begin. */
+static void a_kernel_begins_early_after_one_other_kernel_alone(void **state)
+{
+  (void)state;
+  cudaStream_t s = stream_make(), r = stream_make();
+  unsigned *p = device_words(128, 1), *q = device_words(128, 1);
+  cudaEvent_t event;
+  cudaGraph_t graph;
+  OK(cudaEventCreateWithFlags(&event, cudaEventDisableTiming));
+  OK(cudaStreamBeginCapture(s, cudaStreamCaptureModeThreadLocal));
+  OK(planted_early_launch(EARLY_WAITS, 1, q, p, s)); /* nothing comes before */
+  OK(cudaEventRecord(event, s));
+  OK(cudaStreamWaitEvent(r, event, 0));
+  OK(planted_early_launch(EARLY_WAITS, 0, q, p, r));
+  OK(cudaEventRecord(event, r));
+  OK(planted_early_launch(EARLY_WAITS, 1, q, p, s));
+  OK(cudaStreamWaitEvent(s, event, 0));
+  assert_int_equal(planted_early_launch(EARLY_WAITS, 1, q, p, s), cudaErrorNotSupported);
+  OK(cudaMemsetAsync(p, 0, 4, s));
+  assert_int_equal(planted_early_launch(EARLY_WAITS, 1, q, p, s), cudaErrorNotSupported);
+  OK(cudaStreamEndCapture(s, &graph));
+  OK(cudaGraphDestroy(graph));
+  OK(cudaEventDestroy(event));
+}
+
 static void a_graph_is_updated_with_other_arguments_not_with_other_kernels(void **state)
 {
   (void)state;
@@ -705,6 +843,10 @@ int main(void)
       cmocka_unit_test_setup(a_kernel_on_the_default_stream_is_reported, fresh),
       cmocka_unit_test_setup(events_tell_what_is_done_and_when, fresh),
       cmocka_unit_test_setup(a_captured_graph_runs_when_launched_as_often_as_launched, fresh),
+      cmocka_unit_test_setup(a_branch_runs_first_or_last_where_a_test_asks_for_it, fresh),
+      cmocka_unit_test_setup(a_kernel_that_begins_early_has_waited_in_every_thread, fresh),
+      cmocka_unit_test_setup(no_kernel_begins_early_before_compute_capability_9, fresh),
+      cmocka_unit_test_setup(a_kernel_begins_early_after_one_other_kernel_alone, fresh),
       cmocka_unit_test_setup(a_graph_is_updated_with_other_arguments_not_with_other_kernels, fresh),
       cmocka_unit_test_setup(mistakes_in_a_capture_are_errors, fresh),
       cmocka_unit_test_setup(a_capture_of_its_thread_alone_leaves_other_threads_alone, fresh),

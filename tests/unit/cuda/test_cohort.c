@@ -49,8 +49,9 @@ static void learns_as_the_cpu_trainer_does(void **state)
   }
 }
 
-/* The launches of a step that are of one of the first n plans at least. */
-static int launches_of(int n, enum precision precision)
+/* The launches of a step that are of one of the first n plans at least; all, or those beside
+ * others. */
+static int launches_of(int n, enum precision precision, bool beside_alone)
 {
   struct step_launch launches[STEP_LAUNCHES_MAX];
   int made = 0;
@@ -62,7 +63,7 @@ static int launches_of(int n, enum precision precision)
       assert_true(device_network_make(&t, &p, 0) > 0);
       any = any || step_launch_is_of(&launches[l], &t, precision);
     }
-    made += any;
+    made += any && (!beside_alone || step_launch_is_beside(&launches[l]));
   }
   return made;
 }
@@ -120,10 +121,34 @@ static void the_same_bits_alone_in_company_and_elsewhere(void **state)
       same(alone + i, seven + i);
     }
     assert_int_equal(counts.captures, 1); /* who leaves does not ask for a new one */
-    assert_int_equal(counts.launches, launches_of(n, (enum precision)precision));
+    assert_int_equal(counts.launches, launches_of(n, (enum precision)precision, false));
     free(alone);
     free(two);
     free(seven);
+  }
+}
+
+/* Weight gradients as soon as they may run, before all else, and when nothing else is left to do
+ * but the optimiser, which waits for them.  The checked kernels show that nothing they touch is
+ * written beside them. */
+static void the_same_bits_with_weight_gradients_first_or_last(void **state)
+{
+  (void)state;
+  make_data(1);
+  int n = company();
+  for (int precision = PRECISION_FP32; precision <= PRECISION_TF32; precision++) {
+    struct outcome *first = outcomes(n), *last = outcomes(n);
+    struct cohort_counts counts;
+    cudacpu_set_branches(CUDACPU_BRANCHES_FIRST);
+    train_cohort(0, n, 0, n, (enum precision)precision, first, NULL);
+    cudacpu_set_branches(CUDACPU_BRANCHES_LAST);
+    train_cohort(0, n, 0, n, (enum precision)precision, last, &counts);
+    cudacpu_set_branches(CUDACPU_BRANCHES_DRAWN);
+    for (int i = 0; i < n; i++) same(first + i, last + i);
+    assert_int_equal(counts.beside, launches_of(n, (enum precision)precision, true));
+    assert_true(counts.beside >= 2); /* of the second layer and the third */
+    free(first);
+    free(last);
   }
 }
 
@@ -391,6 +416,30 @@ static void a_stop_is_heard(void **state)
 }
 
 #ifndef REAL_GPU
+/* All in line but the first of a step and the optimiser, which has the branch to wait for; none
+ * where the GPU knows of no such launches. */
+static void launches_in_line_begin_early_where_the_gpu_can(void **state)
+{
+  (void)state;
+  make_data(1);
+  int n = 2; /* the second has three layers */
+  struct outcome *early = outcomes(n), *plain = outcomes(n);
+  struct cohort_counts counts;
+  struct cudacpu_counts before = cudacpu_counts();
+  train_cohort(0, n, 0, n, PRECISION_FP32, early, &counts);
+  struct cudacpu_counts after = cudacpu_counts();
+  uint64_t steps = after.graph_launches - before.graph_launches;
+  assert_true(steps > 0 && counts.beside > 0);
+  assert_int_equal(after.early - before.early, steps * (uint64_t)(counts.launches - counts.beside - 2));
+  cudacpu_properties(0)->major = 8;
+  train_cohort(0, n, 0, n, PRECISION_FP32, plain, NULL);
+  cudacpu_properties(0)->major = 9;
+  assert_int_equal(cudacpu_counts().early, after.early);
+  for (int i = 0; i < n; i++) same(early + i, plain + i);
+  free(early);
+  free(plain);
+}
+
 static void a_lost_device_is_told_from_one_without_memory(void **state)
 {
   static float some_weights[1 << 16];
@@ -423,6 +472,7 @@ int main(void)
       cmocka_unit_test(learns_as_the_cpu_trainer_does),
       cmocka_unit_test(weights_of_classes_are_those_of_the_cpu_trainer),
       cmocka_unit_test(the_same_bits_alone_in_company_and_elsewhere),
+      cmocka_unit_test(the_same_bits_with_weight_gradients_first_or_last),
       cmocka_unit_test(the_same_bits_in_a_full_cohort),
       cmocka_unit_test(the_same_bits_on_streams_side_by_side),
       cmocka_unit_test(a_checkpoint_goes_on_with_the_same_bits),
@@ -431,6 +481,7 @@ int main(void)
       cmocka_unit_test(a_loss_that_is_not_finite_ends_a_trial_and_no_other),
       cmocka_unit_test(a_stop_is_heard),
 #ifndef REAL_GPU
+      cmocka_unit_test(launches_in_line_begin_early_where_the_gpu_can),
       cmocka_unit_test(a_lost_device_is_told_from_one_without_memory),
 #endif
   };

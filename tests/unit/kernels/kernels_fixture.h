@@ -381,7 +381,8 @@ static void launch_run(const struct cohort *c, const struct step_launch *l)
   for (int i = 0; i < COHORT_MAX; i++)
     first[i + 1] = first[i] + (i < c->n && l->stage->tiles ? step_launch_tiles(l, &c->net[i]->t, c->precision) : 0);
   if (l->stage->tiles && first[COHORT_MAX] == 0) return; /* as a cohort does */
-  struct device_tiles tiles = {device_memory(first, sizeof first), l->stage->tiles ? first[COHORT_MAX] + 3 : c->n};
+  struct device_tiles tiles = {.first = device_memory(first, sizeof first),
+                               .room = l->stage->tiles ? first[COHORT_MAX] + 3 : c->n};
   assert_int_equal(l->stage->launch(c->table, tiles, l->layer, c->precision, stream), cudaSuccess);
   assert_int_equal(cudaStreamSynchronize(stream), cudaSuccess);
   assert_int_equal(cudaFree((void *)tiles.first), cudaSuccess);

@@ -150,7 +150,8 @@ static void epoch_of(int members, const struct net *net, struct rng *r, int fail
       put(n->t.best, best, now->count * (int64_t)sizeof *best);
       if (now->phase == DEVICE_TRAIN) step[m]++;
     }
-    assert_int_equal(step_advance(c.table, (struct device_tiles){NULL, members}, 0, c.precision, stream), cudaSuccess);
+    const struct device_tiles tiles = {.room = members};
+    assert_int_equal(step_advance(c.table, tiles, 0, c.precision, stream), cudaSuccess);
     assert_int_equal(cudaStreamSynchronize(stream), cudaSuccess);
     no_reports();
   }
