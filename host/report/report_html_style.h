@@ -85,10 +85,11 @@ static const char report_html_style[] =
     "figure.wide svg{min-width:0}thead{display:table-header-group}thead th{position:static}"
     "table.figures{font-size:7.5pt}table.figures th,table.figures td{padding:.15rem "
     ".4rem;white-space:normal;overflow-wrap:normal}"
-    "table.sort{font-size:6.5pt}table.sort th,table.sort td{padding:.1rem "
-    ".3rem;white-space:normal}pre{white-space:pre-wrap}}\n";
+    "#all{page:wide}table.sort{font-size:6.5pt}table.sort th,table.sort td{padding:.1rem "
+    ".3rem;white-space:normal;overflow-wrap:normal}pre{white-space:pre-wrap}}@page wide{size:landscape}\n";
 
 static const char report_html_script[] =
+    "addEventListener('beforeprint',function(){document.querySelectorAll('details').forEach(function(d){d.open=true})});"
     "document.querySelectorAll('table.sort').forEach(function(t){var b=t.tBodies[0];"
     "[].forEach.call(t.tHead.rows[0].cells,function(h,i){h.tabIndex=0;h.setAttribute('role','button');"
     "function s(){var d=h.getAttribute('aria-sort')==='ascending'?-1:1;"

@@ -18,6 +18,7 @@ export TZ="NOON$((${hour#0} - 12))"
 run() { call "$gsos" run "$@"; }
 query() { sqlite3 "$out/study.db" "$1"; }
 states() { query "SELECT group_concat(state || ' ' || n, ', ') FROM (SELECT state, count(*) AS n FROM trials GROUP BY state ORDER BY state)"; }
+this_version=$(sed -n 's/.*GSOS_HISTORY_VERSION \([0-9]*\).*/\1/p' host/base/version.h)
 history_version() { query "SELECT group_concat(DISTINCT value_json) FROM study_user_attributes WHERE key = 'gsos:history'"; }
 configurations() { query "SELECT study_id, number, param_name, param_value FROM trials JOIN trial_params USING (trial_id) ORDER BY 1, 2, 3"; }
 
@@ -58,7 +59,7 @@ END
 
 out="$work/done"
 run "$work/p.ini" --output "$out"
-check a_run_ends_and_says_which_gsos_it_is_of all 'exits 0' '[ "$(states)" = "COMPLETE 20" ]' '[ "$(history_version)" = 3 ]'
+check a_run_ends_and_says_which_gsos_it_is_of all 'exits 0' '[ "$(states)" = "COMPLETE 20" ]' '[ "$(history_version)" = "$this_version" ]'
 run "$work/p.ini" --output "$out"
 check a_finished_run_says_so_first all 'exits 0' 'said "^Table 3"' \
   'grep -q "^$out is finished (20 of 20 trials, $(date +%Y)-[0-9-]* [0-9:]*); nothing was run\.$" "$work/err"' \
@@ -128,13 +129,13 @@ query "UPDATE study_user_attributes SET value_json = '999' WHERE key = 'gsos:his
   WHERE key = 'gsos:version'"
 run "$work/p.ini" --output "$out"
 check a_finished_run_of_another_gsos_says_so all 'exits 0' \
-  'unwrapped "$work/err" | grep -q "changed since: it was made with gsos 9.9 (history 999), python3.* a run now would be with gsos [0-9.]* (history 3), "'
+  'unwrapped "$work/err" | grep -q "changed since: it was made with gsos 9.9 (history 999), python3.* a run now would be with gsos [0-9.]* (history $this_version), "'
 run "$work/p.ini" --output "$out" --set experiment.rounds=2
-check a_gsos_that_gives_other_numbers_does_not_go_on all 'exits 2' 'complained "gsos 9.9 (history 999), python3"' 'complained "gsos [0-9.]* (history 3), python3"' \
+check a_gsos_that_gives_other_numbers_does_not_go_on all 'exits 2' 'complained "gsos 9.9 (history 999), python3"' 'complained "gsos [0-9.]* (history $this_version), python3"' \
   'complained "accept-change"' '[ "$(states)" = "COMPLETE 20" ]'
 run "$work/p.ini" --output "$out" --set experiment.rounds=2 --accept-change
 check accepted_it_goes_on_and_every_table_says_so all 'exits 0' '[ "$(states)" = "COMPLETE 40" ]' \
-  'unwrapped "$work/out" | grep -q "went on with --accept-change: was gsos 9.9 (history 999), python3"' '[ "$(history_version)" = 3 ]'
+  'unwrapped "$work/out" | grep -q "went on with --accept-change: was gsos 9.9 (history 999), python3"' '[ "$(history_version)" = "$this_version" ]'
 run "$work/p.ini" --output "$out" --set experiment.rounds=2
 check it_is_then_of_this_gsos all 'exits 0' '! complained "changed since"'
 query "DELETE FROM study_user_attributes WHERE key = 'gsos:history'"
