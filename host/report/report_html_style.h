@@ -89,7 +89,8 @@ static const char report_html_style[] =
     ".3rem;white-space:normal;overflow-wrap:normal}pre{white-space:pre-wrap}}@page wide{size:landscape}\n";
 
 static const char report_html_script[] =
-    "addEventListener('beforeprint',function(){document.querySelectorAll('details').forEach(function(d){d.open=true})});"
+    "addEventListener('beforeprint',function(){"
+    "document.querySelectorAll('details').forEach(function(d){d.open=true})});"
     "document.querySelectorAll('table.sort').forEach(function(t){var b=t.tBodies[0];"
     "[].forEach.call(t.tHead.rows[0].cells,function(h,i){h.tabIndex=0;h.setAttribute('role','button');"
     "function s(){var d=h.getAttribute('aria-sort')==='ascending'?-1:1;"

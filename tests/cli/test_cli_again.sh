@@ -18,6 +18,7 @@ export TZ="NOON$((${hour#0} - 12))"
 run() { call "$gsos" run "$@"; }
 query() { sqlite3 "$out/study.db" "$1"; }
 states() { query "SELECT group_concat(state || ' ' || n, ', ') FROM (SELECT state, count(*) AS n FROM trials GROUP BY state ORDER BY state)"; }
+# shellcheck disable=SC2034 # conditions are evaluated later
 this_version=$(sed -n 's/.*GSOS_HISTORY_VERSION \([0-9]*\).*/\1/p' host/base/version.h)
 history_version() { query "SELECT group_concat(DISTINCT value_json) FROM study_user_attributes WHERE key = 'gsos:history'"; }
 configurations() { query "SELECT study_id, number, param_name, param_value FROM trials JOIN trial_params USING (trial_id) ORDER BY 1, 2, 3"; }

@@ -154,7 +154,7 @@ static void every_default_is_canonical_text(void **state)
     assert_true(!strcmp(k->about.kind, "search") || !strcmp(k->about.kind, "machine"));
     assert_true(strlen(k->about.help) > 3);
     if (k->type == KEY_LINE || !strcmp(k->about.key, "name") || !strcmp(k->about.key, "output")) continue;
-    if (!strcmp(k->about.key, "revisit")) continue; /* what the sampler makes of it */
+    if (!strcmp(k->about.key, "revisit")) continue;                                 /* what the sampler makes of it */
     if (!strcmp(k->about.section, "gp") && !strcmp(k->about.key, "cost")) continue; /* what the strategies make of it */
     key_format(x, k, text, sizeof text);
     if (strcmp(text, k->about.default_text) != 0)
