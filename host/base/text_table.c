@@ -48,13 +48,6 @@ void text_table_destroy(struct text_table *t)
 
 /* ---- headings -------------------------------------------------------------------------------- */
 
-static int columns_of(const char *text, size_t bytes)
-{
-  int n = 0;
-  for (size_t i = 0; i < bytes; i++) n += ((unsigned char)text[i] & 0xc0) != 0x80;
-  return n;
-}
-
 /* Bytes of the first piece of a heading: up to a space, or up to and with an underscore. */
 static size_t piece_bytes(const char *text)
 {
@@ -66,11 +59,11 @@ static size_t piece_bytes(const char *text)
  * into single words. */
 static int heading_width(const char *heading)
 {
-  int widest = columns_of(heading, strlen(heading));
+  int widest = text_columns_of(heading, strlen(heading));
   if (widest > HEADING_MIN) widest = HEADING_MIN;
   for (const char *text = heading; *text;) {
     size_t bytes = piece_bytes(text);
-    int columns = columns_of(text, bytes);
+    int columns = text_columns_of(text, bytes);
     if (columns > widest) widest = columns;
     text += bytes + (text[bytes] == ' ');
   }
@@ -84,7 +77,7 @@ static size_t next_line(const char *text, int width, const char **next)
   size_t used = 0;
   while (text[used]) {
     size_t space = used && text[used] == ' ', bytes = piece_bytes(text + used + space);
-    if (used && columns_of(text, used + space + bytes) > width) break;
+    if (used && text_columns_of(text, used + space + bytes) > width) break;
     used += space + bytes;
     if (!bytes && !space) used++; /* a space at the start */
   }
@@ -124,13 +117,7 @@ static char *cut_copy(const char *text)
   char *copy = malloc(strlen(text) + 1);
   if (!copy) return NULL;
   strcpy(copy, text);
-  if (text_columns(copy) <= TEXT_TABLE_CELL_MAX) return copy;
-  int columns = 0;
-  char *end = copy;
-  for (; *end; end++) {
-    if (((unsigned char)*end & 0xc0) != 0x80 && columns++ == TEXT_TABLE_CELL_MAX - 3) break;
-  }
-  strcpy(end, "...");
+  if (text_columns(copy) > TEXT_TABLE_CELL_MAX) strcpy(copy + text_fitting(copy, TEXT_TABLE_CELL_MAX - 3), "...");
   return copy;
 }
 
@@ -179,7 +166,7 @@ static int after(const struct panel *p, int i)
 /* Writes a text into its column.  *blanks are those owed before it: a line ends without any. */
 static void put(FILE *out, const struct column *c, const char *text, size_t bytes, int *blanks)
 {
-  int rest = c->width - columns_of(text, bytes);
+  int rest = c->width - text_columns_of(text, bytes);
   if (bytes) {
     fprintf(out, "%*s", *blanks + (c->right ? rest : 0), "");
     fwrite(text, 1, bytes, out);

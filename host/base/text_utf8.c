@@ -1,7 +1,10 @@
 /* UTF-8.  See text_utf8.h. */
 #include "host/base/text_utf8.h"
 
+#include <locale.h>
+#include <pthread.h>
 #include <string.h>
+#include <wchar.h>
 
 int utf8_length(const char *text)
 {
@@ -15,6 +18,29 @@ int utf8_length(const char *text)
   for (int i = 2; i < n; i++)
     if (s[i] < 0x80 || s[i] > 0xbf) return 0;
   return n;
+}
+
+/* wcwidth asks the thread's locale, which is C in gsos, and knows ASCII alone. */
+static locale_t of_unicode; /* 0: this system has none */
+
+static void make_locale(void)
+{
+  of_unicode = newlocale(LC_CTYPE_MASK, "C.UTF-8", (locale_t)0);
+}
+
+int utf8_columns(const char *s, int n)
+{
+  static pthread_once_t once = PTHREAD_ONCE_INIT;
+  static const unsigned char bits[] = {0, 0x7f, 0x1f, 0x0f, 0x07}; /* of the first byte, by n */
+  wchar_t character = (unsigned char)s[0] & bits[n];
+  if (n < 2) return 1;
+  for (int i = 1; i < n; i++) character = character << 6 | (s[i] & 0x3f);
+  pthread_once(&once, make_locale);
+  if (!of_unicode) return 1;
+  locale_t before = uselocale(of_unicode);
+  int columns = wcwidth(character);
+  uselocale(before);
+  return columns < 0 ? 1 : columns;
 }
 
 const char *text_utf8(char *out, size_t size, const char *bytes, size_t n)

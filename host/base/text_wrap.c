@@ -1,7 +1,6 @@
 /* Breaking text into lines of 80 columns, or fewer on a narrow terminal.
  *
- * printf counts bytes; names and the × of shapes are UTF-8, so columns are counted here: every byte
- * but a continuation byte begins a character of one column. */
+ * printf counts bytes; names and the × of shapes are UTF-8, so columns are counted here. */
 #include "host/base/text_wrap.h"
 
 #include <stdarg.h>
@@ -11,32 +10,39 @@
 #include <unistd.h>
 
 #include "host/base/text_escape.h"
+#include "host/base/text_utf8.h"
 
-static bool begins_character(char c)
+/* Bytes of the first character of text[bytes], and its columns. */
+static size_t character(const char *text, size_t bytes, int *columns)
 {
-  return ((unsigned char)c & 0xc0) != 0x80;
+  int n = utf8_length(text);
+  bool whole = n > 0 && (size_t)n <= bytes;
+  *columns = whole ? utf8_columns(text, n) : 1;
+  return whole ? (size_t)n : 1;
 }
 
-static int columns_of(const char *text, size_t bytes)
+int text_columns_of(const char *text, size_t bytes)
 {
-  int n = 0;
-  for (size_t i = 0; i < bytes; i++) n += begins_character(text[i]);
+  int n = 0, columns;
+  for (size_t i = 0; i < bytes; n += columns) i += character(text + i, bytes - i, &columns);
   return n;
 }
 
 int text_columns(const char *text)
 {
-  return columns_of(text, strlen(text));
+  return text_columns_of(text, strlen(text));
 }
 
-/* Bytes of the first characters of `text` that take at most `columns`. */
-static size_t bytes_within(const char *text, size_t bytes, int columns)
+size_t text_fitting(const char *text, int columns)
 {
-  size_t i = 0;
-  for (int n = 0; i < bytes; i++) {
-    if (begins_character(text[i]) && n++ == columns) break;
+  size_t bytes = strlen(text), used = 0;
+  while (used < bytes) {
+    int taken;
+    size_t n = character(text + used, bytes - used, &taken);
+    if ((columns -= taken) < 0) break;
+    used += n;
   }
-  return i;
+  return used;
 }
 
 int text_screen(FILE *out)
@@ -62,7 +68,7 @@ void text_wrap(FILE *out, const char *lead, const char *text)
   fputs(lead, out);
   while (*text) {
     size_t bytes = strcspn(text, " \n");
-    int columns = columns_of(text, bytes);
+    int columns = text_columns_of(text, bytes);
     if (bytes > 0) {
       if (!first && column + 1 + columns > width) {
         fprintf(out, "\n%*s", indent, "");
@@ -71,8 +77,9 @@ void text_wrap(FILE *out, const char *lead, const char *text)
       }
       if (!first) fputc(' ', out), column++;
       if (column + columns > width && width > indent) { /* wider than a line */
-        bytes = bytes_within(text, bytes, width - column);
-        columns = width - column;
+        bytes = text_fitting(text, width - column);
+        if (bytes == 0) bytes = character(text, strlen(text), &columns); /* none fits */
+        columns = text_columns_of(text, bytes);
       }
       fwrite(text, 1, bytes, out);
       column += columns;

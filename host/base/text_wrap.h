@@ -12,8 +12,12 @@ int text_screen(FILE *out);
 /* Columns of a report's lines on `out`: TEXT_COLUMNS, or those of a narrower terminal. */
 int text_width(FILE *out);
 
-/* Columns that UTF-8 text takes: one a character. */
+/* Columns that UTF-8 text takes on a terminal (utf8_columns of each character), and its first
+ * `bytes`; a byte that is of no character takes one. */
 int text_columns(const char *text);
+int text_columns_of(const char *text, size_t bytes);
+/* Bytes of its first characters that take at most `columns`. */
+size_t text_fitting(const char *text, int columns);
 
 /* Writes `lead`, then `text` broken between words, so that no line has more than text_width
  * columns; the lines after the first are indented by the columns of `lead`.  A word that is wider

@@ -151,6 +151,43 @@ static void reports_and_tables_are_whole(void **state)
   for_each_text(LONG, one_report);
 }
 
+/* Characters that are wide, and accents set upon the letter before, as a terminal shows them: also
+ * in the locale C, which gsos runs in. */
+static void columns_are_those_of_a_terminal(void **state)
+{
+  (void)state;
+  static const char vogel[] = "vo\u0308gel", japanese[] = "\u65e5\u672c\u8a9e";
+  char *out = NULL;
+  size_t size;
+  assert_non_null(setlocale(LC_ALL, "C"));
+  assert_int_equal(text_columns("vogel \u00d7"), 7);
+  assert_int_equal(text_columns(vogel), 5);
+  assert_int_equal(text_columns(japanese), 6);
+  assert_int_equal(text_columns("\U0001f600"), 2);
+  assert_int_equal(text_columns("\xe6\x97"), 2); /* no character */
+  assert_int_equal(text_fitting(japanese, 3), 3);
+  assert_int_equal(text_fitting(japanese, 1), 0);
+  assert_int_equal(text_fitting(vogel, 2), 4); /* with its accent */
+  FILE *f = open_memstream(&out, &size);
+  struct text_table *t = text_table_create();
+  text_table_column(t, "class", false);
+  text_table_column(t, "n", true);
+  const char *const names[] = {"seventy", vogel, japanese};
+  for (int i = 0; i < 3; i++) {
+    text_table_cell(t, names[i]);
+    text_table_cell(t, "1");
+  }
+  text_table_print(f, t, 80);
+  text_table_destroy(t);
+  fclose(f);
+  assert_string_equal(out, "class    n\n"
+                           "seventy  1\n"
+                           "vo\u0308gel    1\n"
+                           "\u65e5\u672c\u8a9e   1\n");
+  free(out);
+  assert_non_null(setlocale(LC_ALL, "C.UTF-8"));
+}
+
 /* A cut character would be shown as the escapes of its bytes. */
 static void one_word(const char *text, size_t each)
 {
@@ -195,6 +232,7 @@ int main(void)
       cmocka_unit_test(other_bytes_are_left_alone),
       cmocka_unit_test(messages_of_errors_are_whole),
       cmocka_unit_test(reports_and_tables_are_whole),
+      cmocka_unit_test(columns_are_those_of_a_terminal),
       cmocka_unit_test(last_words_of_a_program_are_whole),
       cmocka_unit_test(answers_that_are_shown_are_whole),
   };
