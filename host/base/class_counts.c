@@ -197,7 +197,7 @@ void class_counts_print_classes(FILE *out, const struct class_counts *c, int mos
   int n, present = class_counts_present(c);
   struct class_row *rows = class_counts_rows(c, most, &n);
   if (!rows) return;
-  if (present > n) fprintf(out, "The %d of %d classes with the lowest accuracy:\n", n, present);
+  if (present > n) text_wrapf(out, "", "The %d of %d classes with the lowest accuracy:", n, present);
   struct text_table *table = text_table_create();
   text_table_column(table, "class", false);
   text_table_column(table, "images", true);
@@ -264,9 +264,7 @@ static bool lay_matrix_out(const struct class_counts *c, int line, struct matrix
 static void print_within(FILE *out, const char *text, int columns)
 {
   char cut[NAME_SHOWN];
-  size_t n = strlen(text);
-  memcpy(cut, text, n + 1);
-  while (text_columns(cut) > columns) cut[n = text_whole(cut, n - 1)] = 0;
+  snprintf(cut, sizeof cut, "%.*s", (int)text_fitting(text, columns), text);
   text_pad(out, cut, columns);
 }
 
@@ -275,7 +273,7 @@ bool class_counts_print_matrix(FILE *out, const char *heading, const struct clas
   struct matrix_layout l;
   char name[NAME_SHOWN];
   if (c->classes < 1 || c->classes > CLASS_MATRIX_MAX || !lay_matrix_out(c, text_width(out), &l)) return false;
-  fprintf(out, "%s\n", heading);
+  text_wrap(out, "", heading);
   text_pad(out, "class", l.first + (l.named ? 0 : 2));
   for (int i = 0; i < c->classes; i++) {
     const char letter[] = {(char)('a' + i), 0};

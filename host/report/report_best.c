@@ -22,6 +22,14 @@ static void best_line(FILE *out, const char *name, int width, const char *value)
   fprintf(out, "  %s\n", value);
 }
 
+/* The same of words that may need several lines on a narrow terminal; the name is ASCII. */
+static void best_words(FILE *out, const char *name, int width, const char *words)
+{
+  char lead[200];
+  snprintf(lead, sizeof lead, "  %-*s  ", width, name);
+  text_wrap(out, lead, words);
+}
+
 /* "trained 3 times more", on validation and test, beside what the one network reached. */
 static void print_repeats_of(FILE *out, const struct report_study *s, int width)
 {
@@ -30,7 +38,7 @@ static void print_repeats_of(FILE *out, const struct report_study *s, int width)
   if (!report_repeats_text(s, false, text[0], &n)) return;
   bool tested = report_repeats_text(s, true, text[1], &n);
   snprintf(line, sizeof line, "validation %s%s%s", text[0], tested ? ", test " : "", tested ? text[1] : "");
-  best_line(out, "trained again", width, line);
+  best_words(out, "trained again", width, line);
 }
 
 static void print_best_of(FILE *out, const struct report_study *s)
@@ -63,7 +71,7 @@ static void print_best_of(FILE *out, const struct report_study *s)
       report_test_name(s, test_name, sizeof test_name);
       snprintf(text, sizeof text, share ? "%s (%d of %d)" : "%s (%d of %d right)", reached, s->record.test.correct,
                s->record.test.n);
-      best_line(out, test_name, width, text);
+      best_words(out, test_name, width, text);
     }
     print_repeats_of(out, s, width);
   }

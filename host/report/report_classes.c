@@ -34,9 +34,9 @@ void report_print_classes(FILE *out, const struct report *r)
   for (int i = 0; i < r->n; i++) others += i != best && r->studies[i].classes.classes;
   text_escape(name, sizeof name, s->name);
   fputs("What the best network gets wrong\n", out);
-  text_wrapf(out, "", "%s, trial %d%s, on the %lld images of the test set: %lld wrong (%.2f %%)", name,
+  text_wrapf(out, "", "%s, trial %d%s, on the %lld image%s of the test set: %lld wrong (%.2f %%)", name,
              s->record.test.trial, others ? ", the best of all by validation" : "", (long long)c->n,
-             (long long)(c->n - c->right), 100 * (double)(c->n - c->right) / (double)c->n);
+             c->n == 1 ? "" : "s", (long long)(c->n - c->right), 100 * (double)(c->n - c->right) / (double)c->n);
   if (c->top_k)
     text_wrapf(out, "", "top-%d accuracy %.4f: its class is among the %d most probable for %lld of them", c->top_k,
                (double)c->top_right / (double)c->n, c->top_k, (long long)c->top_right);
@@ -45,7 +45,7 @@ void report_print_classes(FILE *out, const struct report *r)
   if (c->right < c->n) {
     fputc('\n', out);
     if (!class_counts_print_matrix(out, "A row for each class, a column for what its images were taken for:", c)) {
-      fputs("Most often taken for another:\n", out);
+      text_wrap(out, "", "Most often taken for another:");
       class_counts_print_pairs(out, c, PAIRS_SHOWN);
     }
   }

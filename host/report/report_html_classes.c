@@ -213,8 +213,8 @@ static void print_sentence(FILE *out, const struct page_study *s)
   int missing = c->classes - class_counts_present(c);
   char count[40], wrong[40];
   fputs("<p>", out);
-  html_textf(out, "Trial %d, on the %s images of the test set: %s wrong (%.2f %%).", s->s->record.test.trial,
-             html_count(count, (double)c->n), html_count(wrong, (double)(c->n - c->right)),
+  html_textf(out, "Trial %d, on the %s image%s of the test set: %s wrong (%.2f %%).", s->s->record.test.trial,
+             html_count(count, (double)c->n), c->n == 1 ? "" : "s", html_count(wrong, (double)(c->n - c->right)),
              100 * (double)(c->n - c->right) / (double)c->n);
   if (c->top_k)
     html_textf(out, "  Top-%d accuracy %.4f: its class is among the %d most probable for %s of them.", c->top_k,

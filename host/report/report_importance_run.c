@@ -89,6 +89,20 @@ void run_importance_free(struct run_importance *i)
 
 /* ---- printing -------------------------------------------------------------------------------- */
 
+/* Columns of the longest bar beside the names and weights, so that a narrow terminal has room. */
+static int bar_columns(FILE *out, const struct space *s)
+{
+  enum { LEAST = 8, BESIDE = 10 }; /* "weight", and blanks on both sides */
+  int widest = 0;
+  for (int k = 0; k < s->n; k++) {
+    char name[NAME_SHOWN + 2];
+    int columns = text_columns(text_escape(name, sizeof name, s->params[k].name));
+    if (columns > widest) widest = columns;
+  }
+  int left = text_width(out) - widest - BESIDE;
+  return left < LEAST ? LEAST : left > TEXT_TABLE_CELL_MAX ? TEXT_TABLE_CELL_MAX : left;
+}
+
 void run_importance_print(FILE *out, const struct run_importance *i)
 {
   const struct measured_study *m = i->measured;
@@ -99,7 +113,8 @@ void run_importance_print(FILE *out, const struct run_importance *i)
   double heaviest = 0;
   for (int k = 0; k < m->space->n; k++)
     if (v->weight[k] > heaviest) heaviest = v->weight[k];
-  fprintf(out, "Which hyperparameters mattered, by %s\n", i->importance.methods[0]->name);
+  text_wrapf(out, "", "Which hyperparameters mattered, by %s", i->importance.methods[0]->name);
+  int longest = bar_columns(out, m->space);
   table = text_table_create();
   text_table_column(table, "", false);
   text_table_column(table, "weight", true);
@@ -110,7 +125,7 @@ void run_importance_print(FILE *out, const struct run_importance *i)
       if (v->rank[k] != rank || param_count(&m->space->params[k]) == 1) continue;
       text_table_cell(table, text_escape(name, sizeof name, m->space->params[k].name));
       text_table_cellf(table, "%.3f", v->weight[k]);
-      report_importance_bar(heaviest > 0 ? v->weight[k] / heaviest : 0, TEXT_TABLE_CELL_MAX, bar);
+      report_importance_bar(heaviest > 0 ? v->weight[k] / heaviest : 0, longest, bar);
       text_table_cell(table, bar);
       rows++;
     }

@@ -13,7 +13,7 @@
 #include "host/report/report_internal.h"
 #include "host/report/report_view.h"
 
-enum { BARS = 32, LABEL = 4 * SPACE_NAME_MAX };
+enum { BARS = 32, BARS_MIN = 8, LABEL = 4 * SPACE_NAME_MAX };
 
 /* ---- the best so far ------------------------------------------------------------------------- */
 
@@ -48,12 +48,16 @@ void report_print_progress(FILE *out, const struct report_study *s)
   double *best = malloc(((size_t)s->n + 1) * sizeof *best), *values = malloc(((size_t)s->n + 1) * sizeof *values);
   int n = best && values && s->best >= 0 ? follow(s, best, values) : 0;
   if (n > 2 && isfinite(s->trials[s->best].value)) {
-    char bars[TEXT_SPARKLINE_SIZE(BARS)], text[REPORT_TEXT];
+    static const char lead[] = "best so far  ";
+    char bars[TEXT_SPARKLINE_SIZE(BARS)], text[REPORT_TEXT], tail[REPORT_TEXT + 40];
     double first = values[0], low = fmax(first, median(values, n)), high = best[s->n - 1];
     if (high > first) {
       report_value_text(s, s->trials[s->best].value, text);
-      text_sparkline(bars, BARS, best, s->n, low < high ? low : first, high);
-      fprintf(out, "best so far  %s  %s at trial %d\n", bars, text, s->trials[s->best].number);
+      snprintf(tail, sizeof tail, "  %s at trial %d", text, s->trials[s->best].number);
+      int room = text_width(out) - text_columns(lead) - text_columns(tail);
+      room = room > BARS ? BARS : room < BARS_MIN ? BARS_MIN : room;
+      text_sparkline(bars, room, best, s->n, low < high ? low : first, high);
+      fprintf(out, "%s%s%s\n", lead, bars, tail);
     }
   }
   free(best);

@@ -114,6 +114,10 @@ END
 run run "$work/digits.ini" --output "$work/digits"
 check what_the_best_network_gets_wrong_is_told all 'said "^What the best network gets wrong"' 'said "the best of all by validation"' \
   'said "^  confusion.csv "' 'grep -q "^What the best network gets wrong" "$work/digits/report.txt"'
+call env COLUMNS=40 python3 tests/cli/terminal.py out "$gsos" show "$work/digits"
+sed -i '1,/^What the best network/d' "$work/out"
+check what_is_wrong_and_the_best_fit_a_narrow_terminal all 'exits 0' 'said "^Best configuration"' \
+  'awk "{ gsub(/[\200-\277]/, \"\"); if (length > 40) { print \"# too wide: \" \$0; bad = 1 } } END { exit bad }" "$work/out"'
 cat >"$work/classes.py" <<'END'
 import collections, csv, glob, json, os, sqlite3, sys
 out = sys.argv[1]
