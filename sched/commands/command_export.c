@@ -1,4 +1,5 @@
 /* `gsos export`: a saved network for other programs (host/objectives/export_network.h). */
+#include <limits.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
@@ -33,11 +34,25 @@ struct options {
   const char *network, *onnx, *torch; /* onnx, torch: NULL where it is not wanted */
 };
 
-static bool same_file(const char *a, const char *b)
+static bool same(const char *a, const char *b)
 {
   struct stat x, y;
-  if (!strcmp(a, b)) return true;
   return stat(a, &x) == 0 && stat(b, &y) == 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
+}
+
+/* The folder that a file is in, and where the file's own name begins. */
+static const char *split(const char *path, char folder[PATH_MAX])
+{
+  const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
+  snprintf(folder, PATH_MAX, "%.*s", slash ? (int)(name - path) : 1, slash ? path : ".");
+  return name;
+}
+
+/* Do both name one file, which need not be there yet? */
+static bool same_file(const char *a, const char *b)
+{
+  char in[2][PATH_MAX];
+  return !strcmp(a, b) || same(a, b) || (!strcmp(split(a, in[0]), split(b, in[1])) && same(in[0], in[1]));
 }
 
 /* 0: go on; else *status is the exit status. */

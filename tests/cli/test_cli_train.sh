@@ -295,6 +295,8 @@ for target in net.safetensors link; do
 done
 run export "$work/net.safetensors" --onnx "$work/both" --torch "$work/both"
 check export_writes_two_files all 'exits 2' 'complained "the same file"' '[ ! -e "$work/both" ]'
+run export "$work/net.safetensors" --onnx "$work/both" --torch "$work/./both"
+check export_knows_one_file_by_two_names_before_it_is_there all 'exits 2' 'complained "the same file"' '[ ! -e "$work/both" ]'
 run export "$work/net.safetensors"
 check export_asks_as_what all 'exits 2' 'complained "as what?  --onnx FILE.onnx, --torch FILE.py, or both"'
 run export --onnx "$work/none.onnx"
