@@ -66,7 +66,8 @@ __device__ __forceinline__ double gp_matern_of_square(double q)
   p = fma(p, r, 0.5);
   p = fma(p, r, 1.0);
   p = fma(p, r, 1.0);
-  const double power = __hiloint2double(__double2hiint(p) + (__double2loint(shifted) << 20), __double2loint(p));
+  const unsigned power_high = (unsigned)__double2hiint(p) + ((unsigned)__double2loint(shifted) << 20); /* times 2ᵏ */
+  const double power = __hiloint2double((int)power_high, __double2loint(p));
   return fma(q, 1.0 / 3.0, 1.0 + u) * power;
 }
 

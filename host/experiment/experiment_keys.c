@@ -241,7 +241,7 @@ const struct key_spec key_table[] = {
          "whose trials: of all strategies, or of one"),
   NUMBER("pruner", "eta", "3", 1.01, 1000, OPEN_NONE, pruner_settings.eta,
          "asha, hyperband: one trial in eta goes on at a rung; rungs are eta times apart"),
-  INT("pruner", "first", "search", "1", 1, 1000000, pruner_settings.first, "asha: the epoch of the first rung"),
+  INT("pruner", "first", "search", "3", 1, 1000000, pruner_settings.first, "asha: the epoch of the first rung"),
   INT("pruner", "smallest", "search", "1", 1, 1000000, pruner_settings.smallest,
       "hyperband: epochs that a trial of the first bracket begins with, at least"),
   INT("pruner", "largest", "search", "0", 0, 1000000, pruner_settings.largest,

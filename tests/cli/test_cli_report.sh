@@ -103,6 +103,7 @@ name = <title><script>alert(1)<b> & 'co'
 run = python3 p.py
 [pruner]
 kind = asha
+first = 1
 [space]
 x<y>& = float 0 .. 1 default 0.3
 kind = categorical <i>, a&b, it%d default a&b

@@ -319,7 +319,7 @@ check a_reader_that_has_gone_is_no_error all 'quietly run "$work/function.ini" -
 # -------------------------------------------------------------------------------- pruning and order
 
 pruned() { query "$1/study.db" "SELECT count(*) FROM trials JOIN studies USING (study_id) WHERE state = 'PRUNED' AND study_name LIKE '%$2%'"; }
-prune() { run run "$work/small.ini" --quiet --set pruner.kind=asha --set pruner.eta=2 --set 'space.epoch=int 2 .. 4 default 4' "$@"; }
+prune() { run run "$work/small.ini" --quiet --set pruner.kind=asha --set pruner.first=1 --set pruner.eta=2 --set 'space.epoch=int 2 .. 4 default 4' "$@"; }
 prune --output "$work/pruned"
 history "$work/pruned" >"$work/whole"
 check asha_ends_trials_early_and_the_tables_say_so all 'exits 0' '[ "$(pruned "$work/pruned" grouped)" -gt 0 ]' \

@@ -93,7 +93,7 @@ check a_table_is_searched_the_same_way_again all 'exits 0' 'history "$work/again
 call "$gsos" run "$work/mine.ini" --output "$work/told" --set experiment.rounds=1
 check a_run_says_as_it_begins_how_well_the_table_predicts all 'exits 0' 'wrapped err "on table [0-9a-f]* (80 trials, R² 0\.9"'
 
-run "$work/mine.ini" --output "$work/pruned" --set pruner.kind=asha
+run "$work/mine.ini" --output "$work/pruned" --set pruner.kind=asha --set pruner.first=1
 check a_pruner_sees_the_epochs_of_a_table all 'exits 0' '[ "$(sqlite3 "$work/pruned/study.db" "SELECT count(*) FROM trials WHERE state = '"'PRUNED'"'")" -gt 10 ]' \
   '[ "$(sqlite3 "$work/pruned/study.db" "SELECT max(step) FROM trial_intermediate_values")" -eq 9 ]'
 

@@ -61,7 +61,7 @@ cohort_keys="model.filters=4 experiment.trials=8"
 if [ -z "$soak" ]; then
   kill_runs a_run_killed_at_random_moments_ends_as_an_undisturbed_one "$kills" "$gsos" "$work/small.ini"
   vary=$on_cores
-  stop_runs a_run_stopped_at_random_moments_ends_as_an_undisturbed_one $(((kills + 1) / 2)) "$gsos" "$work/small.ini" pruner.kind=asha pruner.eta=2
+  stop_runs a_run_stopped_at_random_moments_ends_as_an_undisturbed_one $(((kills + 1) / 2)) "$gsos" "$work/small.ini" pruner.kind=asha pruner.first=1 pruner.eta=2
   stop_runs a_run_whose_trials_pause_ends_as_an_undisturbed_one $(((kills + 3) / 4)) "$gsos" "$work/small.ini" pruner.kind=hyperband
   vary=$in_cohorts
   case ${BUILD:-} in
@@ -74,7 +74,7 @@ if [ -z "$soak" ]; then
 else
   vary=$on_cores
   stop_runs a_stopped_run_ends_as_an_undisturbed_one $((kills * 35 / 100)) "$gsos" "$work/small.ini"
-  stop_runs a_stopped_run_with_pruning_ends_as_an_undisturbed_one $((kills / 5)) "$gsos" "$work/small.ini" pruner.kind=asha pruner.eta=2
+  stop_runs a_stopped_run_with_pruning_ends_as_an_undisturbed_one $((kills / 5)) "$gsos" "$work/small.ini" pruner.kind=asha pruner.first=1 pruner.eta=2
   stop_runs a_stopped_run_whose_trials_pause_ends_as_an_undisturbed_one $((kills / 5)) "$gsos" "$work/small.ini" pruner.kind=hyperband
   stop_runs a_stopped_run_with_the_median_pruner_ends_as_an_undisturbed_one $((kills / 5)) "$gsos" "$work/small.ini" pruner.kind=median
   stop_runs a_stopped_run_of_a_function_ends_as_an_undisturbed_one $((kills * 15 / 100)) "$gsos" "$work/function.ini" function.name=curve \
@@ -82,9 +82,9 @@ else
   vary=$in_cohorts
   # shellcheck disable=SC2086
   stop_runs a_stopped_run_in_cohorts_ends_as_an_undisturbed_one $((kills * 15 / 100)) "$cuda" "$work/small.ini" $cohort_keys \
-    'space.epoch=int 1 .. 3 default 2' pruner.kind=asha pruner.eta=2
+    'space.epoch=int 1 .. 3 default 2' pruner.kind=asha pruner.first=1 pruner.eta=2
   kill_runs a_killed_run_ends_as_an_undisturbed_one $((kills * 35 / 100)) "$gsos" "$work/small.ini"
-  kill_runs a_killed_run_with_pruning_ends_as_an_undisturbed_one $((kills / 5)) "$gsos" "$work/small.ini" pruner.kind=asha pruner.eta=2 \
+  kill_runs a_killed_run_with_pruning_ends_as_an_undisturbed_one $((kills / 5)) "$gsos" "$work/small.ini" pruner.kind=asha pruner.first=1 pruner.eta=2 \
     scheduler.studies=one_by_one
   kill_runs a_killed_run_whose_trials_pause_ends_as_an_undisturbed_one $((kills / 5)) "$gsos" "$work/small.ini" pruner.kind=hyperband
   # shellcheck disable=SC2086

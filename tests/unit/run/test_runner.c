@@ -479,9 +479,9 @@ static void pruning_makes_the_same_history_however_it_is_run(void **state)
 {
   struct fixture one, cohorts, stopped;
   (void)state;
-  OPEN(&one, "pruner.kind=asha", "pruner.eta=2");
-  OPEN(&cohorts, "pruner.kind=asha", "pruner.eta=2", "scheduler.studies=one_by_one");
-  OPEN(&stopped, "pruner.kind=asha", "pruner.eta=2");
+  OPEN(&one, "pruner.kind=asha", "pruner.first=1", "pruner.eta=2");
+  OPEN(&cohorts, "pruner.kind=asha", "pruner.first=1", "pruner.eta=2", "scheduler.studies=one_by_one");
+  OPEN(&stopped, "pruner.kind=asha", "pruner.first=1", "pruner.eta=2");
   assert_int_equal(run(&one, 1), 0);
   cohorts.fake.step_ms = stopped.fake.step_ms = 1;
   assert_int_equal(run_places(&cohorts, 2, 4, 1), 0);
@@ -804,8 +804,8 @@ static void what_a_stop_keeps_is_not_done_again(void **state)
   struct fixture whole, cut;
   char last[300];
   (void)state;
-  OPEN(&whole, "pruner.kind=asha", "pruner.eta=2");
-  OPEN(&cut, "pruner.kind=asha", "pruner.eta=2");
+  OPEN(&whole, "pruner.kind=asha", "pruner.first=1", "pruner.eta=2");
+  OPEN(&cut, "pruner.kind=asha", "pruner.first=1", "pruner.eta=2");
   assert_int_equal(run(&whole, 1), 0);
   cut.fake.keeps = true;
   cut.fake.step_ms = 1;

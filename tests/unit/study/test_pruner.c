@@ -104,7 +104,7 @@ static void median_ends_what_is_worse_than_half_of_the_others(void **state)
 
 #define OPEN_PRUNED(...)                                                                                               \
   do {                                                                                                                 \
-    OPEN("pruner.kind=asha", __VA_ARGS__);                                                                             \
+    OPEN("pruner.kind=asha", "pruner.first=1", __VA_ARGS__);                                                           \
     objective->has_epochs = true; /* the test makes them up */                                                         \
   } while (0)
 
