@@ -56,16 +56,22 @@ static bool fits_alone(struct runner *r, const struct job *job)
   return false;
 }
 
-/* Starts a trial in the database, after those before it that have not been started yet: numbers
- * have no gaps there. */
-static int store_start(struct runner *r, struct run_study *s, int number, struct error *e)
+/* Trials 0 ... n - 1 in the database, as waiting ones where they have not been started yet. */
+static int store_waiting(struct runner *r, struct run_study *s, int n, struct error *e)
 {
   int code = 0;
-  for (; s->stored < number && !code; s->stored += !code) {
+  for (; s->stored < n && !code; s->stored += !code) {
     struct stored_trial waiting = s->study.trials[s->stored];
     waiting.state = STORED_WAITING;
     code = store_trial_start(r->store, s->store_id, &r->x->space, &waiting, e);
   }
+  return code;
+}
+
+/* Starts a trial in the database, after those before it: numbers have no gaps there. */
+static int store_start(struct runner *r, struct run_study *s, int number, struct error *e)
+{
+  int code = store_waiting(r, s, number, e);
   if (!code) code = store_trial_start(r->store, s->store_id, &r->x->space, &s->study.trials[number], e);
   if (!code && s->stored == number) s->stored++;
   return code;
@@ -97,10 +103,11 @@ static void start(struct worker *w, const struct job *job)
   queued(r, s)->busy = true;
   m->trial = s->study.trials[job->number]; /* only its end could change it, and it has not begun */
   m->again = study_has_paused(&s->study, job->number);
+  int proposed = m->again ? study_proposed_before(&s->study, job->number) : 0;
   begin_figures(&m->trial);
   pthread_mutex_unlock(&r->lock);
   int code = r->objective->cost(r->objective, m->trial.values, &m->cost, &e);
-  if (!code && !m->again) code = store_start(r, s, job->number, &e);
+  if (!code) code = m->again ? store_waiting(r, s, proposed, &e) : store_start(r, s, job->number, &e);
   if (code) runner_fail(r, &e);
   pthread_mutex_lock(&r->lock);
   queued(r, s)->busy = false;

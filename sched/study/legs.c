@@ -93,3 +93,12 @@ bool legs_paused(const struct legs *l, int trial)
   const struct leg *leg = last_of(l, trial);
   return leg && leg->rung > leg->bracket;
 }
+
+int legs_begun_before(const struct legs *l, int trial)
+{
+  const struct leg *leg = last_of(l, trial);
+  int n = 0;
+  for (const struct leg *j = l->legs; leg && j < leg; j++)
+    if (j->trial >= n) n = j->trial + 1;
+  return n;
+}

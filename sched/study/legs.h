@@ -49,5 +49,7 @@ int legs_seen(const struct legs *l, int parallel);
 int legs_pause(const struct legs *l, int trial);
 /* Has it paused before? */
 bool legs_paused(const struct legs *l, int trial);
+/* How many trials had begun when the trial's last leg was decided. */
+int legs_begun_before(const struct legs *l, int trial);
 
 #endif

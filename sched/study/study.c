@@ -492,6 +492,11 @@ bool study_has_paused(const struct study *s, int number)
   return s->legs && legs_paused(s->legs, number);
 }
 
+int study_proposed_before(const struct study *s, int number)
+{
+  return legs_begun_before(s->legs, number);
+}
+
 int study_first_paused(const struct study *s)
 {
   bool any = s->legs && !s->ended && s->legs->group < s->legs->n;

@@ -893,8 +893,8 @@ static void what_had_paused_goes_on_in_the_next_run(void **state)
       code = run_places(&cut, 1 + stops % 2, 3, 1);
       if (!code) break;
       if (code != ERROR_INTERRUPTED) fail_msg("%s", cut.e.message);
-      int states = states_in(&cut, last, sizeof last);
-      if (states > most) most = states;
+      int waiting = states_in(&cut, last, sizeof last) - cut.runner.n_kept; /* beside those that ran */
+      if (waiting > most) most = waiting;
       end_run(&cut);
       snprintf(command, sizeof command, "rm -rf '%s/states'", cut.folder);
       if (lost) assert_int_equal(system(command), 0);
@@ -903,7 +903,7 @@ static void what_had_paused_goes_on_in_the_next_run(void **state)
     same_history(&whole.runner, &cut.runner);
     same_curves(&whole.runner, &cut.runner);
     stored_as_in_memory(&cut);
-    assert_true(most > 6); /* more than there are places */
+    assert_true(most > 0);
     if (lost)
       assert_true(cut.fake.advanced > whole.fake.advanced);
     else
@@ -912,6 +912,31 @@ static void what_had_paused_goes_on_in_the_next_run(void **state)
     close_fixture(&whole);
     close_fixture(&cut);
   }
+}
+
+/* A trial may go on before one runs that was proposed earlier.  The next run has to know of both, or it
+ * would let the first go on once more. */
+static void what_went_on_does_not_go_on_again(void **state)
+{
+  struct fixture whole, cut;
+  (void)state;
+  OPEN(&whole, "pruner.kind=hyperband");
+  OPEN(&cut, "pruner.kind=hyperband");
+  whole.fake.keeps = cut.fake.keeps = true;
+  assert_int_equal(run(&whole, 1), 0);
+  for (int stops = 0, code = ERROR_INTERRUPTED; code; stops++) {
+    cut.fake.began = 0;
+    cut.fake.stop_after = 2;
+    code = run_places(&cut, 1, 1, 1);
+    if (!code) break;
+    if (code != ERROR_INTERRUPTED) fail_msg("%s", cut.e.message);
+    end_run(&cut);
+    assert_true(stops < 400);
+  }
+  same_history(&whole.runner, &cut.runner);
+  assert_int_equal(cut.fake.advanced, whole.fake.advanced);
+  close_fixture(&whole);
+  close_fixture(&cut);
 }
 
 /* A stop that leaves some trials within, with their states. */
@@ -1179,6 +1204,7 @@ int main(void)
       cmocka_unit_test(what_a_stop_keeps_is_not_done_again),
       cmocka_unit_test(pausing_makes_the_same_history_however_it_is_run),
       cmocka_unit_test(what_had_paused_goes_on_in_the_next_run),
+      cmocka_unit_test(what_went_on_does_not_go_on_again),
       cmocka_unit_test(a_state_that_is_of_no_use_is_set_aside_and_the_trial_begins_again),
       cmocka_unit_test(a_state_that_cannot_be_written_is_told_and_the_stop_goes_on),
       cmocka_unit_test(the_time_of_a_trial_goes_on_after_a_stop),
