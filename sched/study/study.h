@@ -125,8 +125,8 @@ bool study_prunes(const struct study *s, int number);
 bool study_pauses(const struct study *s, int number, int epoch);
 /* Has a trial that runs paused before? */
 bool study_has_paused(const struct study *s, int number);
-/* Trials 0 ... n - 1 had been proposed when it was decided that the trial, which has paused, goes on:
- * a run that goes on can decide so again where the database has all of them. */
+/* Trials 0 ... n - 1 had been proposed when it was decided that the trial, which has paused, goes
+ * on: a run that goes on can decide so again where the database has all of them. */
 int study_proposed_before(const struct study *s, int number);
 /* May a trial that has paused, of those from this one on, still go on?  Those before it do not. */
 int study_first_paused(const struct study *s);

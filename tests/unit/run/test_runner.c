@@ -914,8 +914,8 @@ static void what_had_paused_goes_on_in_the_next_run(void **state)
   }
 }
 
-/* A trial may go on before one runs that was proposed earlier.  The next run has to know of both, or it
- * would let the first go on once more. */
+/* A trial may go on before one runs that was proposed earlier.  The next run has to know of both,
+ * or it would let the first go on once more. */
 static void what_went_on_does_not_go_on_again(void **state)
 {
   struct fixture whole, cut;
