@@ -153,8 +153,8 @@ static void damaged_classes_read_as_none(void **state)
                                         "\"trial 7\\ntop 5 6\\nclass a\\n0 0 5\\n\"",
                                         "\"trial 8\\nclass a\\nclass b\\n0 0 5\\n\""};
   static const char *const mistakes[] = {"null", "[]",
-                                         "{\"trial\": 7, \"images\": [7, {}, {\"image\": 5, \"class\": 0, "
-                                         "\"taken_for\": 1, \"probability\": 0.5}]}"};
+                                         ("{\"trial\": 7, \"images\": [7, {}, {\"image\": 5, \"class\": 0, "
+                                          "\"taken_for\": 1, \"probability\": 0.5}]}")};
   struct store *s = open_store();
   struct study_record w;
   struct class_counts r;
