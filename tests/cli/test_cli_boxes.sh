@@ -282,7 +282,7 @@ if [ -x "$cuda" ]; then
   check devices_of_ranks_find_what_those_of_one_box_do all 'exits 0' 'same_history "$out"' \
     'cmp "$work/cuda-whole/best.safetensors" "$out/best.safetensors"' 'grep -q "rank 1 cuda:" "$out/timeline.json"'
 
-  # A stop while trials run on devices of both: the defaults end first, the others are kept in the middle of an epoch.
+  # SIGTERM as soon as a trial has ended: where the others stand then is chance, what comes of them is not.
   gsos=$cuda ini="$work/small.ini" out="$work/cuda-stopped"
   sed -i -e 's/^trials = .*/trials = 2/' -e 's/^epoch = .*/epoch = int 1 .. 6 default 1/' -e 's/^num_conv_layers = .*/num_conv_layers = 1/' \
     -e 's/^repeats = .*/repeats = 0/' "$ini"
@@ -293,10 +293,8 @@ if [ -x "$cuda" ]; then
   wait_until "$pid" '[ -n "$(rank_pid 0)" ]'
   do_when "$(rank_pid 0)" '[ "$(ended "$out")" -ge 1 ]' kill_rank 0 TERM
   end
-  check sigterm_keeps_the_trials_of_devices all '[ "$code" -ne 0 ]' 'complained "stopped: [1-3] of 4 trials have ended and are kept"' \
-    '[ -n "$(ls "$out/states")" ]'
   ranks 2 --quiet
-  check and_devices_go_on_with_them all 'exits 0' 'same_history "$out"' 'cmp "$work/cuda-whole/best.safetensors" "$out/best.safetensors"'
+  check what_sigterm_stopped_on_devices_goes_on all 'exits 0' 'same_history "$out"' 'cmp "$work/cuda-whole/best.safetensors" "$out/best.safetensors"'
 else
   skip devices_of_ranks_find_what_those_of_one_box_do "$cuda is not built"
 fi
