@@ -201,7 +201,7 @@ static int check_revisit(struct experiment *x, const struct ini *ini, struct err
  * search by value alone. */
 static void usual_cost(struct experiment *x, const struct ini *ini)
 {
-  bool grouped = x->n_strategies == 1 && !strcmp(x->strategies[0], "grouped");
+  bool grouped = x->n_strategies == 1 && strategy_is(x->strategies[0], STRATEGY_GROUPS);
   bool weighs = grouped && x->revisit && !strcmp(x->objective, "cnn");
   if (!entry_of(ini, "gp", "cost")) x->sampler_settings.gp_cost = weighs ? GP_COST_FLOPS : GP_COST_NONE;
 }

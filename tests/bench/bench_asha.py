@@ -12,11 +12,11 @@ Student's t over the rounds.  Aim: at most 35 % of the images, with the interval
 The same on recorded tables of networks, with hundreds of rounds: bench_strategies.py --ways pruners.
 """
 import argparse
-import csv
 import math
 import pathlib
-import subprocess
 import sys
+
+import gsos_trials
 
 CONTROL = "simultaneous"
 IMAGES, LOSES = 0.35, 0.2
@@ -47,22 +47,15 @@ def interval(values):
 def run(way, args):
     """The rounds of a way: {round: {"best": per cent or None, "images": n, "flops": n, "trials": n, "pruned": n}}."""
     folder = pathlib.Path(args.output) / way.replace(" ", "-")
-    command = [args.gsos, "run", args.ini, "--quiet", "--output", str(folder)]
-    for setting in [f"experiment.rounds={args.rounds}", *WAYS[way], *args.set]:
-        command += ["--set", setting]
-    done = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, check=False)
-    if done.returncode:
-        sys.exit(f"bench_asha.py: {' '.join(command)}\n{done.stderr}")
     rounds = {}
-    with open(folder / "trials.csv", newline="", encoding="utf-8") as f:
-        for row in csv.DictReader(f):
-            this = rounds.setdefault(int(row["round"]), {"best": None, "images": 0, "flops": 0.0, "trials": 0, "pruned": 0})
-            this["images"] += int(row["images"] or 0)
-            this["flops"] += float(row["flops"] or 0)
-            this["trials"] += 1
-            this["pruned"] += row["state"] == "pruned"
-            if row["state"] == "complete" and (this["best"] is None or 100 * float(row["value"]) > this["best"]):
-                this["best"] = 100 * float(row["value"])
+    for row in gsos_trials.run(args.gsos, args.ini, folder, [f"experiment.rounds={args.rounds}", *WAYS[way], *args.set]):
+        this = rounds.setdefault(int(row["round"]), {"best": None, "images": 0, "flops": 0.0, "trials": 0, "pruned": 0})
+        this["images"] += int(row["images"] or 0)
+        this["flops"] += float(row["flops"] or 0)
+        this["trials"] += 1
+        this["pruned"] += row["state"] == "pruned"
+        if row["state"] == "complete" and (this["best"] is None or 100 * float(row["value"]) > this["best"]):
+            this["best"] = 100 * float(row["value"])
     return rounds
 
 

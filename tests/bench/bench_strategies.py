@@ -33,6 +33,8 @@ import random
 import subprocess
 import sys
 
+import gsos_trials
+
 CONTROL = "simultaneous tpe"
 SAVES, SOONER, LOSES = 0.319, 0.197, 0.2
 PRUNED_IMAGES = 0.35
@@ -76,18 +78,11 @@ def run(gsos, ini, name, settings, args):
     """The trials of a way: {round: [(value or None, cost, images), ...]}; larger values are better."""
     folder = pathlib.Path(args.output) / ini.stem / name.replace(" ", "-")
     cycles = max([int(x.partition("=")[2]) for x in settings if x.startswith("experiment.cycles=")], default=1)
-    command = [gsos, "run", str(ini), "--quiet", "--output", str(folder), "--set", f"experiment.rounds={args.rounds}",
-               "--set", f"experiment.trials={args.trials // cycles}", "--set", "scheduler.devices=cpu"]
-    for setting in settings:
-        command += ["--set", setting]
-    done = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, check=False)
-    if done.returncode:
-        sys.exit(f"bench_strategies.py: {' '.join(command)}\n{done.stderr}")
+    settings = [f"experiment.rounds={args.rounds}", f"experiment.trials={args.trials // cycles}", "scheduler.devices=cpu", *settings]
     rounds = {}
-    with open(folder / "trials.csv", newline="", encoding="utf-8") as f:
-        for row in csv.DictReader(f):
-            value = float(row["value"]) if row["state"] == "complete" else None
-            rounds.setdefault(int(row["round"]), []).append((value, float(row["flops"] or 0) or 1.0, int(row["images"] or 0)))
+    for row in gsos_trials.run(gsos, ini, folder, settings):
+        value = float(row["value"]) if row["state"] == "complete" else None
+        rounds.setdefault(int(row["round"]), []).append((value, float(row["flops"] or 0) or 1.0, int(row["images"] or 0)))
     return rounds
 
 
