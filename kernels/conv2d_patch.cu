@@ -125,8 +125,8 @@ __device__ __forceinline__ void forward_tile(const device_trial *t, int layer, i
   int strip, strip_row;
   const int row0 = place_of(begin, &strip, &strip_row);
 
-  /* A thread copies a quad of every THREADS / 2-th pixel, and every THREADS-th of the weights, which
-   * is of the same filters and channel every TAPS taps: one of each in a round. */
+  /* A thread copies a quad of every THREADS / 2-th pixel, and every THREADS-th of the weights,
+   * which is of the same filters and channel every TAPS taps: one of each in a round. */
   constexpr int TAPS = THREADS / (CHUNK * BLOCK_FILTERS / 4);
   static_assert(TAPS * shape::ROUNDS >= K * K, "a chunk's weights are copied in as many rounds");
   const int side = (int)threadIdx.x % 2, own = (int)threadIdx.x / 2, tap = (int)threadIdx.x / (THREADS / TAPS);
@@ -311,7 +311,8 @@ template <int K, int S> static void patch_of(struct device_conv *c)
   p->columns = columns, p->strips = divide_up(c->pool_width, columns), p->windows = windows;
   p->few = (divide_up(32, tiles) - 1) * windows; /* less than 32 blocks */
   p->quad = patch_shape<K, S>::quad(windows, c->pool_height, columns);
-  p->few_quad = patch_shape<K, S>::quad(windows_of_block(*c, true, patch_shape<K, S>::WINDOWS), c->pool_height, columns);
+  p->few_quad =
+      patch_shape<K, S>::quad(windows_of_block(*c, true, patch_shape<K, S>::WINDOWS), c->pool_height, columns);
   p->by_tiles = conv2d_divisor(tiles);
   p->by_area = conv2d_divisor(c->pool_height * columns);
   p->by_columns = conv2d_divisor(columns);
