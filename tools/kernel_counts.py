@@ -11,8 +11,7 @@ without cubins) are compiled for sm_90 first, in their own folder, as `nvcc -O3 
     --refresh TABLE    writes the figures of the prototypes that TABLE names anew, from the FILEs and FOLDERs;
                        a prototype of another folder is called FOLDER/KERNEL
     --beside TABLE     prints the kernels as a table for people; one that has prototypes in TABLE before each of
-                       them, with that of its loops which has as many products as the prototype's main loop; of a
-                       TABLE without fill and copied these are 0
+                       them, with that of its loops which has as many products as the prototype's main loop
 
 Columns:
 
@@ -287,7 +286,7 @@ def refresh(path, found):
 
 
 def ratio(a, b):
-    return f"{int(a) / int(b):.2f}" if int(b or 0) else ""
+    return f"{int(a) / int(b):.2f}" if int(b) else ""
 
 
 def like(own, prototype):
@@ -308,7 +307,7 @@ def beside(path, found):
         pairs = [(r, like(own, r)) for r in rows if r["kernel"] == name]
         for title, row in [line for r, o in pairs for line in ((name, o), ("  " + r["prototype"], r))] or [(name, own)]:
             print(line.format(title, *(str(row[k]) for k in FIGURES[:7]), ratio(row["loop"], row["math"]),
-                              *(str(row.get(k) or 0) for k in FIGURES[7:]), ratio(row.get("fill"), row.get("copied"))))
+                              *(str(row[k]) for k in FIGURES[7:]), ratio(row["fill"], row["copied"])))
     missing = {r["kernel"] for r in rows} - {name for name, _ in found}
     if missing:
         stop(f"{path} names kernels that there are not: {', '.join(sorted(missing))}")
