@@ -142,8 +142,8 @@ dataset_section() { # FOLDER, of tests/cli/small_images.py: the ini file's secti
   done
   echo "cache = $work/cache"
 }
-# Epochs that take about as long as N without a sanitizer, for trainings that only have to last: SLOWER (tools/run_tests.sh) is how many
-# times as slow a build is.
+# Epochs that take about as long as N without a sanitizer, for trainings that only have to last:
+# SLOWER (tools/run_tests.sh) is how many times as slow a build is.
 as_long_as() { # N
   if [ "${SLOWER:-1}" -gt 1 ]; then echo $(($1 / SLOWER + 2)); else echo "$1"; fi
 }

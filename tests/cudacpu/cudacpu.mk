@@ -11,8 +11,8 @@ CUDACPU_TESTS   := $(CUDACPU_BENCH) test_cohort test_cudacpu_device test_cudacpu
 CUDACPU_CHECKED := test_cohort_checked test_cudacpu_checked test_kernels_checked test_kernels_gp_checked test_kernels_gp_sampler_checked \
                      bench_cudacpu_checked
 
-# Kernels are looked at by AddressSanitizer in their own tests; what trains whole networks with them has them without it, three
-# times as fast: there it looks at the host's code.
+# Kernels are looked at by AddressSanitizer in their own tests; what trains whole networks with them
+# has them without it, three times as fast: there it looks at the host's code.
 CUDACPU_TRAINING := $(CUDACPU_BENCH) bench_cohorts bench_cudacpu test_cohort test_device_memory test_kernels_gp_sampler test_roofline
 
 # The C++ compiler that goes with CC, unless one is given.
