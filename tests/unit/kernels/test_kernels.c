@@ -726,7 +726,37 @@ static void gradients_of_the_first_convolution_of_large_images_are_those_of_a_lo
   (void)state;
   memset(&first_met, 0, sizeof first_met);
   sweep(first_backward_case, large_images, PRECISION_TF32 + 1);
-  assert_true(first_met.strips > 0 && first_met.bands > 0 && first_met.filters > 0);
+  assert_true(first_met.bands > 0 && first_met.filters > 0);
+}
+/* Of images of which no whole row of windows fits. */
+static void gradients_of_the_first_convolution_in_strips_are_those_of_a_loop(void **state)
+{
+  (void)state;
+  static const struct {
+    int kernel, stride, channels, width, filters;
+  } cases[] = {{5, 2, 4, 260, 12}, {5, 1, 3, 330, 40}, {3, 1, 4, 340, 16}, {3, 2, 1, 1300, 9}};
+  uint64_t seed = first_seed();
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++, seed++) {
+    struct network_config c = {.num_conv_layers = 1,
+                               .learning_rate = 0.01,
+                               .epochs = 1,
+                               .stride = cases[i].stride,
+                               .padding = i % 2 ? PADDING_SAME : PADDING_VALID,
+                               .kernel = cases[i].kernel,
+                               .num_fc_units = 10,
+                               .batch_size = 3,
+                               .model = {.filters = cases[i].filters, .momentum = 0.9}};
+    struct net n = {.seed = seed, .count = 2};
+    struct rng r = test_rng(seed);
+    plan_make(&n.plan, &c, 11, cases[i].width, cases[i].channels, 5, STORED_IMAGES, 1);
+    assert_true(n.plan.feasible);
+    net_make(&n, &r);
+    net_poison(&n);
+    net_weights(&n, &r);
+    assert_true(n.t.gradient_patch.strips > 1);
+    backward_case(&n, &r, PRECISION_TF32, 0);
+    net_destroy(&n);
+  }
 }
 static void gradients_of_the_first_convolution_of_any_shape_are_those_of_a_loop(void **state)
 {
@@ -1399,6 +1429,7 @@ int main(void)
       cmocka_unit_test_setup(gradients_in_pieces_are_those_of_a_loop, fresh_machine),
       cmocka_unit_test_setup(gradients_of_the_first_convolution_are_those_of_a_loop, fresh_machine),
       cmocka_unit_test_setup(gradients_of_the_first_convolution_of_large_images_are_those_of_a_loop, fresh_machine),
+      cmocka_unit_test_setup(gradients_of_the_first_convolution_in_strips_are_those_of_a_loop, fresh_machine),
       cmocka_unit_test_setup(gradients_of_the_first_convolution_of_any_shape_are_those_of_a_loop, fresh_machine),
       cmocka_unit_test_setup(optimisers_are_those_of_a_loop, fresh_machine),
       cmocka_unit_test_setup(parts_of_gradients_are_added_in_the_order_that_is_said, fresh_machine),
