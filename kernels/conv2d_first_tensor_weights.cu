@@ -15,24 +15,25 @@
  * windows of a load, or most of them, are in different banks.
  *
  * Instructions of a warp for a window × 32 filters, counted in the loops' code for sm_90, and the
- * products, or multiply-adds in FP32, among them.  A product of m16n8k8 takes a tensor core about
- * six cycles (conv2d_tensor.cuh's were measured at half the rate of wgmma), so of many channels
- * these are the bound.
+ * products, or multiply-adds in FP32, among them.
  *
- *                         TF32           FP32
- *   kernel 3, 1 channel   18.4 (2)       42 (9)
- *             2           21   (3)       84 (18)
- *             3           23.5 (4)       85 (27)
- *             4           29   (5)      168 (36)
- *   kernel 5, 1           23.5 (4)       W1 (25)
- *             2           47   (8)       W2 (50)
- *             3           58   (10)      W3 (75)
- *             4           94   (16)      W4 (100)
+ *                          TF32         FP32
+ *   kernel 3, 1 channel    18 (2)       42 (9)
+ *             2 channels   21 (3)       85 (18)
+ *             3            24 (4)       85 (27)
+ *             4            29 (5)      170 (36)
+ *   kernel 5, 1            24 (4)       75 (25)
+ *             2            47 (8)      150 (50)
+ *             3            59 (10)     226 (75)
+ *             4            94 (16)     301 (100)
  *
- * Of 18.4: 4 to select (a predicate's instruction makes several), 2 + 2.2 for products and pixels,
- * 2 to round, 1.3 to make bits of bytes, the rest for loads and where they are.  Where filters are
- * 8 the walk of conv2d_first.cu has four windows in a warp, a quarter of its instructions, and is
- * not dearer: it stays.
+ * Of 18: 5 to select (one instruction makes several predicates), 2 each for products, pixels and to
+ * round, 1 to make bits of bytes; the rest is for gradients' loads and for addresses.  Where filters
+ * are 8 the walk of conv2d_first.cu has four windows in a warp, a quarter of its instructions: it
+ * stays.
+ *
+ * On pixels as in photographs (mean 0.48, deviation 0.24, neighbours alike) the gradient is off by
+ * 3.4e-4 to 4.3e-4 of its norm by the rounding of both operands.
  *
  * Order of a part's sums, by shapes alone: of each turn the patches, its groups of windows as they
  * lie, of each the pixels 0 ... 3, of each the windows 0 ... 7; the turns. */
@@ -157,15 +158,22 @@ struct first_rows {
   int last_moves;
 };
 
+/* What a lane takes of the windows of a patch. */
+struct first_share {
+  int windows, end; /* of the patch; 0 of a lane beyond the filters */
+  int first, by;    /* the lane's first one, and how many on is the next */
+  int map;          /* where the patch's first is in the map, with the lane's filter */
+  int below;        /* bytes from a row of pixels to the next that is a window's */
+};
+
 /* The windows of a patch that lies in shared memory, eight at a time. */
 template <int PRODUCTS, int S>
 __device__ __forceinline__ void add_windows(first_sums &sum, const device_conv &c, const first_rows &rows,
-                                            const uint16_t *places, group_gradients &ahead, int at, int windows,
-                                            int end, int first, int by, int across_row)
+                                            const uint16_t *places, group_gradients &ahead, const first_share &of)
 {
-  const int columns = c.matrix.columns;
+  const int columns = c.matrix.columns, windows = of.windows;
   NO_UNROLL
-  for (int window = first; window - (int)threadIdx.x % 4 < windows; window += by) {
+  for (int window = of.first; window - (int)threadIdx.x % 4 < windows; window += of.by) {
     const int place[2] = {places[window], places[window + GROUP / 2]};
     int below = 0;
     uint32_t bits = winners(ahead.which);
@@ -176,7 +184,7 @@ __device__ __forceinline__ void add_windows(first_sums &sum, const device_conv &
       value[half][0] = operand(x.x), value[half][1] = operand(x.y);
       value[half][2] = operand(x.z), value[half][3] = operand(x.w);
     }
-    if (PRODUCTS < PRODUCTS_MOST) ahead.load(c, at, columns, window + by, end, windows - 1);
+    if (PRODUCTS < PRODUCTS_MOST) ahead.load(c, of.map, columns, window + of.by, of.end, windows - 1);
     UNROLL_BY(PRODUCTS < PRODUCTS_MOST ? 2 : 1)
     for (int row = 0; row < 2; row++) { /* of the window's pixels */
       float a[2][2][4];
@@ -187,7 +195,8 @@ __device__ __forceinline__ void add_windows(first_sums &sum, const device_conv &
       UNROLL
       for (int j = 0; j < PRODUCTS; j++) {
         const int moves = j == PRODUCTS - 1 ? rows.last_moves : 1;
-        const char *const left = rows.from[j] + (place[0] * moves + below), *const right = rows.from[j] + (place[1] * moves + below);
+        const char *const left = rows.from[j] + (place[0] * moves + below);
+        const char *const right = rows.from[j] + (place[1] * moves + below);
         UNROLL
         for (int q = 0; q < 2; q++) {
           const float b0 = ((const float *)left)[q * S], b1 = ((const float *)right)[q * S];
@@ -198,28 +207,25 @@ __device__ __forceinline__ void add_windows(first_sums &sum, const device_conv &
         }
       }
       bits >>= 2;
-      below += across_row;
+      below += of.below;
     }
-    if (PRODUCTS == PRODUCTS_MOST) ahead.load(c, at, columns, window + by, end, windows - 1);
+    if (PRODUCTS == PRODUCTS_MOST) ahead.load(c, of.map, columns, window + of.by, of.end, windows - 1);
   }
 }
 
-__device__ __forceinline__ void add_windows_of(first_sums &sum, const first_part *part, const first_rows &rows,
-                                               const uint16_t *places, group_gradients &ahead, int at, int windows,
-                                               int end, int first)
+template <int S>
+__device__ __forceinline__ void add_windows_of(first_sums &sum, const device_conv &c, const first_rows &rows,
+                                               const uint16_t *places, group_gradients &ahead, const first_share &of,
+                                               int products)
 {
-  const device_conv &c = part->trial->conv[0];
-  const int by = part->turns * GROUP, across_row = 4 * c.stride * part->trial->gradient_patch.stride;
-  switch (part->products + c.stride * 8) {
-  case 8 + 2: add_windows<2, 1>(sum, c, rows, places, ahead, at, windows, end, first, by, across_row); break;
-  case 8 + 3: add_windows<3, 1>(sum, c, rows, places, ahead, at, windows, end, first, by, across_row); break;
-  case 8 + 4: add_windows<4, 1>(sum, c, rows, places, ahead, at, windows, end, first, by, across_row); break;
-  case 8 + 5: add_windows<5, 1>(sum, c, rows, places, ahead, at, windows, end, first, by, across_row); break;
-  case 16 + 2: add_windows<2, 2>(sum, c, rows, places, ahead, at, windows, end, first, by, across_row); break;
-  case 16 + 3: add_windows<3, 2>(sum, c, rows, places, ahead, at, windows, end, first, by, across_row); break;
-  case 16 + 4: add_windows<4, 2>(sum, c, rows, places, ahead, at, windows, end, first, by, across_row); break;
-  default: add_windows<5, 2>(sum, c, rows, places, ahead, at, windows, end, first, by, across_row);
-  }
+  if (products == 2)
+    add_windows<2, S>(sum, c, rows, places, ahead, of);
+  else if (products == 3)
+    add_windows<3, S>(sum, c, rows, places, ahead, of);
+  else if (products == 4)
+    add_windows<4, S>(sum, c, rows, places, ahead, of);
+  else
+    add_windows<5, S>(sum, c, rows, places, ahead, of);
 }
 
 /* The lane's rows of its warp's products. */
@@ -243,8 +249,8 @@ __device__ __forceinline__ first_rows first_rows_of(const first_part *part, cons
 }
 
 /* Adds the next patch of the part; false: there is none. */
-__device__ __forceinline__ bool add_patch(first_sums &sum, first_part *part, const first_rows &rows,
-                                          const float *table, float *pixels, uint16_t *places)
+__device__ __forceinline__ bool add_patch(first_sums &sum, first_part *part, const first_rows &rows, const float *table,
+                                          float *pixels, uint16_t *places)
 {
   const device_trial *const t = part->trial;
   const device_conv &c = t->conv[0];
@@ -254,12 +260,18 @@ __device__ __forceinline__ bool add_patch(first_sums &sum, first_part *part, con
   if (image >= p.images || n >= t->state->count) return false;
   const int band = divide(patch, p.by_strips), row0 = band * p.rows, column0 = (patch - band * p.strips) * p.columns;
   const int down = min(p.rows, c.pool_height - row0), across = min(p.columns, c.pool_width - column0);
-  const int lane = (int)threadIdx.x % 32, first = (int)threadIdx.x / 32 / part->shares * GROUP + lane % 4;
-  const int filter = part->chunk * TENSOR_FILTERS + lane / 4 * 4, windows = down * across;
-  const int end = filter < columns ? windows : 0;
-  const int map = ((n * c.pool_height + row0) * c.pool_width + column0) * columns + (filter < columns ? filter : 0);
+  const int lane = (int)threadIdx.x % 32, filter = part->chunk * TENSOR_FILTERS + lane / 4 * 4, windows = down * across;
+  const bool mine = filter < columns;
+  const first_share of = {
+      windows,
+      mine ? windows : 0,
+      (int)threadIdx.x / 32 / part->shares * GROUP + lane % 4,
+      part->turns * GROUP,
+      ((n * c.pool_height + row0) * c.pool_width + column0) * columns + (mine ? filter : 0),
+      4 * S * p.stride,
+  };
   group_gradients ahead;
-  ahead.load(c, map, columns, first, end, windows - 1);
+  ahead.load(c, of.map, columns, of.first, of.end, windows - 1);
   __syncthreads(); /* the patch before is done with */
   if (threadIdx.x == 0) part->next = i + 1;
   NO_UNROLL
@@ -273,7 +285,10 @@ __device__ __forceinline__ bool add_patch(first_sums &sum, first_part *part, con
     patch_fill<1, 1>(c, p, source, table, pixels);
   else
     patch_fill<0, 0>(c, p, source, table, pixels);
-  add_windows_of(sum, part, rows, places, ahead, map, windows, end, first);
+  if (S == 1)
+    add_windows_of<1>(sum, c, rows, places, ahead, of, part->products);
+  else
+    add_windows_of<2>(sum, c, rows, places, ahead, of, part->products);
   return true;
 }
 
@@ -284,7 +299,8 @@ __device__ __forceinline__ void store_sums(const first_sums &sum, const first_pa
   const device_conv &c = t->conv[0];
   const int lane = (int)threadIdx.x % 32, warp = (int)threadIdx.x / 32, columns = c.matrix.columns;
   const int shares = part->shares, products = part->products, all = shares * products * PRODUCT_ROWS; /* rows */
-  float *const to = shared + (warp / shares * all + warp % shares * PRODUCT_ROWS + lane % 4 * 2) * SUM_ROW + lane / 4 * 4;
+  float *const to =
+      shared + (warp / shares * all + warp % shares * PRODUCT_ROWS + lane % 4 * 2) * SUM_ROW + lane / 4 * 4;
   UNROLL
   for (int j = 0; j < PRODUCTS_MOST; j++) UNROLL
   for (int k = 0; k < 2; k++)
@@ -360,7 +376,9 @@ static int rows_that_fit(const device_conv *c, int columns)
   return rows;
 }
 
-/* A window of one column fits, of four channels, a kernel of 5 and a stride of 2. */
+static_assert(DEVICE_CHANNELS_MAX * (256 + (2 + 5) * 23 + 3) + 2 * (23 + 1) + 1 <= GRADIENT_FLOATS,
+              "a window fits, of four channels, a kernel of 5 and a stride of 2");
+
 void conv2d_first_gradient_patch(struct device_trial *t)
 {
   const device_conv *c = &t->conv[0];

@@ -289,7 +289,7 @@ step_launcher step_data_gradient_3, step_data_gradient_5, step_weight_gradient_3
 step_launcher step_data_gradient_tensor_3, step_data_gradient_tensor_5, step_weight_gradient_tensor_3,
     step_weight_gradient_tensor_5;
 step_launcher step_first_weight_gradient_tensor; /* of the first convolution, from patches */
-step_launcher step_first_backward; /* ... and its gradients */
+step_launcher step_first_backward;               /* ... and its gradients */
 step_launcher step_optimizer;
 step_launcher step_advance; /* ends the step of every row: losses into the state, the next batch, the end of an epoch */
 
