@@ -3,11 +3,11 @@
  * goes by conv2d_first.cu, in FP32.
  *
  * The unit is a *window* of 2×2 pixels, as from the second layer on (conv2d_tensor_weights.cu).
- * Gradients are A (16 rows: filters), selected out of the pooled ones by the argmax byte; pixels are
- * B (8 columns: rows of the gradient's matrix, which are taps of channels, and the biases, whose
- * pixels are ones); the depth is one pixel of each of eight windows.  A lane has four filters of two
- * windows, and eight rows a *product*, as many of which as there are rows lie side by side.  Where
- * there are more than five they are divided over two or four warps, of which each selects again.
+ * Gradients are A (16 rows: filters), selected out of the pooled ones by the argmax byte; pixels
+ * are B (8 columns: rows of the gradient's matrix, which are taps of channels, and the biases,
+ * whose pixels are ones); the depth is one pixel of each of eight windows.  A lane has four filters
+ * of two windows.  Of *products*, of eight rows each, a warp has up to five side by side; where the
+ * matrix has more rows they are divided over two or four warps, of which each selects again.
  * Otherwise the warps take groups of eight windows in turn.
  *
  * The patch is that of conv2d_first.cu, of all channels, with the normalisation table rounded to
@@ -27,10 +27,10 @@
  *             3            59 (10)     226 (75)
  *             4            94 (16)     301 (100)
  *
- * Of 18: 5 to select (one instruction makes several predicates), 2 each for products, pixels and to
- * round, 1 to make bits of bytes; the rest is for gradients' loads and for addresses.  Where filters
- * are 8 the walk of conv2d_first.cu has four windows in a warp, a quarter of its instructions: it
- * stays.
+ * Of 18: 5 to select (one instruction makes several predicates), 2 each for products, pixels and
+ * to round, 1 to make bits of bytes; the rest is for gradients' loads and for addresses.  Where
+ * filters are 8 the walk of conv2d_first.cu has four windows in a warp, a quarter of its
+ * instructions: it stays.
  *
  * On pixels as in photographs (mean 0.48, deviation 0.24, neighbours alike) the gradient is off by
  * 3.4e-4 to 4.3e-4 of its norm by the rounding of both operands.

@@ -97,8 +97,8 @@ static inline cudaError_t launch_large(void (*kernel)(P...), dim3 grid, dim3 blo
   return launch(kernel, grid, block, (size_t)dynamic_shared_bytes, stream, arguments...);
 }
 
-/* Before a loop that is to be unrolled, by so much, or not to be; pragmas that the C++ compiler does
- * not know. */
+/* Before a loop that is to be unrolled, by so much, or not to be; pragmas that the C++ compiler
+ * does not know. */
 #ifdef __CUDACC__
 #define PRAGMA(text) _Pragma(#text)
 #define UNROLL _Pragma("unroll")

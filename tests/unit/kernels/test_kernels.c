@@ -572,7 +572,7 @@ static void check_weight_order(const struct net *n, int layer, const float *map,
   free(part);
 }
 
-/* Whether the first convolution's gradient goes by tensor cores (conv2d_first_tensor_weights.cu). */
+/* Whether the first convolution's gradient does (conv2d_first_tensor_weights.cu). */
 static bool is_first_tensor_gradient(const struct net *n, int precision, int layer)
 {
   return is_first_tensor(n, precision, layer) && n->t.gradient_patch.rows > 0;
