@@ -1,6 +1,6 @@
 /* Convolutions: what the files of their kernels have of each other.
  *
- *   conv2d_first*.cu     the first layer, from bytes; forward in TF32: conv2d_first_tensor.cu
+ *   conv2d_first*.cu     the first layer, from bytes; in TF32: conv2d_first_tensor*.cu
  *   conv2d.cu            any shape: tiles of a matrix product
  *   conv2d_patch.cu      forward in FP32 from patches: kernel 3 or 5, stride 1 or 2
  *   conv2d_gradients.cu  gradients in FP32 by the argmax byte: kernel 3 or 5, stride 1 or 2
@@ -22,6 +22,8 @@ int conv2d_tiles_backward(const struct device_trial *t, int layer);
 /* The first layer forward in TF32, where it goes by patches; and its patch, of the shapes. */
 int conv2d_first_tensor_launch(const struct device_trial *trials, struct device_tiles tiles, void *stream);
 void conv2d_first_tensor_patch(struct device_trial *t);
+/* The patch of its gradient in TF32; none where that is in FP32. */
+void conv2d_first_gradient_patch(struct device_trial *t);
 
 /* Sets c->forward and c->gradients, from the shapes. */
 void conv2d_forward_pieces(struct device_conv *c);

@@ -4,8 +4,8 @@
  * A block has a *patch*: the pixels that a rectangle of pooling windows of one image sees, as
  * floats in shared memory, a plane for each channel.  They come from the image's bytes by the
  * normalisation table once, with zeros where the image ends, so that nothing is asked of a pixel
- * any more when it is multiplied.  In FP32; forward in TF32 is in conv2d_first_tensor.cu, and the
- * gradient is this one in both precisions.
+ * any more when it is multiplied.  In FP32; in TF32 forward is in conv2d_first_tensor.cu, and the
+ * gradient in conv2d_first_tensor_weights.cu, but of up to 8 filters.
  *
  * Forward a lane has two filters, whose weights stay in registers, and computes two neighbouring
  * windows at a time: of each row of pixels that it loads, by one or two addresses in a warp,
@@ -508,6 +508,8 @@ void conv2d_first_patches(struct device_trial *t)
   rows = columns < c->pool_width ? 1 : rows_that_fit(c, planes, columns);
   t->backward_patch = patch_make(c, planes, rows, columns, 1);
   t->backward_patch.images = images_of_part(c, t->batch);
+  conv2d_first_gradient_patch(t);
+  t->gradient_patch.images = t->backward_patch.images;
 }
 
 /* ---- launchers ------------------------------------------------------------------------------- */
@@ -543,7 +545,7 @@ int step_tiles_backward(const device_trial *t, int layer)
 
 int step_tiles_backward_tf32(const device_trial *t, int layer)
 {
-  if (layer == 0) return first_tiles_backward(t);
+  if (layer == 0) return t->gradient_patch.rows > 0 ? 0 : first_tiles_backward(t);
   return t->conv[layer].tensor.forward.rows > 0 ? 0 : conv2d_tiles_backward(t, layer);
 }
 

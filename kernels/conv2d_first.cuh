@@ -1,5 +1,5 @@
 /* The first convolution: what its kernels from patches have in common, those in FP32
- * (conv2d_first.cu) and forward in TF32 (conv2d_first_tensor.cu). */
+ * (conv2d_first.cu) and in TF32 (conv2d_first_tensor.cu, conv2d_first_tensor_weights.cu). */
 #ifndef GSOS_CONV2D_FIRST_CUH
 #define GSOS_CONV2D_FIRST_CUH
 

@@ -25,8 +25,7 @@
  *   kernel 5, stride 1, 1 channel   42 (10)   128 (100)
  *                       3 channels  64 (25)   about 400 (300)
  *
- * The weight gradient is conv2d_first.cu's, in FP32: 42 instructions of a window × 32 filters for
- * one channel (9 multiply-adds, as one pixel of four has a part), 85 for three.
+ * The weight gradient is in conv2d_first_tensor_weights.cu.
  *
  * Order of a sum, by shapes alone: taps, of each the channels; then the bias.
  *

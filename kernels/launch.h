@@ -97,13 +97,16 @@ static inline cudaError_t launch_large(void (*kernel)(P...), dim3 grid, dim3 blo
   return launch(kernel, grid, block, (size_t)dynamic_shared_bytes, stream, arguments...);
 }
 
-/* Before a loop that is to be unrolled, or not to be; pragmas that the C++ compiler does not
- * know. */
+/* Before a loop that is to be unrolled, by so much, or not to be; pragmas that the C++ compiler
+ * does not know. */
 #ifdef __CUDACC__
+#define PRAGMA(text) _Pragma(#text)
 #define UNROLL _Pragma("unroll")
+#define UNROLL_BY(times) PRAGMA(unroll(times))
 #define NO_UNROLL _Pragma("unroll 1")
 #else
 #define UNROLL
+#define UNROLL_BY(times)
 #define NO_UNROLL
 #endif
 

@@ -114,7 +114,7 @@ struct device_conv {
 };
 
 /* How the blocks of the first convolution divide an image: rectangles of pooling windows, and what
- * they see of it (conv2d_first.cu, conv2d_first_tensor.cu). */
+ * they see of it (conv2d_first.cu, conv2d_first_tensor*.cu). */
 struct device_first_patch {
   int rows, columns;  /* windows of a patch, at most */
   int bands, strips;  /* patches down and across an image */
@@ -167,6 +167,7 @@ struct device_trial {
   int patches; /* the first convolution goes by these, else by the general kernels */
   struct device_first_patch forward_patch, backward_patch; /* FP32 */
   struct device_first_patch tensor_patch;                  /* forward in TF32 */
+  struct device_first_patch gradient_patch;                /* gradient in TF32; rows 0: it is in FP32 */
   struct device_matrix dense[2];
   struct device_update update[DEVICE_CONV_MAX + 3]; /* of each layer; then first: blocks of all */
   int64_t parameters;                               /* floats */
@@ -270,8 +271,8 @@ extern "C" {
  *   tiles      of which trials the blocks are; for step_advance the rows of the table, a block each
  *   layer      of a convolution; the others ignore it
  *   precision  what the matrix products of the convolutions and of the dense layers are in; conv
- *              0's gradient, conv 0 where its shapes have no patches, and the loss with all that
- *              step_loss does are in FP32
+ *              0 where its shapes have no patches, its gradient there and of up to 8 filters, and
+ *              the loss with all that step_loss does are in FP32
  * which returns the launch's error (cudaError_t), 0 if none, */
 typedef int step_launcher(const struct device_trial *trials, struct device_tiles tiles, int layer,
                           enum precision precision, void *stream);
@@ -291,7 +292,8 @@ step_launcher step_data_gradient_3, step_data_gradient_5, step_weight_gradient_3
 /* the same in TF32 */
 step_launcher step_data_gradient_tensor_3, step_data_gradient_tensor_5, step_weight_gradient_tensor_3,
     step_weight_gradient_tensor_5;
-step_launcher step_first_backward; /* ... and its gradients */
+step_launcher step_first_weight_gradient_tensor; /* of the first convolution, from patches */
+step_launcher step_first_backward;               /* ... and its gradients */
 step_launcher step_optimizer;
 step_launcher step_advance; /* ends the step of every row: losses into the state, the next batch, the end of an epoch */
 
@@ -303,7 +305,8 @@ step_tiles step_tiles_first_forward, step_tiles_forward, step_tiles_forward_tf32
     step_tiles_backward, step_tiles_backward_tf32, step_tiles_first_backward, step_tiles_optimizer,
     step_tiles_data_gradient_3, step_tiles_data_gradient_5, step_tiles_weight_gradient_3, step_tiles_weight_gradient_5,
     step_tiles_forward_tensor_3, step_tiles_forward_tensor_5, step_tiles_data_gradient_tensor_3,
-    step_tiles_data_gradient_tensor_5, step_tiles_weight_gradient_tensor_3, step_tiles_weight_gradient_tensor_5;
+    step_tiles_data_gradient_tensor_5, step_tiles_weight_gradient_tensor_3, step_tiles_weight_gradient_tensor_5,
+    step_tiles_first_weight_gradient_tensor;
 
 /* Parts of a convolution's gradient: each sums over about as many windows; those of the first
  * layer's over as many images.  After conv2d_divisors. */

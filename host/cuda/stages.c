@@ -2,8 +2,8 @@
  *
  * Bytes are what a stage's tiles are for: every map, weight and gradient read or written once;
  * partial sums of gradients are written by one stage and read by another.  The first convolution
- * reads bytes; its gradient is in FP32 in both precisions, and so is forward where its shapes have
- * no patches. */
+ * reads bytes; it is in FP32 in both precisions where its shapes have no patches, and so is its
+ * gradient where filters are few. */
 #include "host/cuda/stages.h"
 
 /* ---- costs ----------------------------------------------------------------------------------- */
@@ -58,7 +58,7 @@ static struct stage_cost weight_gradient_cost(const struct device_trial *t, cons
 {
   const struct device_matrix *m = &t->conv[layer].matrix;
   double bytes = 5 * map_elements(t, layer) + conv_input_bytes(t, layer) + 4 * m->splits * matrix_floats(m);
-  return (struct stage_cost){conv_flops(t, p, layer), bytes, layer > 0};
+  return (struct stage_cost){conv_flops(t, p, layer), bytes, layer > 0 || t->gradient_patch.rows > 0};
 }
 
 static struct stage_cost backward_cost(const struct device_trial *t, const struct plan *p, int layer)
@@ -193,6 +193,8 @@ static const struct stage stages[] = {
      weight_gradient_cost, step_tiles_weight_gradient_tensor_3, BESIDE},
     {"weight gradient", "in TF32, kernel 5", LAST_LAYER_FIRST, no_tiles, step_weight_gradient_tensor_5,
      weight_gradient_cost, step_tiles_weight_gradient_tensor_5, BESIDE},
+    {"weight gradient", "in TF32, of convolution 1", LAST_LAYER_FIRST, no_tiles, step_first_weight_gradient_tensor,
+     weight_gradient_cost, step_tiles_first_weight_gradient_tensor, IN_LINE},
     {"first backward", "of convolution 1 without patches", ONCE_A_STEP, step_tiles_first_backward, step_first_backward,
      backward_cost, NULL, IN_LINE},
     {"optimizer", "sums of gradients, Adam or SGD", ONCE_A_STEP, step_tiles_optimizer, step_optimizer, optimizer_cost,

@@ -375,22 +375,23 @@ static void forward_case(struct net *n, struct rng *r, int precision, int layer)
   free(argmax);
 }
 
-/* What a sweep has met, of the first convolution by tensor cores. */
+/* What a sweep has met, of the first convolution by tensor cores, one way or back. */
 static struct {
   int of[2][2][4]; /* kernel 5, stride 2, channels */
   int strips, bands, filters;
 } first_met;
 
+static void meet_first(const struct device_conv *c, const struct device_first_patch *p)
+{
+  first_met.of[c->kernel == 5][c->stride == 2][c->in_channels - 1]++;
+  first_met.strips += p->strips > 1;
+  first_met.bands += p->bands > 1;
+  first_met.filters += p->chunks > 1;
+}
+
 static void first_forward_case(struct net *n, struct rng *r, int precision)
 {
-  const struct device_conv *c = &n->t.conv[0];
-  const struct device_first_patch *p = &n->t.tensor_patch;
-  if (is_first_tensor(n, precision, 0)) {
-    first_met.of[c->kernel == 5][c->stride == 2][c->in_channels - 1]++;
-    first_met.strips += p->strips > 1;
-    first_met.bands += p->bands > 1;
-    first_met.filters += p->chunks > 1;
-  }
+  if (is_first_tensor(n, precision, 0)) meet_first(&n->t.conv[0], &n->t.tensor_patch);
   forward_case(n, r, precision, 0);
 }
 
@@ -588,11 +589,54 @@ static void check_weight_order(const struct net *n, int layer, const float *map,
   free(part);
 }
 
+/* Whether the first convolution's gradient does (conv2d_first_tensor_weights.cu). */
+static bool is_first_tensor_gradient(const struct net *n, int precision, int layer)
+{
+  return is_first_tensor(n, precision, layer) && n->t.gradient_patch.rows > 0;
+}
+
+/* Each part of the first convolution's gradient in the order of conv2d_first_tensor_weights.cu: of
+ * each turn of warps the patches, every so many-th group of eight windows, pixels, windows; the
+ * turns.  The biases' pixels are ones. */
+static void check_first_weight_order(const struct net *n, const float *behind, const uint8_t *argmax)
+{
+  const struct device_conv *c = &n->t.conv[0];
+  const struct device_first_patch *p = &n->t.gradient_patch;
+  const struct device_matrix *m = &c->matrix;
+  const int products = (m->rows + 1 + 7) / 8, turns = products <= 5 ? 4 : products <= 10 ? 2 : 1;
+  float *part = get_floats(n->t.partial + m->partial, m->splits * matrix_floats(m));
+  for (int64_t i = 0; i < m->splits * matrix_floats(m); i += 7) { /* some of all */
+    int split = (int)(i / matrix_floats(m)), row = (int)(i % matrix_floats(m) / m->columns);
+    int filter = (int)(i % m->columns), channel = row / (c->kernel * c->kernel), tap = row % (c->kernel * c->kernel);
+    float sum[4] = {0, 0, 0, 0};
+    for (int image = split * p->images; image < (split + 1) * p->images && image < n->count; image++)
+      for (int patch = 0; patch < p->bands * p->strips; patch++) {
+        int row0 = patch / p->strips * p->rows, column0 = patch % p->strips * p->columns;
+        int down = p->rows < c->pool_height - row0 ? p->rows : c->pool_height - row0;
+        int across = p->columns < c->pool_width - column0 ? p->columns : c->pool_width - column0;
+        for (int first = 0; first < down * across; first += 8)
+          for (int q = 0; q < 4; q++)
+            for (int w = first; w < first + 8 && w < down * across; w++) {
+              int y = 2 * (row0 + w / across) + q / 2, x = 2 * (column0 + w % across) + q % 2;
+              int up = y * c->stride - c->pad + tap / c->kernel, left = x * c->stride - c->pad + tap % c->kernel;
+              float pixel = row < m->rows ? (float)tf32(input_at(n, 0, NULL, image, up, left, channel)) : 1;
+              sum[first / 8 % turns] += pixel * gradient_at(c, behind, argmax, image, y, x, filter);
+            }
+      }
+    float want = sum[0];
+    for (int turn = 1; turn < turns; turn++) want += sum[turn];
+    check_bits(n, "weights' gradient", i, part[i], want);
+  }
+  free(part);
+}
+
 /* Both gradients of convolution `layer` from random ones behind its pool. */
 static void backward_case(struct net *n, struct rng *r, int precision, int layer)
 {
   const struct device_conv *c = &n->t.conv[layer];
-  const int columns = c->matrix.columns, area = area_of(c), round = layer > 0 && precision == PRECISION_TF32;
+  const bool first = is_first_tensor_gradient(n, precision, layer);
+  const int columns = c->matrix.columns, area = area_of(c);
+  const int round = first || (layer > 0 && precision == PRECISION_TF32);
   const int taps = c->kernel * c->kernel, inputs = inputs_of(n, layer);
   net_batch(n, r, DEVICE_TRAIN);
   float *before = layer ? fill_map(n, r, layer - 1, precision) : NULL;
@@ -627,6 +671,7 @@ static void backward_case(struct net *n, struct rng *r, int precision, int layer
   float *gradient = gradient_of(n, layer);
   check(n, "weights' gradient", precision, gradient, &dw);
   if (is_tensor(n, precision, layer)) check_weight_order(n, layer, before, behind, argmax);
+  if (first && !REAL_TENSOR_CORES) check_first_weight_order(n, behind, argmax);
   if (layer) {
     int64_t all = n->t.batch * pixels * c->in_channels;
     float *out = get_floats(n->t.conv[layer - 1].gradient, all);
@@ -647,6 +692,7 @@ static void backward_case(struct net *n, struct rng *r, int precision, int layer
 
 static void first_backward_case(struct net *n, struct rng *r, int precision)
 {
+  if (is_first_tensor_gradient(n, precision, 0)) meet_first(&n->t.conv[0], &n->t.gradient_patch);
   backward_case(n, r, precision, 0);
 }
 
@@ -688,12 +734,46 @@ static void later_convolutions_are_those_of_a_loop(void **state)
 static void gradients_of_the_first_convolution_are_those_of_a_loop(void **state)
 {
   (void)state;
-  sweep(first_backward_case, one_layer, PRECISION_FP32 + 1);
+  memset(&first_met, 0, sizeof first_met);
+  sweep(first_backward_case, one_layer, PRECISION_TF32 + 1);
+  for (int i = 0; i < 16; i++) assert_true(first_met.of[i / 8][i / 4 % 2][i % 4] > 0);
 }
 static void gradients_of_the_first_convolution_of_large_images_are_those_of_a_loop(void **state)
 {
   (void)state;
-  sweep(first_backward_case, large_images, PRECISION_FP32 + 1);
+  memset(&first_met, 0, sizeof first_met);
+  sweep(first_backward_case, large_images, PRECISION_TF32 + 1);
+  assert_true(first_met.bands > 0 && first_met.filters > 0);
+}
+/* Of images of which no whole row of windows fits. */
+static void gradients_of_the_first_convolution_in_strips_are_those_of_a_loop(void **state)
+{
+  (void)state;
+  static const struct {
+    int kernel, stride, channels, width, filters;
+  } cases[] = {{5, 2, 4, 260, 12}, {5, 1, 3, 330, 40}, {3, 1, 4, 340, 16}, {3, 2, 1, 1300, 9}};
+  uint64_t seed = first_seed();
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++, seed++) {
+    struct network_config c = {.num_conv_layers = 1,
+                               .learning_rate = 0.01,
+                               .epochs = 1,
+                               .stride = cases[i].stride,
+                               .padding = i % 2 ? PADDING_SAME : PADDING_VALID,
+                               .kernel = cases[i].kernel,
+                               .num_fc_units = 10,
+                               .batch_size = 3,
+                               .model = {.filters = cases[i].filters, .momentum = 0.9}};
+    struct net n = {.seed = seed, .count = 2};
+    struct rng r = test_rng(seed);
+    plan_make(&n.plan, &c, 11, cases[i].width, cases[i].channels, 5, STORED_IMAGES, 1);
+    assert_true(n.plan.feasible);
+    net_make(&n, &r);
+    net_poison(&n);
+    net_weights(&n, &r);
+    assert_true(n.t.gradient_patch.strips > 1);
+    backward_case(&n, &r, PRECISION_TF32, 0);
+    net_destroy(&n);
+  }
 }
 static void gradients_of_the_first_convolution_of_any_shape_are_those_of_a_loop(void **state)
 {
@@ -1366,6 +1446,7 @@ int main(void)
       cmocka_unit_test_setup(gradients_in_pieces_are_those_of_a_loop, fresh_machine),
       cmocka_unit_test_setup(gradients_of_the_first_convolution_are_those_of_a_loop, fresh_machine),
       cmocka_unit_test_setup(gradients_of_the_first_convolution_of_large_images_are_those_of_a_loop, fresh_machine),
+      cmocka_unit_test_setup(gradients_of_the_first_convolution_in_strips_are_those_of_a_loop, fresh_machine),
       cmocka_unit_test_setup(gradients_of_the_first_convolution_of_any_shape_are_those_of_a_loop, fresh_machine),
       cmocka_unit_test_setup(optimisers_are_those_of_a_loop, fresh_machine),
       cmocka_unit_test_setup(parts_of_gradients_are_added_in_the_order_that_is_said, fresh_machine),
