@@ -28,6 +28,7 @@
 #include <dirent.h>
 #include <stdarg.h>
 
+#include "host/base/file_open.h"
 #include "kernels/philox.h"
 #include "host/data/dataset_source.h"
 #include "host/base/text_escape.h"
@@ -78,7 +79,7 @@ static int read_text(const char *path, const char *shown, char **bytes, size_t *
   struct stat st;
   *bytes = NULL;
   if (stat(path, &st) != 0 || !S_ISREG(st.st_mode)) return 0;
-  FILE *in = fopen(path, "re");
+  FILE *in = file_open_to_read(path);
   if (!in) return error_errno(e, "cannot open %s", shown);
   int code = 0;
   char *text = malloc(BYTES_MAX + 1);

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "host/base/file_open.h"
 #include "host/base/text_escape.h"
 #include "host/base/text_units.h"
 #include "host/base/version.h"
@@ -111,7 +112,7 @@ static void fact(FILE *out, const char *name, const char *text)
 
 static char *read_svg(const char *path)
 {
-  FILE *in = fopen(path, "re");
+  FILE *in = file_open_to_read(path);
   struct stat st;
   char *text = NULL;
   if (in && fstat(fileno(in), &st) == 0 && st.st_size > 0 && st.st_size < SVG_MAX)

@@ -171,6 +171,19 @@ rm -r "$work/copied/mistakes/grouped-0"
 run report "$work/copied"
 check a_page_without_the_pictures_says_so all 'exits 0' \
   'tells python3 tests/cli/report_page.py "$work/copied/report.html" --sections classes --text "Their pictures are not all there"'
+mkdir "$work/copied/mistakes/grouped-0"
+for file in "$work/digits/mistakes/grouped-0"/*; do mkfifo "$work/copied/mistakes/grouped-0/${file##*/}"; done
+rm "$work/copied/timeline.json" "$work/copied/run.ini"
+mkfifo "$work/copied/timeline.json" "$work/copied/run.ini"
+call timeout 60 "$gsos" report "$work/copied"
+check pipes_in_the_place_of_files_are_not_waited_for all 'exits 0' \
+  'tells python3 tests/cli/report_page.py "$work/copied/report.html" --sections classes --text "Their pictures are not all there"'
+rm "$work/copied/plots/plots.gp"
+mkfifo "$work/copied/plots/plots.gp"
+call timeout 60 "$gsos" report "$work/copied"
+check a_pipe_is_not_written_to all 'exits 1' 'complained "plots/plots.gp: cannot be written: it is no regular file"'
+call timeout 60 "$gsos" run "$work/copied"
+check a_pipe_is_no_run_ini all 'exits 2' 'complained "copied/run.ini: is no regular file"'
 query "$work/copied/study.db" "DELETE FROM study_user_attributes WHERE key IN ('gsos:confusion', 'gsos:mistakes')"
 run show "$work/copied"
 check of_a_run_of_an_earlier_version_nothing_is_told all 'exits 0' '! said "gets wrong"' 'said "^Best configuration"'
