@@ -241,9 +241,12 @@ static void a_full_disk_leaves_the_old_file(void **state)
 int main(void)
 {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(what_was_written_is_read),   cmocka_unit_test(a_trial_within_its_first_epoch_has_no_values),
-      cmocka_unit_test(no_file_is_no_state),        cmocka_unit_test(a_state_of_another_trial_is_refused),
-      cmocka_unit_test(every_damaged_bit_is_found), cmocka_unit_test(a_pipe_is_no_state_and_waits_for_nobody),
+      cmocka_unit_test(what_was_written_is_read),
+      cmocka_unit_test(a_trial_within_its_first_epoch_has_no_values),
+      cmocka_unit_test(no_file_is_no_state),
+      cmocka_unit_test(a_state_of_another_trial_is_refused),
+      cmocka_unit_test(every_damaged_bit_is_found),
+      cmocka_unit_test(a_pipe_is_no_state_and_waits_for_nobody),
       cmocka_unit_test(a_full_disk_leaves_the_old_file),
   };
   signal(SIGXFSZ, SIG_IGN);
