@@ -16,6 +16,7 @@ export XDG_CACHE_HOME
 
 run() { call "$gsos" "$@"; }
 said() { unwrapped "$work/out" | grep -q -e "$1"; } # wherever lines are broken
+narrow_40() { awk '{ gsub(/[\200-\277]/, ""); if (length($0) > 40) { print "# too wide: " $0; bad = 1 } } END { exit bad }' "$work/out"; }
 row() { grep -q -E -e "$1" "$work/out"; }
 
 # -------------------------------------------------------------------------------- the paper's space
@@ -55,6 +56,10 @@ check check_shows_the_largest_networks all \
 check check_weighs_memory_and_estimates_the_time all 'said "of the largest side by side need .*iB each); .*iB are free: enough"' \
   'said "Run time, an estimate about .* for all 80 trials, "' 'row "^    grouped  .* s a trial"' \
   'said " of it for the best network of each study, trained again 3 times when"' 'row "^    simultaneous  .* s a trial"' 'said "Basis: [0-9]* random configurations ran"'
+
+call env COLUMNS=40 python3 tests/cli/terminal.py out "$gsos" check configs/quickstart.ini
+check quickstart_fits_a_narrow_terminal all 'exits 0' narrow_40 'row "^  lr  float 1e-05 \.\. 1 log default 0\.01$"' \
+  'row "^    layer  *output  parameters$"' 'row "^    conv 1  *14×14×32  *320$"' 'said "trial 0 of each study has the defaults"'
 
 run check configs/bench/ackley.ini
 check a_function_has_no_data_and_no_networks all 'exits 0' silent narrow 'said "objective function, minimizes"' \
@@ -192,6 +197,9 @@ printf '[experiment]\nname = %s%s\nobjective = function\noutput = /tmp/%s/%s/%s\
 } >>"$work/long.ini"
 run check "$work/long.ini"
 check long_names_and_lists_stay_narrow all 'exits 0' narrow 'said "1, 2, 3, .*, \.\.\. 200 (200)"'
+
+call env COLUMNS=40 python3 tests/cli/terminal.py out "$gsos" check "$work/long.ini"
+check long_lists_are_cut_on_a_narrow_terminal all 'exits 0' narrow_40 'said "size ordinal 1, 2, 3, .*, \.\.\. 200 (200) default 7"'
 
 # ------------------------------------------------------------------------------------------- errors
 
