@@ -15,6 +15,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "host/base/text_units.h"
 #include "host/experiment/dataset_lines.h"
 #include "host/experiment/experiment_keys.h"
 #include "host/experiment/experiment_lines.h"
@@ -277,9 +278,10 @@ static int check_amount(const struct experiment *x, const struct ini *ini, struc
   int most_rounds = TRIALS_ALL_MAX / x->trials / x->n_strategies,
       most_trials = (int)(TRIALS_ALL_MAX / studies / x->cycles);
   if (most_rounds > STUDIES_ALL_MAX / x->n_strategies) most_rounds = STUDIES_ALL_MAX / x->n_strategies;
-  int used = snprintf(what, sizeof what, "%d round%s of %d strateg%s are %lld studies, with %d trials each %lld trials",
-                      x->rounds, x->rounds == 1 ? "" : "s", x->n_strategies, x->n_strategies == 1 ? "y" : "ies",
-                      studies, x->trials, trials);
+  int used =
+      snprintf(what, sizeof what, "%d round%s of %d strateg%s are %lld studies, with %d trial%s each %lld trials",
+               x->rounds, text_plural(x->rounds), x->n_strategies, x->n_strategies == 1 ? "y" : "ies", studies,
+               x->trials, text_plural(x->trials), trials);
   snprintf(what + used, sizeof what - (size_t)used, "; at most %d studies and %d trials in all are possible",
            STUDIES_ALL_MAX, TRIALS_ALL_MAX);
   used = most_rounds < 1 || x->rounds == 1 ? 0 : snprintf(right, sizeof right, "rounds = %d", most_rounds);

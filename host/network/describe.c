@@ -41,9 +41,12 @@ void describe_dataset(FILE *out, const struct dataset *d)
 
 void describe_left_out(FILE *out, const struct dataset *d)
 {
-  if (d->n_skipped) text_wrapf(out, "  left out    ", "%d bad images:\n%s", d->n_skipped, d->skipped_summary);
+  if (d->n_skipped)
+    text_wrapf(out, "  left out    ", "%d bad image%s:\n%s", d->n_skipped, text_plural(d->n_skipped),
+               d->skipped_summary);
   if (d->n_ignored)
-    text_wrapf(out, "  ignored     ", "%d files that are no JPEG or PNG by their names, or hidden: %s", d->n_ignored,
+    text_wrapf(out, "  ignored     ", "%d file%s no JPEG or PNG by %s, or hidden: %s", d->n_ignored,
+               d->n_ignored == 1 ? " that is" : "s that are", d->n_ignored == 1 ? "its name" : "their names",
                d->ignored_summary);
   if (d->notices[0]) text_wrapf(out, "  beside it   ", "%s", d->notices);
 }
@@ -88,9 +91,9 @@ void describe_plan(FILE *out, const struct plan *p)
   const struct network_config *c = &p->config;
   print_layers(out, p);
   char step[TEXT_UNITS_MAX], trial[TEXT_UNITS_MAX], memory[TEXT_UNITS_MAX];
-  text_wrapf(out, "    ", "%lld parameters, %s a training step of %d images, %s of memory", (long long)p->parameters,
-             text_flops(step, sizeof step, p->flops_step), c->batch_size,
+  text_wrapf(out, "    ", "%lld parameters, %s a training step of %d image%s, %s of memory", (long long)p->parameters,
+             text_flops(step, sizeof step, p->flops_step), c->batch_size, text_plural(c->batch_size),
              text_bytes(memory, sizeof memory, (double)network_plan_bytes(p)));
-  text_wrapf(out, "    ", "the whole trial: %d epoch%s, %lld steps, %s", c->epochs, c->epochs == 1 ? "" : "s",
-             (long long)p->steps, text_flops(trial, sizeof trial, p->flops_total));
+  text_wrapf(out, "    ", "the whole trial: %d epoch%s, %lld step%s, %s", c->epochs, text_plural(c->epochs),
+             (long long)p->steps, text_plural(p->steps), text_flops(trial, sizeof trial, p->flops_total));
 }

@@ -13,6 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "host/base/text_units.h"
 #include "host/network/safetensors.h"
 #include "host/base/text_escape.h"
 #include "host/base/version.h"
@@ -350,7 +351,8 @@ static int check_tensors(const struct safetensors_file *f, const struct plan *p,
                      wanted.name, is, should);
   }
   if (f->n == n) return 0;
-  return error_set(e, ERROR_FAILED, "has %d tensors; the network that its metadata describe has %d", f->n, n);
+  return error_set(e, ERROR_FAILED, "has %d tensor%s; the network that its metadata describe has %d", f->n,
+                   text_plural(f->n), n);
 }
 
 static void plan_batch(struct network_file *n, int batch_size)

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "host/base/text_units.h"
 #include "host/experiment/experiment.h"
 #include "host/experiment/names.h"
 #include "host/report/report_internal.h"
@@ -553,11 +554,12 @@ static void note_study(FILE *out, const struct report_study *s)
     char open[360] = "", gone[320] = "";
     if (s->gone[0]) snprintf(gone, sizeof gone, " (%s)", s->gone);
     if (s->running) snprintf(open, sizeof open, ", %d %s%s", s->running, report_state_name(s, STORED_RUNNING), gone);
-    text_wrapf(out, "  ", "unfinished: %s, %d of %d trials have ended%s", name, report_ended(s), s->record.trials,
-               open);
+    text_wrapf(out, "  ", "unfinished: %s, %d of %d trial%s ended%s", name, report_ended(s), s->record.trials,
+               s->record.trials == 1 ? " has" : "s have", open);
   }
   if (s->record.target_reached)
-    text_wrapf(out, "  ", "target reached: %s, after %d of %d trials", name, report_ended(s), s->record.trials);
+    text_wrapf(out, "  ", "target reached: %s, after %d of %d trial%s", name, report_ended(s), s->record.trials,
+               text_plural(s->record.trials));
   if (s->best < 0 && (s->finished || s->failed > 0)) text_wrapf(out, "  ", "no complete trial: %s", name);
   if (s->best < 0) report_print_failures(out, s);
   report_print_changes(out, s);
@@ -655,7 +657,8 @@ static void print_notes(FILE *out, const struct tables *t)
     if (t->r->studies[i].record.ours) note_study(out, &t->r->studies[i]);
   note_failures(out, t);
   note_pruned(out, t);
-  if (t->left_out) text_wrapf(out, "  ", "left out: %d studies of further strategies", t->left_out);
+  if (t->left_out)
+    text_wrapf(out, "  ", "left out: %d stud%s of further strategies", t->left_out, t->left_out == 1 ? "y" : "ies");
   note_start(out, t);
   note_dependencies(out, t);
 }

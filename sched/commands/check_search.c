@@ -12,12 +12,8 @@
 #include "host/experiment/names.h"
 #include "sched/run/signals.h"
 #include "host/base/text_escape.h"
+#include "host/base/text_units.h"
 #include "host/base/text_wrap.h"
-
-static const char *plural(int64_t n)
-{
-  return n == 1 ? "" : "s";
-}
 
 /* Names one after another with commas. */
 static void append(char *text, size_t size, const char *word)
@@ -65,14 +61,16 @@ void check_print_experiment(const struct check *c)
              c->o->value_name);
   text_wrap(stdout, "  depends on  ", text);
   text_wrap(stdout, "  strategies  ", strategies_text);
-  if (x->cycles > 1) text_wrapf(stdout, "  cycles      ", "%d, of %d trials each", x->cycles, x->cycle_trials);
+  if (x->cycles > 1)
+    text_wrapf(stdout, "  cycles      ", "%d, of %d trial%s each", x->cycles, x->cycle_trials,
+               text_plural(x->cycle_trials));
   text_wrapf(stdout, "  trials      ", "%d in each of %lld stud%s (%d strateg%s × %d round%s), %lld in all", x->trials,
              (long long)c->studies, c->studies == 1 ? "y" : "ies", x->n_strategies, x->n_strategies == 1 ? "y" : "ies",
-             x->rounds, plural(x->rounds), (long long)c->trials);
+             x->rounds, text_plural(x->rounds), (long long)c->trials);
   printf("  sampler     %s\n", x->sampler);
   if (x->baseline) text_wrap(stdout, "  baseline    ", "trial 0 of each study has the defaults");
   text_wrapf(stdout, "  parallel    ", "up to %d trial%s of a study in flight; up to %d at once on this machine",
-             x->parallel, plural(x->parallel), c->at.trials);
+             x->parallel, text_plural(x->parallel), c->at.trials);
   if (x->order == ORDER_ASYNCHRONOUS)
     text_wrap(stdout, "  order       ", "asynchronous: the history depends on the machine and cannot be reproduced");
   if (experiment_weighs_cost(x) && x->sampler_settings.gp_cost == GP_COST_FLOPS)
@@ -172,7 +170,7 @@ static void print_wide_space(const struct space *s)
 
 void check_print_space(const struct space *s)
 {
-  printf("\nSearch space: %d hyperparameter%s\n", s->n, plural(s->n));
+  printf("\nSearch space: %d hyperparameter%s\n", s->n, text_plural(s->n));
   if (text_width(stdout) < TEXT_COLUMNS)
     print_narrow_space(s);
   else
@@ -236,21 +234,25 @@ static void print_visits(const struct experiment *x)
   if (x->cycles > 1)
     text_wrapf(stdout, "  ", "So in each of %d cycles; from the second on, proposals learn from the whole study.",
                x->cycles);
+  char next[40];
+  snprintf(next, sizeof next, x->revisit_trials == 1 ? "one goes" : "%d go", x->revisit_trials);
   if (x->revisit)
     text_wrapf(
         stdout, "  ",
-        "Each gets half of its trials; then the model says which group the next %d go to, again and again (revisit).",
-        x->revisit_trials);
+        "Each gets half of its trials; then the model says which group the next %s to, again and again (revisit).",
+        next);
 }
 
 /* How groups come from importance, of those who measure it in their own study. */
 static void print_measured(const struct experiment *x, const char *strategy, const char *what)
 {
+  int warm = warm_start_trials(x);
   heading("Groups of the strategy %s", strategy);
   text_wrapf(stdout, "  ",
-             "%d trials of each study are random ones over the whole space; importance is measured on them "
+             "%d trial%s over the whole space; importance is measured on them "
              "by %s, and makes %d group%s (by %s)%s.",
-             warm_start_trials(x), x->importance_method, x->groups_settings.n, plural(x->groups_settings.n),
+             warm, warm == 1 ? " of each study is a random one" : "s of each study are random ones",
+             x->importance_method, x->groups_settings.n, text_plural(x->groups_settings.n),
              x->groups_settings.rule == GROUPS_BY_GAP ? "the largest gaps" : "share of the weight", what);
 }
 
@@ -260,7 +262,8 @@ void check_print_groups(const struct experiment *x)
   for (int s = 0; s < x->n_strategies; s++) {
     char sweeps[200];
     visits |= strategy_is(x->strategies[s], STRATEGY_GROUPS);
-    snprintf(sweeps, sizeof sweeps, ", again after each sweep of %d trials", x->sweep_trials);
+    snprintf(sweeps, sizeof sweeps, ", again after each sweep of %d trial%s", x->sweep_trials,
+             text_plural(x->sweep_trials));
     if (strategy_is(x->strategies[s], STRATEGY_SWEEPS)) print_measured(x, x->strategies[s], sweeps);
     if (strategy_is(x->strategies[s], STRATEGY_GROUPS) && experiment_groups_auto(x))
       print_measured(x, x->strategies[s], "");
@@ -282,8 +285,9 @@ int check_print_feasibility(const struct check *c, struct error *e)
   double percent = 100.0 * (double)f.infeasible / (double)f.tried;
   printf("\nFeasibility\n");
   if (f.exact)
-    text_wrapf(stdout, "  ", "%lld of the %lld combinations of %s %s infeasible, and never proposed.",
-               (long long)f.infeasible, (long long)f.tried, names, f.infeasible == 1 ? "is" : "are");
+    text_wrapf(stdout, "  ", "%lld of the %lld combination%s of %s %s infeasible, and never proposed.",
+               (long long)f.infeasible, (long long)f.tried, text_plural(f.tried), names,
+               f.infeasible == 1 ? "is" : "are");
   else if (f.infeasible == 0 && f.n_depends == 0)
     text_wrapf(stdout, "  ", "All of %lld random configurations are feasible.", (long long)f.tried);
   else if (f.infeasible == f.tried)
@@ -337,7 +341,7 @@ int check_print_enqueued(const struct check *c, struct error *e)
   const struct experiment *x = c->x;
   char text[CHECK_TEXT_MAX];
   if (x->n_enqueued == 0) return 0;
-  heading("Enqueued: %d configuration%s to try first", x->n_enqueued, plural(x->n_enqueued));
+  heading("Enqueued: %d configuration%s to try first", x->n_enqueued, text_plural(x->n_enqueued));
   for (int i = 0; i < x->n_enqueued; i++) {
     struct objective_cost cost;
     struct error one = {0};

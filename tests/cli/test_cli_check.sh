@@ -177,6 +177,10 @@ small --set experiment.trials=10
 check few_trials_are_all_random all 'exits 0' 'said "All trials of the group first are random: .tpe. startup is 15"'
 small --set 'experiment.trials=2'
 check a_group_without_a_trial_is_told all 'exits 0' 'said "No trial is left for the group third"'
+# A batch of one image, one step an epoch, one trial.
+small --set experiment.trials=1 --set experiment.strategies=simultaneous --set experiment.rounds=1 --set 'space.batch_size=1'
+check one_is_told_in_the_singular all 'exits 0' 'said "1 in each of 1 study (1 strategy × 1 round), 1 in all"' 'said "for the one trial"' \
+  'said "a training step of 1 image, "' '! grep -E "(^|[^0-9.])1 (trials|images|steps|epochs|studies|rounds|configurations|files|points)" "$work/out"'
 small --set scheduler.slots=1 --set experiment.strategies=grouped --set experiment.rounds=3
 check slots_decide_what_runs_side_by_side all 'exits 0' 'said "1 of the largest side by side"' 'said "300 trials, 1 at a time"' 'said "up to 1 at once"'
 small --set scheduler.slots=100000 --set scheduler.parallel=1000 --set experiment.rounds=1000 --set experiment.trials=500 --set 'model.filters=256' --set 'space.num_fc_units=int 64 .. 65536 default 64'
