@@ -230,7 +230,9 @@ static void note(struct report_compare *c, const char *format, const char *what)
 
 static void add_notes(struct report_compare *c, const struct report *reports)
 {
+  enum { OTHERS = 4 }; /* notes that are kept for what follows those of runs */
   bool device = false;
+  int untold = 0;
   for (int i = 0; i < c->runs; i++) {
     int finished = 0, open = 0, ours = 0;
     for (int k = 0; k < reports[i].n; k++) {
@@ -240,12 +242,18 @@ static void add_notes(struct report_compare *c, const struct report *reports)
       open += !s->record.ours || !s->finished;
       device = device || report_is_device_time(&s->record);
     }
-    if (!finished)
+    if ((!finished || open) && c->n_notes + OTHERS == COMPARE_NOTES)
+      untold++;
+    else if (!finished)
       note(c,
            ours || !open ? "%s: no study is finished; it is left out" : "%s: no study in it is gsos'; it is left out",
            c->names[i]);
-    if (finished && open) note(c, "%s: studies that are not finished are left out", c->names[i]);
+    else if (open)
+      note(c, "%s: studies that are not finished are left out", c->names[i]);
   }
+  char others[80];
+  snprintf(others, sizeof others, "so it is of %d more run%s", untold, untold == 1 ? "" : "s");
+  if (untold) note(c, "%s", others);
   c->n_left_out = c->n_notes;
   if (c->n_means > 0)
     note(c, "a difference of values is in favour of the strategy where it is %s; what it saves is positive",
