@@ -12,47 +12,11 @@
 
 /* ---- figures of a study ---------------------------------------------------------------------- */
 
-static bool best_value(const struct report_study *s, double *value)
-{
-  if (s->best >= 0) *value = s->trials[s->best].value;
-  return s->best >= 0 && isfinite(*value);
-}
-
-static bool images(const struct report_study *s, double *value)
-{
-  *value = (double)s->images;
-  return s->images > 0;
-}
-
-static bool tflop_to_best(const struct report_study *s, double *value)
-{
-  *value = s->flops_to_best * 1e-12;
-  return s->flops > 0 && s->best >= 0;
-}
-
-static bool tflop(const struct report_study *s, double *value)
-{
-  *value = s->flops * 1e-12;
-  return s->flops > 0;
-}
-
-static bool time_to_best(const struct report_study *s, double *value)
-{
-  *value = s->time_to_best_s;
-  return s->best >= 0 && s->time_s > 0;
-}
-
-static bool whole_time(const struct report_study *s, double *value)
-{
-  *value = s->time_s;
-  return s->time_s > 0;
-}
-
 static const report_measure measures[COMPARE_FIGURES] = {
-    [COMPARE_VALUE] = best_value, [COMPARE_TEST] = report_test_value,
-    [COMPARE_IMAGES] = images,    [COMPARE_TFLOP_TO_BEST] = tflop_to_best,
-    [COMPARE_TFLOP] = tflop,      [COMPARE_TIME_TO_BEST] = time_to_best,
-    [COMPARE_TIME] = whole_time,
+    [COMPARE_VALUE] = report_best_value, [COMPARE_TEST] = report_test_value,
+    [COMPARE_IMAGES] = report_images,    [COMPARE_TFLOP_TO_BEST] = report_tflop_to_best,
+    [COMPARE_TFLOP] = report_tflop,      [COMPARE_TIME_TO_BEST] = report_time_to_best,
+    [COMPARE_TIME] = report_time,
 };
 
 bool compare_measure(const struct report_study *s, enum compare_figure k, double *value)

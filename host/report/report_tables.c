@@ -42,52 +42,16 @@ struct tables {
 
 /* ---- what is measured ------------------------------------------------------------------------ */
 
-static bool time_to_best(const struct report_study *s, double *value)
-{
-  *value = s->time_to_best_s;
-  return s->best >= 0;
-}
-
-static bool whole_time(const struct report_study *s, double *value)
-{
-  *value = s->time_s;
-  return true;
-}
-
 static bool trials_to_best(const struct report_study *s, double *value)
 {
   *value = s->best + 1;
   return s->best >= 0;
 }
 
-static bool images_trained(const struct report_study *s, double *value)
-{
-  *value = (double)s->images;
-  return true;
-}
-
-static bool tflop_to_best(const struct report_study *s, double *value)
-{
-  *value = s->flops_to_best * 1e-12;
-  return s->flops > 0 && s->best >= 0;
-}
-
-static bool tflop_trained(const struct report_study *s, double *value)
-{
-  *value = s->flops * 1e-12;
-  return s->flops > 0;
-}
-
 static bool wall_time(const struct report_study *s, double *value)
 {
   *value = s->record.wall_s;
   return s->record.ran_alone && s->record.wall_s > 0;
-}
-
-static bool best_value(const struct report_study *s, double *value)
-{
-  if (s->best >= 0) *value = s->trials[s->best].value;
-  return s->best >= 0;
 }
 
 /* Does the study count for its strategy's row? */
@@ -318,16 +282,16 @@ static void add_times(struct figures *f, enum clock clock)
 {
   switch (clock) {
   case CLOCK_TRIAL:
-    add_column(f, "time to best", time_to_best, UNIT_TIME);
-    add_column(f, "whole time", whole_time, UNIT_TIME);
+    add_column(f, "time to best", report_time_to_best, UNIT_TIME);
+    add_column(f, "whole time", report_time, UNIT_TIME);
     break;
   case CLOCK_CPU:
-    add_column(f, "CPU time to best", time_to_best, UNIT_TIME);
-    add_column(f, "CPU time", whole_time, UNIT_TIME);
+    add_column(f, "CPU time to best", report_time_to_best, UNIT_TIME);
+    add_column(f, "CPU time", report_time, UNIT_TIME);
     break;
   case CLOCK_DEVICE:
-    add_column(f, "device time to best", time_to_best, UNIT_SHARE);
-    add_column(f, "device time", whole_time, UNIT_SHARE);
+    add_column(f, "device time to best", report_time_to_best, UNIT_SHARE);
+    add_column(f, "device time", report_time, UNIT_SHARE);
     break;
   }
 }
@@ -337,13 +301,13 @@ static struct figures cost_figures(const struct tables *t)
 {
   struct figures f = {0};
   for (int k = 0; k < t->n; k++) {
-    struct mean m = mean_of(t, &t->strategies[k], whole_time), w = mean_of(t, &t->strategies[k], wall_time);
+    struct mean m = mean_of(t, &t->strategies[k], report_time), w = mean_of(t, &t->strategies[k], wall_time);
     f.longest_s = fmax(f.longest_s, fmax(m.mean, w.mean));
   }
-  if (t->images) add_column(&f, "images trained", images_trained, UNIT_COUNT);
-  if (any_has(t, tflop_trained)) {
-    add_column(&f, "TFLOP to best", tflop_to_best, UNIT_WORK);
-    add_column(&f, "TFLOP trained", tflop_trained, UNIT_WORK);
+  if (t->images) add_column(&f, "images trained", report_images, UNIT_COUNT);
+  if (any_has(t, report_tflop)) {
+    add_column(&f, "TFLOP to best", report_tflop_to_best, UNIT_WORK);
+    add_column(&f, "TFLOP trained", report_tflop, UNIT_WORK);
   }
   add_times(&f, t->clock);
   if (!t->images) add_column(&f, "trials to best", trials_to_best, UNIT_COUNT);
@@ -354,7 +318,7 @@ static struct figures cost_figures(const struct tables *t)
 static struct figures value_figures(const struct tables *t)
 {
   struct figures f = {0};
-  add_column(&f, t->value_name, best_value, UNIT_VALUE);
+  add_column(&f, t->value_name, report_best_value, UNIT_VALUE);
   if (any_has(t, report_test_value)) add_column(&f, t->test_name, report_test_value, UNIT_VALUE);
   return f;
 }
@@ -625,7 +589,7 @@ static void note_one_round(FILE *out, const struct tables *t)
 {
   for (int k = 0; k < t->n; k++) {
     const char *name = t->strategies[k].name, *control = t->strategies[t->control].name;
-    if (!is_compared(t, k) || report_pairs(t->r, name, control, whole_time).difference.n != 1) continue;
+    if (!is_compared(t, k) || report_pairs(t->r, name, control, report_best_value).difference.n != 1) continue;
     text_wrap(out, "  ",
               "one round: what strategies differ by in a single one may be chance; with more, experiment.rounds=5, "
               "differences come with an interval");
