@@ -119,8 +119,15 @@ static int keep_start(struct run *run, struct error *e)
 static int make_output(const struct run *run, struct error *e)
 {
   char shown[1100];
+  struct stat st;
   if (folder_make(run->x->output) == 0) return 0;
-  return error_errno(e, "the output folder %s cannot be made", text_escape(shown, sizeof shown, run->x->output));
+  int why = errno;
+  text_escape(shown, sizeof shown, run->x->output);
+  if (why == ENOENT && lstat(run->x->output, &st) == 0)
+    return error_set(e, ERROR_FAILED, "the output folder %s cannot be made: it is a link to what does not exist",
+                     shown);
+  errno = why;
+  return error_errno(e, "the output folder %s cannot be made", shown);
 }
 
 static int open_store(struct run *run, struct error *e)

@@ -555,7 +555,16 @@ if [ "$(id -u)" -ne 0 ]; then
   run run "$work/function.ini" --output "$work/locked"
   check an_output_that_may_not_be_written_is_told_as_that all 'exits 1' 'complained "locked/study.db: cannot be made"' \
     'complained "may not be written"' 'complained "Permission denied"'
+  chmod 755 "$work/locked"
+  run run "$work/function.ini" --output "$work/locked"
+  chmod 555 "$work/locked"
+  run run "$work/function.ini" --output "$work/locked" --set experiment.rounds=9
+  check one_with_a_run_is_told_as_well all 'exits 1' 'complained "locked/study.db: cannot be opened (Permission denied): its folder may not be written"'
+  chmod 755 "$work/locked"
 fi
+ln -s nowhere "$work/dangling"
+run run "$work/function.ini" --output "$work/dangling"
+check a_link_to_no_folder_is_told all 'exits 1' 'complained "dangling cannot be made: it is a link to what does not exist"'
 run run --help
 check help_fits_a_terminal all 'exits 0' 'said "^Usage: gsos run"' 'narrow "$work/out"'
 run --help
