@@ -389,6 +389,18 @@ check the_timeline_goes_on python3 tests/cli/timeline_check.py "$out/timeline.js
 history "$out" >"$work/again"
 check what_was_stopped_ends_the_same all 'exits 0' 'cmp -s "$work/history" "$work/again"'
 
+# What has paused may go on, so it has not ended: the message has both, and they are what is stored.
+out="$work/paused"
+"$gsos" run "$work/small.ini" --output "$out" --set scheduler.slots=1 --set pruner.kind=hyperband --set experiment.trials=60 \
+  --set experiment.strategies=simultaneous --set experiment.sampler=random --set 'space.epoch=int 1 .. 9 default 9' >"$work/out" 2>"$work/err" &
+pid=$!
+signal_when $pid INT '[ "$(query "$out/study.db" "SELECT count(*) FROM trials WHERE state = '"'PRUNED'"'" 2>/dev/null || echo 0)" -ge 2 ]'
+wait $pid
+code=$?
+told=$(unwrapped "$work/err" | sed -n 's/.*stopped: \([0-9]*\) of 60 trials have ended and are kept, and \([0-9]*\) that ha[sve]* paused; .*/\1 + \2/p')
+check what_has_paused_is_not_counted_as_ended all 'exits 130' '[ -n "$told" ]' \
+  '[ $((${told:-0})) -eq "$(query "$out/study.db" "SELECT count(*) FROM trials WHERE state IN ('"'COMPLETE', 'PRUNED', 'FAIL'"')")" ]'
+
 # stopped_within OUTPUT SIGNAL PREFIX...: a run of trials of many epochs, stopped within one.  The
 # database has an epoch up to a second later, the timeline at once.
 stopped_within() {
