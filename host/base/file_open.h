@@ -1,5 +1,5 @@
-/* Opening files of folders that anybody may write to: regular files alone.  A pipe under the name of
- * one makes nothing wait, and no device is read or written. */
+/* Opening files of folders that anybody may write to: regular files alone.  A pipe under the name
+ * of one makes nothing wait, and no device is read or written. */
 #ifndef GSOS_FILE_OPEN_H
 #define GSOS_FILE_OPEN_H
 

@@ -121,8 +121,8 @@ static int no_value(const struct ini *ini, const struct ini_entry *entry, const 
 {
   const char *standard = k->about.default_text;
   if (entry->line == 0 || (!standard[0] && is_text(k->type))) return 0; /* as if not given */
-  return ini_error(e, ini, entry, "no value; give one%s%s%s, or delete the line", standard[0] ? " (the default is " : "",
-                   standard, standard[0] ? ")" : "");
+  return ini_error(e, ini, entry, "no value; give one%s%s%s, or delete the line",
+                   standard[0] ? " (the default is " : "", standard, standard[0] ? ")" : "");
 }
 
 static int apply_values(struct experiment *x, const struct ini *ini, struct error *e)

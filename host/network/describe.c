@@ -69,8 +69,8 @@ static void add_dense(struct text_table *t, int number, int in, int units)
   text_table_cellf(t, "%lld", ((long long)in + 1) * units);
 }
 
-/* Of each layer: the shape before it, after the convolution, after the pool (or the layer's output),
- * and its parameters. */
+/* Of each layer: the shape before it, after the convolution, after the pool (or the layer's
+ * output), and its parameters. */
 static void print_layers(FILE *out, const struct plan *p)
 {
   static const char *const numbers[] = {"input", "convolution", "output", "parameters"};

@@ -251,7 +251,8 @@ static int any_measured(const struct report_importance *r, struct error *e)
     return error_set(e, ERROR_FAILED,
                      "too few trials to measure: of %d trial%s of the first study %d %s complete, with a value and all "
                      "hyperparameters, and it takes %d at the least",
-                     first->trials, text_plural(first->trials), first->used, first->used == 1 ? "is" : "are", IMPORTANCE_TRIALS_MIN);
+                     first->trials, text_plural(first->trials), first->used, first->used == 1 ? "is" : "are",
+                     IMPORTANCE_TRIALS_MIN);
   if (!first->varied) return error_set(e, ERROR_FAILED, "no hyperparameter has more than one value");
   return error_set(e, ERROR_FAILED, "all trials have the same value, so no hyperparameter tells them apart");
 }

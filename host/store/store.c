@@ -77,8 +77,8 @@ void store_disconnect(struct store *s)
   s->immutable = false;
 }
 
-/* May the file be written, and its folder, where SQLite keeps a journal?  It tells neither: where no
- * file can be made it looks for one to read, and tells that there is none. */
+/* May the file be written, and its folder, where SQLite keeps a journal?  It tells neither: where
+ * no file can be made it looks for one to read, and tells that there is none. */
 static int check_writable(const struct store *s, bool exists, struct error *e)
 {
   const char *slash = strrchr(s->path, '/');
