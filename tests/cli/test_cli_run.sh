@@ -398,6 +398,7 @@ pid=$!
 signal_when $pid INT '[ "$(query "$out/study.db" "SELECT count(*) FROM trials WHERE state = '"'PRUNED'"'" 2>/dev/null || echo 0)" -ge 2 ]'
 wait $pid
 code=$?
+# shellcheck disable=SC2034 # in a condition
 told=$(unwrapped "$work/err" | sed -n 's/.*stopped: \([0-9]*\) of 60 trials have ended and are kept, and \([0-9]*\) that ha[sve]* paused; .*/\1 + \2/p')
 check what_has_paused_is_not_counted_as_ended all 'exits 130' '[ -n "$told" ]' \
   '[ $((${told:-0})) -eq "$(query "$out/study.db" "SELECT count(*) FROM trials WHERE state IN ('"'COMPLETE', 'PRUNED', 'FAIL'"')")" ]'
