@@ -231,7 +231,7 @@ early --output "$work/macro_f1" --set experiment.metric=accuracy
 check another_metric_is_another_search all 'exits 2' 'complained "experiment.metric (was macro_f1, is accuracy)"'
 
 # 30 long ones, killed in the middle; then stopped in the middle; what ended is there each time.
-long() { set -- --quiet --set experiment.repeats=30 --set experiment.trials=3 --set space.epoch=$(as_long_as 40) --set space.lr=0.0003 \
+long() { set -- --quiet --set experiment.repeats=30 --set experiment.trials=3 --set "space.epoch=$(as_long_as 40)" --set space.lr=0.0003 \
   --set experiment.strategies=grouped --output "$@"; exec "$gsos" run "$work/small.ini" "$@"; }
 ended() { raw_repeats "$out" 2>/dev/null | grep -o '"value"' | wc -l; }
 (long "$work/straight") >"$work/out" 2>"$work/err"
