@@ -189,7 +189,7 @@ struct class_cell *class_counts_pairs(const struct class_counts *c, int most, in
 
 static const char *shown(const struct class_counts *c, int label, char text[NAME_SHOWN])
 {
-  return text_escape(text, NAME_SHOWN, c->names[label]);
+  return text_escape_once(text, NAME_SHOWN, c->names[label]);
 }
 
 void class_counts_print_classes(FILE *out, const struct class_counts *c, int most)

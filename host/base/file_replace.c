@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "host/base/file_open.h"
 #include "host/base/text_escape.h"
 
 static int fail(struct error *e, const char *what, const char *path)
@@ -53,7 +54,7 @@ int file_replace_begin(struct file_replace *f, const char *path, struct error *e
   snprintf(f->temporary, size, "%s.tmp", path);
   /* O_NOFOLLOW: a link under that name, in a folder that others write to, must not lead the data
    * elsewhere. */
-  int fd = open(f->temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0666);
+  int fd = file_open(f->temporary, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW);
   if (fd >= 0 && !(f->out = fdopen(fd, "wb"))) {
     int saved = errno;
     close(fd);
@@ -61,7 +62,7 @@ int file_replace_begin(struct file_replace *f, const char *path, struct error *e
     errno = saved;
   }
   if (f->out) return 0;
-  int code = fail(e, "cannot be written", f->temporary);
+  int code = file_open_failed(e, f->temporary, "cannot be written");
   release(f);
   return code;
 }

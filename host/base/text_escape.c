@@ -65,14 +65,23 @@ size_t text_invisible(const char *text)
   return SIZE_MAX;
 }
 
-const char *text_escape(char *out, size_t size, const char *bytes)
+/* Is it a character that is seen?  *length out: its bytes, or 0 where it is none. */
+static bool is_seen(const unsigned char *s, int *length)
+{
+  *length = utf8_length(s);
+  return *length && !is_invisible(code_point(s, *length));
+}
+
+static const char *escape(char *out, size_t size, const char *bytes, bool backslash)
 {
   const unsigned char *s = (const unsigned char *)bytes;
   size_t used = 0;
   while (*s) {
     char piece[4 * 4 + 1];
-    int length = utf8_length(s), taken = length ? length : 1, n = taken;
-    if (length && *s != '\\' && !is_invisible(code_point(s, length)))
+    int length;
+    bool seen = is_seen(s, &length);
+    int taken = length ? length : 1, n = taken;
+    if (seen && !(backslash && *s == '\\'))
       memcpy(piece, s, (size_t)taken);
     else /* all bytes of a character, so that none of it is cut off */
       for (int i = n = 0; i < taken; i++) n += snprintf(piece + n, sizeof piece - (size_t)n, "\\x%02x", s[i]);
@@ -86,6 +95,19 @@ const char *text_escape(char *out, size_t size, const char *bytes)
   }
   out[used] = 0;
   return out;
+}
+
+const char *text_escape(char *out, size_t size, const char *bytes)
+{
+  return escape(out, size, bytes, true);
+}
+
+const char *text_escape_once(char *out, size_t size, const char *bytes)
+{
+  bool seen = true;
+  int length;
+  for (const unsigned char *s = (const unsigned char *)bytes; *s && seen; s += length) seen = is_seen(s, &length);
+  return escape(out, size, bytes, !seen);
 }
 
 size_t text_whole(const char *text, size_t n)

@@ -13,6 +13,10 @@
  * terminal. What does not fit is cut and ends in "...". Returns out. size >= 8. */
 const char *text_escape(char *out, size_t size, const char *bytes);
 
+/* The same, but bytes that are seen as they are but for backslashes are left: a text that may have
+ * been escaped before, as a class name that a network's file has kept. */
+const char *text_escape_once(char *out, size_t size, const char *bytes);
+
 /* Where the first character begins that is not seen (a no-break space, a zero-width one, a byte
  * order mark, a soft hyphen, a sign of the direction of writing ...): two names may differ in it
  * and look the same.  SIZE_MAX where there is none. */

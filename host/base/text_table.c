@@ -21,6 +21,7 @@ struct column {
 struct text_table {
   struct column *columns; /* [n_columns] */
   int n_columns;
+  int indent;
   char **cells; /* [n_cells] row by row */
   size_t n_cells, capacity;
   bool failed; /* for want of memory */
@@ -93,6 +94,11 @@ static int heading_lines(const struct column *c)
 }
 
 /* ---- filling --------------------------------------------------------------------------------- */
+
+void text_table_indent(struct text_table *t, int columns)
+{
+  if (t) t->indent = columns;
+}
 
 void text_table_column(struct text_table *t, const char *heading, bool right)
 {
@@ -185,7 +191,7 @@ static void print_headings(FILE *out, const struct text_table *t, const struct p
     if (n > lines) lines = n;
   }
   for (int line = 0; line < lines; line++) {
-    int blanks = 0;
+    int blanks = t->indent;
     for (int i = 0; i < p->to; i = after(p, i)) {
       const struct column *c = &t->columns[i];
       const char *text = c->heading, *next = text;
@@ -202,7 +208,7 @@ static void print_panel(FILE *out, const struct text_table *t, const struct pane
   size_t columns = (size_t)t->n_columns;
   print_headings(out, t, p);
   for (size_t row = 0; row + columns <= t->n_cells; row += columns) {
-    int blanks = 0;
+    int blanks = t->indent;
     for (int i = 0; i < p->to; i = after(p, i)) {
       const char *text = t->cells[row + (size_t)i];
       put(out, &t->columns[i], text, strlen(text), &blanks);
@@ -219,7 +225,7 @@ void text_table_print(FILE *out, const struct text_table *t, int width)
   }
   struct panel p = {.from = 1, .to = 1};
   do {
-    int used = t->n_columns ? t->columns[0].width : 0;
+    int used = t->indent + (t->n_columns ? t->columns[0].width : 0);
     for (p.to = p.from; p.to < t->n_columns; p.to++) {
       used += GAP + t->columns[p.to].width;
       if (width > 0 && used > width && p.to > p.from) break;

@@ -19,6 +19,8 @@ void text_table_column(struct text_table *t, const char *heading, bool right);
 enum { TEXT_TABLE_CELL_MAX = 31 };
 void text_table_cell(struct text_table *t, const char *text);
 void text_table_cellf(struct text_table *t, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* Blanks before each line, 0 without this. */
+void text_table_indent(struct text_table *t, int columns);
 /* Prints it without a line wider than `width` columns, 0: however wide.  What does not fit beside
  * the first column stands below, beside the first column again. */
 void text_table_print(FILE *out, const struct text_table *t, int width);

@@ -3,8 +3,15 @@
 #define GSOS_TEXT_UNITS_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 enum { TEXT_UNITS_MAX = 40 }; /* bytes that hold any of these */
+
+/* The end of a noun behind its number: "" of one, else "s". */
+static inline const char *text_plural(int64_t n)
+{
+  return n == 1 ? "" : "s";
+}
 
 /* Each writes into text[size] and returns it. */
 const char *text_flops(char *text, size_t size, double flops); /* "0.44 GFLOP", "1.2 TFLOP" */

@@ -16,6 +16,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "host/base/file_open.h"
 #include "host/base/folder.h"
 #include "host/base/text_escape.h"
 
@@ -300,7 +301,7 @@ static char *read_text(const struct data_cache *c, const char *name, size_t *byt
   char path[CACHE_PATH_MAX], *all = NULL, *text = NULL;
   struct stat st;
   if (!cached_path(path, sizeof path, c, name, ".txt")) return NULL;
-  FILE *in = fopen(path, "re");
+  FILE *in = file_open_to_read(path);
   if (!in) return NULL;
   if (fstat(fileno(in), &st) != 0 || !S_ISREG(st.st_mode) || st.st_size > TEXT_BYTES_MAX) goto done;
   all = malloc((size_t)st.st_size + 1);
@@ -409,7 +410,7 @@ static void read_entry(const struct data_cache *c, struct cache_entry *entry)
   char path[CACHE_PATH_MAX], line[128 + CACHE_FROM_MAX];
   struct stat st;
   if (!cached_path(path, sizeof path, c, entry->name, ".txt")) return;
-  FILE *in = fopen(path, "re");
+  FILE *in = file_open_to_read(path);
   if (!in) return;
   if (fstat(fileno(in), &st) == 0 && S_ISREG(st.st_mode) && fgets(line, sizeof line, in) && begins(line, TEXT_MAGIC)) {
     line[strcspn(line, "\n")] = 0;

@@ -28,6 +28,8 @@
 #include <dirent.h>
 #include <stdarg.h>
 
+#include "host/base/file_open.h"
+#include "host/base/text_units.h"
 #include "kernels/philox.h"
 #include "host/data/dataset_source.h"
 #include "host/base/text_escape.h"
@@ -78,7 +80,7 @@ static int read_text(const char *path, const char *shown, char **bytes, size_t *
   struct stat st;
   *bytes = NULL;
   if (stat(path, &st) != 0 || !S_ISREG(st.st_mode)) return 0;
-  FILE *in = fopen(path, "re");
+  FILE *in = file_open_to_read(path);
   if (!in) return error_errno(e, "cannot open %s", shown);
   int code = 0;
   char *text = malloc(BYTES_MAX + 1);
@@ -318,8 +320,12 @@ static int check_labels(struct dataset_source *s, struct error *e)
                      s->n_classes);
   if (occur < 2) {
     char only[160];
+    class_text(s, largest, only, sizeof only);
+    if (train->n == 1)
+      return error_set(e, ERROR_FAILED, "%s: there is one image, of class %s, and nothing to tell it apart from",
+                       train->name, only);
     return error_set(e, ERROR_FAILED, "%s: all %d images are of one class, %s; there is nothing to tell apart",
-                     train->name, train->n, class_text(s, largest, only, sizeof only));
+                     train->name, train->n, only);
   }
   /* A gap is allowed (EMNIST's letters start at 1); labels that are mostly gaps are no labels. */
   if (!s->n_classes && largest + 1 > 2 * occur)
@@ -372,7 +378,10 @@ static int apply_counts(struct dataset_source *s, const struct dataset_options *
     if (limits[i].count) p->n = limits[i].count;
   }
   int counts[CLASSES_MAX];
-  if (count_classes(s->part[PART_TRAIN].labels, s->part[PART_TRAIN].n, counts) < 2)
+  bool one = count_classes(s->part[PART_TRAIN].labels, s->part[PART_TRAIN].n, counts) < 2;
+  if (one && o->train_count == 1)
+    return error_set(e, ERROR_CONFIG, "[dataset] train_count = 1: one image is all of one class; take more");
+  if (one)
     return error_set(
         e, ERROR_CONFIG,
         "[dataset] train_count = %d: the first %d images are all of one class (the file seems sorted by class); "
@@ -444,8 +453,8 @@ static int split_validation(struct dataset *d, struct dataset_owned *own, const 
   for (int c = 0; c < classes; c++) n_validation += share[c];
   if (n_validation == 0 || n_validation == p->n)
     return error_set(e, ERROR_CONFIG,
-                     "[dataset] of %d training images none would be left for %s; raise or lower validation_fraction",
-                     p->n, n_validation ? "training" : "validation");
+                     "[dataset] of %d training image%s none would be left for %s; raise or lower validation_fraction",
+                     p->n, text_plural(p->n), n_validation ? "training" : "validation");
 
   /* held[c][place]: whether the place-th image of class c is held out */
   bool *held = calloc((size_t)p->n, 1);

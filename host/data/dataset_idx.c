@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "host/base/text_units.h"
 #include "host/data/idx.h"
 #include "host/data/usual_names.h"
 #include "host/base/text_escape.h"
@@ -71,8 +72,8 @@ static int read_part(struct dataset_source *s, int part, const char *images_path
     code = error_set(e, ERROR_FAILED, "%s: has %d dimensions: labels have 1%s", shown, labels.n_dims,
                      labels.n_dims >= 3 ? "; is it the file of the images?" : "");
   else if (labels.dims[0] != p->n)
-    code =
-        error_set(e, ERROR_FAILED, "%s: has %d labels for the %d images of %s", shown, labels.dims[0], p->n, p->name);
+    code = error_set(e, ERROR_FAILED, "%s: has %d label%s for the %d image%s of %s", shown, labels.dims[0],
+                     text_plural(labels.dims[0]), p->n, text_plural(p->n), p->name);
   else if (!(p->labels = malloc((size_t)p->n * sizeof *p->labels)))
     code = error_set(e, ERROR_MACHINE, "no memory for %d labels", p->n);
   for (int i = 0; !code && i < p->n; i++) p->labels[i] = labels.data[i];

@@ -16,6 +16,7 @@
 #include <zlib.h>
 
 #include "host/base/text_escape.h"
+#include "host/base/text_units.h"
 
 enum { IDX_HEADER_MAX = 4 + 4 * IDX_DIMS_MAX, DEFLATE_RATIO_MAX = 1032, SMALL_BYTES = 64 << 10 };
 
@@ -101,9 +102,9 @@ static int open_plain(struct idx *x, int fd, int64_t file_bytes, struct error *e
                      whole, file_bytes);
   if (file_bytes > whole)
     return error_set(e, ERROR_FAILED,
-                     "has %" PRId64 " bytes more than its header promises (%" PRId64
+                     "has %" PRId64 " byte%s more than its header promises (%" PRId64
                      "): it is damaged or not IDX; fetch or make it again",
-                     file_bytes - whole, whole);
+                     file_bytes - whole, text_plural(file_bytes - whole), whole);
   if (data_block_map(&x->block, fd, (size_t)whole, e)) return e->code;
   x->data = x->block.bytes + header_bytes;
   return 0;
@@ -127,8 +128,9 @@ static int64_t unpack(gzFile in, uint8_t *out, int64_t size, struct error *e)
   if (code == Z_ERRNO) return error_errno(e, "cannot be read");
   if (code == Z_MEM_ERROR) return error_set(e, ERROR_MACHINE, "no memory to unpack it");
   if (code == Z_BUF_ERROR)
-    return error_set(e, ERROR_FAILED, "is cut off: the gzip data ends after %" PRId64 " unpacked bytes; fetch it again",
-                     done);
+    return error_set(e, ERROR_FAILED,
+                     "is cut off: the gzip data ends after %" PRId64 " unpacked byte%s; fetch it again", done,
+                     text_plural(done));
   if (code != Z_OK && code != Z_STREAM_END)
     return error_set(e, ERROR_FAILED, "is damaged: the gzip data is bad (%s); fetch it again", text);
   return done;

@@ -15,6 +15,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "host/base/text_units.h"
 #include "host/experiment/dataset_lines.h"
 #include "host/experiment/experiment_keys.h"
 #include "host/experiment/experiment_lines.h"
@@ -109,17 +110,29 @@ int experiment_defaults(struct experiment *x, struct error *e)
   return 0;
 }
 
+/* Does the key take any text, so that none of it is the same as no line? */
+static bool is_text(enum key_type type)
+{
+  return type == KEY_TEXT || type == KEY_NAME || type == KEY_PATH || type == KEY_PATHS;
+}
+
+/* In a file: numbers and choices need a value. */
+static int no_value(const struct ini *ini, const struct ini_entry *entry, const struct key_spec *k, struct error *e)
+{
+  const char *standard = k->about.default_text;
+  if (entry->line == 0 || (!standard[0] && is_text(k->type))) return 0; /* as if not given */
+  return ini_error(e, ini, entry, "no value; give one%s%s%s, or delete the line",
+                   standard[0] ? " (the default is " : "", standard, standard[0] ? ")" : "");
+}
+
 static int apply_values(struct experiment *x, const struct ini *ini, struct error *e)
 {
   for (int i = 0; i < ini->n; i++) {
     const struct ini_entry *entry = &ini->entries[i];
     if (section_is_free(entry->section)) continue;
     const struct key_spec *k = key_find(entry->section, entry->key);
-    if (!entry->value[0]) {
-      if (entry->line == 0 || !k->about.default_text[0]) continue; /* as if not given */
-      return ini_error(e, ini, entry, "no value; give one (the default is %s), or delete the line",
-                       k->about.default_text);
-    }
+    if (!entry->value[0] && no_value(ini, entry, k, e)) return e->code;
+    if (!entry->value[0]) continue;
     struct error why = {0};
     int rc = key_parse(x, k, entry->value, entry->line ? ini->folder : "", &why);
     if (rc == ERROR_CONFIG) return ini_error(e, ini, entry, "%s", why.message);
@@ -277,9 +290,10 @@ static int check_amount(const struct experiment *x, const struct ini *ini, struc
   int most_rounds = TRIALS_ALL_MAX / x->trials / x->n_strategies,
       most_trials = (int)(TRIALS_ALL_MAX / studies / x->cycles);
   if (most_rounds > STUDIES_ALL_MAX / x->n_strategies) most_rounds = STUDIES_ALL_MAX / x->n_strategies;
-  int used = snprintf(what, sizeof what, "%d round%s of %d strateg%s are %lld studies, with %d trials each %lld trials",
-                      x->rounds, x->rounds == 1 ? "" : "s", x->n_strategies, x->n_strategies == 1 ? "y" : "ies",
-                      studies, x->trials, trials);
+  int used =
+      snprintf(what, sizeof what, "%d round%s of %d strateg%s are %lld studies, with %d trial%s each %lld trials",
+               x->rounds, text_plural(x->rounds), x->n_strategies, x->n_strategies == 1 ? "y" : "ies", studies,
+               x->trials, text_plural(x->trials), trials);
   snprintf(what + used, sizeof what - (size_t)used, "; at most %d studies and %d trials in all are possible",
            STUDIES_ALL_MAX, TRIALS_ALL_MAX);
   used = most_rounds < 1 || x->rounds == 1 ? 0 : snprintf(right, sizeof right, "rounds = %d", most_rounds);

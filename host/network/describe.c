@@ -1,11 +1,11 @@
-/* Data sets and plans as `gsos check` shows them.  Columns are counted in characters: shapes have a
- * ×, class names any letters. */
+/* Data sets and plans as `gsos check` shows them.  */
 #include "host/network/describe.h"
 
 #include <stdio.h>
 #include <string.h>
 
 #include "host/base/text_escape.h"
+#include "host/base/text_table.h"
 #include "host/base/text_units.h"
 #include "host/base/text_wrap.h"
 #include "host/network/trainer.h"
@@ -31,69 +31,69 @@ void describe_dataset(FILE *out, const struct dataset *d)
   list_classes(d, classes, sizeof classes);
   fprintf(out, "  images      %d×%d×%d\n", d->width, d->height, d->channels);
   text_wrapf(out, "  classes     ", "%d: %s", d->n_classes, classes);
-  fprintf(out, "  parts       %d to train on, %d for validation, ", d->train.n, d->validation.n);
   if (d->test.n)
-    fprintf(out, "%d for the test\n", d->test.n);
+    text_wrapf(out, "  parts       ", "%d to train on, %d for validation, %d for the test", d->train.n, d->validation.n,
+               d->test.n);
   else
-    fputs("no test set\n", out);
+    text_wrapf(out, "  parts       ", "%d to train on, %d for validation, no test set", d->train.n, d->validation.n);
   describe_left_out(out, d);
 }
 
 void describe_left_out(FILE *out, const struct dataset *d)
 {
-  if (d->n_skipped) text_wrapf(out, "  left out    ", "%d bad images:\n%s", d->n_skipped, d->skipped_summary);
+  if (d->n_skipped)
+    text_wrapf(out, "  left out    ", "%d bad image%s:\n%s", d->n_skipped, text_plural(d->n_skipped),
+               d->skipped_summary);
   if (d->n_ignored)
-    text_wrapf(out, "  ignored     ", "%d files that are no JPEG or PNG by their names, or hidden: %s", d->n_ignored,
+    text_wrapf(out, "  ignored     ", "%d file%s no JPEG or PNG by %s, or hidden: %s", d->n_ignored,
+               d->n_ignored == 1 ? " that is" : "s that are", d->n_ignored == 1 ? "its name" : "their names",
                d->ignored_summary);
   if (d->notices[0]) text_wrapf(out, "  beside it   ", "%s", d->notices);
 }
 
-/* One row: name, shape before, after the convolution, after the pool (or the layer's output),
- * parameters. */
-static void print_row(FILE *out, const char *name, const char *in, const char *conv, const char *after,
-                      const char *parameters)
+static void add_conv(struct text_table *t, const struct conv_shape *s, int l)
 {
-  fputs("    ", out);
-  text_pad(out, name, 9);
-  text_pad(out, in, -12);
-  text_pad(out, conv, -14);
-  text_pad(out, after, -14);
-  text_pad(out, parameters, -14);
-  fputc('\n', out);
+  text_table_cellf(t, "conv %d", l + 1);
+  text_table_cellf(t, "%d×%d×%d", s->in_width, s->in_height, s->in_channels);
+  text_table_cellf(t, "%d×%d×%d", s->conv_width, s->conv_height, s->filters);
+  text_table_cellf(t, "%d×%d×%d", s->pool_width, s->pool_height, s->filters);
+  text_table_cellf(t, "%lld", ((long long)s->in_channels * s->kernel * s->kernel + 1) * s->filters);
 }
 
-static void print_conv(FILE *out, const struct conv_shape *s, int l)
+static void add_dense(struct text_table *t, int number, int in, int units)
 {
-  char name[40], in[60], conv[60], pool[60], parameters[40];
-  snprintf(name, sizeof name, "conv %d", l + 1);
-  snprintf(in, sizeof in, "%d×%d×%d", s->in_width, s->in_height, s->in_channels);
-  snprintf(conv, sizeof conv, "%d×%d×%d", s->conv_width, s->conv_height, s->filters);
-  snprintf(pool, sizeof pool, "%d×%d×%d", s->pool_width, s->pool_height, s->filters);
-  snprintf(parameters, sizeof parameters, "%lld", ((long long)s->in_channels * s->kernel * s->kernel + 1) * s->filters);
-  print_row(out, name, in, conv, pool, parameters);
+  text_table_cellf(t, "dense %d", number);
+  text_table_cellf(t, "%d", in);
+  text_table_cell(t, "");
+  text_table_cellf(t, "%d", units);
+  text_table_cellf(t, "%lld", ((long long)in + 1) * units);
 }
 
-static void print_dense(FILE *out, int number, int in, int units)
+/* Of each layer: the shape before it, after the convolution, after the pool (or the layer's
+ * output), and its parameters. */
+static void print_layers(FILE *out, const struct plan *p)
 {
-  char name[40], inputs[40], outputs[40], parameters[40];
-  snprintf(name, sizeof name, "dense %d", number);
-  snprintf(inputs, sizeof inputs, "%d", in);
-  snprintf(outputs, sizeof outputs, "%d", units);
-  snprintf(parameters, sizeof parameters, "%lld", ((long long)in + 1) * units);
-  print_row(out, name, inputs, "", outputs, parameters);
+  static const char *const numbers[] = {"input", "convolution", "output", "parameters"};
+  const struct network_config *c = &p->config;
+  struct text_table *t = text_table_create();
+  text_table_indent(t, 4);
+  text_table_column(t, "layer", false);
+  for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) text_table_column(t, numbers[i], true);
+  for (int l = 0; l < c->num_conv_layers; l++) add_conv(t, &p->conv[l], l);
+  add_dense(t, 1, p->features, c->num_fc_units);
+  add_dense(t, 2, c->num_fc_units, p->classes);
+  text_table_print(out, t, text_width(out));
+  text_table_destroy(t);
 }
 
 void describe_plan(FILE *out, const struct plan *p)
 {
   const struct network_config *c = &p->config;
-  print_row(out, "layer", "input", "convolution", "output", "parameters");
-  for (int l = 0; l < c->num_conv_layers; l++) print_conv(out, &p->conv[l], l);
-  print_dense(out, 1, p->features, c->num_fc_units);
-  print_dense(out, 2, c->num_fc_units, p->classes);
+  print_layers(out, p);
   char step[TEXT_UNITS_MAX], trial[TEXT_UNITS_MAX], memory[TEXT_UNITS_MAX];
-  text_wrapf(out, "    ", "%lld parameters, %s a training step of %d images, %s of memory", (long long)p->parameters,
-             text_flops(step, sizeof step, p->flops_step), c->batch_size,
+  text_wrapf(out, "    ", "%lld parameters, %s a training step of %d image%s, %s of memory", (long long)p->parameters,
+             text_flops(step, sizeof step, p->flops_step), c->batch_size, text_plural(c->batch_size),
              text_bytes(memory, sizeof memory, (double)network_plan_bytes(p)));
-  text_wrapf(out, "    ", "the whole trial: %d epoch%s, %lld steps, %s", c->epochs, c->epochs == 1 ? "" : "s",
-             (long long)p->steps, text_flops(trial, sizeof trial, p->flops_total));
+  text_wrapf(out, "    ", "the whole trial: %d epoch%s, %lld step%s, %s", c->epochs, text_plural(c->epochs),
+             (long long)p->steps, text_plural(p->steps), text_flops(trial, sizeof trial, p->flops_total));
 }

@@ -36,7 +36,7 @@ static const char *class_name(const struct dataset *d, int class, char shown[SHO
 static struct text_table *class_table(const struct dataset *d, const char *first)
 {
   struct text_table *t = text_table_create();
-  text_table_column(t, "", false); /* moves the table in, as all lines here */
+  text_table_indent(t, 2); /* as all lines here */
   text_table_column(t, first, false);
   for (int p = 0; p < SURVEY_PARTS; p++)
     if (survey_split(d, (enum survey_part)p)->n) text_table_column(t, part_names[p], true);
@@ -48,7 +48,6 @@ static void each_class(FILE *out, const struct dataset *d, const struct dataset_
   struct text_table *t = class_table(d, "class");
   for (int c = 0; c < d->n_classes; c++) {
     char shown[SHOWN_MAX];
-    text_table_cell(t, "");
     text_table_cell(t, class_name(d, c, shown));
     for (int p = 0; p < SURVEY_PARTS; p++)
       if (survey_split(d, (enum survey_part)p)->n) text_table_cellf(t, "%d", s->count[p][c]);
@@ -78,7 +77,6 @@ static void summed_up(FILE *out, const struct dataset *d, const struct dataset_s
       qsort(memcpy(sorted[p], s->count[p], (size_t)n * sizeof *sorted[p]), (size_t)n, sizeof(int), by_number);
   }
   for (int r = 0; r < 3 && room; r++) {
-    text_table_cell(t, "");
     text_table_cell(t, rows[r]);
     for (int p = 0; p < SURVEY_PARTS; p++)
       if (survey_split(d, (enum survey_part)p)->n) text_table_cellf(t, "%d", sorted[p][place[r]]);

@@ -13,6 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "host/base/text_units.h"
 #include "host/network/safetensors.h"
 #include "host/base/text_escape.h"
 #include "host/base/version.h"
@@ -71,32 +72,13 @@ static void shape_text(char *text, size_t size, int n_dims, const int64_t *dims)
 
 /* ---- writing --------------------------------------------------------------------------------- */
 
-/* Printable UTF-8 (a backslash counts, though text_escape would escape it too). */
-static bool is_printable(const char *name)
-{
-  char bare[CLASS_NAME_LIMIT], escaped[CLASS_NAME_LIMIT + 8], *p = bare;
-  if (strlen(name) >= sizeof bare) return false;
-  for (; *name; name++)
-    if (*name != '\\') *p++ = *name;
-  *p = 0;
-  return strcmp(text_escape(escaped, sizeof escaped, bare), bare) == 0;
-}
-
-/* A class name as it may go into JSON and onto a terminal. */
-static const char *clean_name(char *out, size_t size, const char *name)
-{
-  if (!is_printable(name)) return text_escape(out, size, name);
-  snprintf(out, size, "%s", name);
-  return out;
-}
-
 static char *class_names_json(const struct dataset *d)
 {
   char name[CLASS_NAME_LIMIT];
   cJSON *list = cJSON_CreateArray();
   bool whole = list != NULL;
   for (int c = 0; c < d->n_classes && whole; c++) {
-    cJSON *item = cJSON_CreateString(clean_name(name, sizeof name, d->class_names[c]));
+    cJSON *item = cJSON_CreateString(text_escape_once(name, sizeof name, d->class_names[c]));
     whole = item && cJSON_AddItemToArray(list, item);
   }
   char *text = whole ? cJSON_PrintUnformatted(list) : NULL;
@@ -318,7 +300,7 @@ static int read_class_names(const struct safetensors_file *f, struct dataset *d,
     {
       if (!cJSON_IsString(item))
         code = bad_value(e, "class_names", text, "a JSON list of 2 to 1000 texts is right");
-      else if (!(d->class_names[d->n_classes++] = strdup(clean_name(name, sizeof name, item->valuestring))))
+      else if (!(d->class_names[d->n_classes++] = strdup(text_escape_once(name, sizeof name, item->valuestring))))
         code = error_set(e, ERROR_MACHINE, "no memory for its class names");
       if (code) break;
     }
@@ -369,7 +351,8 @@ static int check_tensors(const struct safetensors_file *f, const struct plan *p,
                      wanted.name, is, should);
   }
   if (f->n == n) return 0;
-  return error_set(e, ERROR_FAILED, "has %d tensors; the network that its metadata describe has %d", f->n, n);
+  return error_set(e, ERROR_FAILED, "has %d tensor%s; the network that its metadata describe has %d", f->n,
+                   text_plural(f->n), n);
 }
 
 static void plan_batch(struct network_file *n, int batch_size)

@@ -23,6 +23,7 @@
 #include <unistd.h>
 
 #include "host/base/file_replace.h"
+#include "host/base/text_units.h"
 #include "host/network/safetensors_header.h"
 #include "host/base/text_escape.h"
 
@@ -160,7 +161,8 @@ static int check_layout(struct header *h, int64_t data_bytes, struct error *e)
     return error_set(e, ERROR_FAILED, "is cut off: its tensors are %" PRId64 " bytes, %" PRId64 " of them are there",
                      at, data_bytes);
   if (at < data_bytes)
-    return error_set(e, ERROR_FAILED, "has %" PRId64 " bytes behind its tensors that belong to none", data_bytes - at);
+    return error_set(e, ERROR_FAILED, "has %" PRId64 " byte%s behind its tensors that belong%s to none",
+                     data_bytes - at, text_plural(data_bytes - at), data_bytes - at == 1 ? "s" : "");
   return 0;
 }
 
@@ -175,7 +177,8 @@ static int map_file(struct safetensors_file *f, const char *path, struct error *
   else if (!S_ISREG(st.st_mode))
     code = error_set(e, ERROR_FAILED, "is not a file");
   else if (st.st_size < 8)
-    code = error_set(e, ERROR_FAILED, "is cut off: %" PRId64 " bytes are no safetensors file", (int64_t)st.st_size);
+    code = error_set(e, ERROR_FAILED, "is cut off: %" PRId64 " byte%s no safetensors file", (int64_t)st.st_size,
+                     st.st_size == 1 ? " is" : "s are");
   if (!code) {
     void *map = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
     if (map == MAP_FAILED) {

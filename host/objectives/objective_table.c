@@ -23,6 +23,7 @@
 #include "host/base/cpu_isa.h"
 #include "host/base/monotonic.h"
 #include "host/base/text_escape.h"
+#include "host/base/text_units.h"
 #include "host/base/text_wrap.h"
 #include "host/experiment/experiment.h"
 #include "host/network/plan.h"
@@ -326,20 +327,20 @@ static void table_describe(struct objective *o, FILE *out)
 {
   const struct table_state *s = state_of(o);
   const struct table *t = &s->table;
-  text_wrapf(out, "  trials      ", "%d: %d complete, %d pruned, %d failed; %d others left out", t->n, t->n_complete,
-             t->n_pruned, t->n_failed, t->n_left_out);
+  text_wrapf(out, "  trials      ", "%d: %d complete, %d pruned, %d failed; %d other%s left out", t->n, t->n_complete,
+             t->n_pruned, t->n_failed, t->n_left_out, text_plural(t->n_left_out));
   if (t->depends_on[0]) text_wrapf(out, "  made with   ", "%s", t->depends_on);
   if (!t->curves)
     text_wrap(out, "  curves      ", "none: a value a trial");
   else
-    text_wrapf(out, "  curves      ", "of %d epochs%s%s", t->epochs, t->epoch < 0 ? "" : "; the number of epochs is ",
-               t->epoch < 0 ? "" : t->space.params[t->epoch].name);
+    text_wrapf(out, "  curves      ", "of %d epoch%s%s%s", t->epochs, text_plural(t->epochs),
+               t->epoch < 0 ? "" : "; the number of epochs is ", t->epoch < 0 ? "" : t->space.params[t->epoch].name);
   text_wrapf(out, "  prediction  ",
              "R² %.3f at the last epoch, %.3f over all epochs, of trials held out (%d-fold cross-validation)",
              s->quality.last, s->quality.all, SURROGATE_FOLDS);
   if (s->network)
-    text_wrapf(out, "  cost        ", "the network's on %d images of %d×%d×%d", s->data.train, s->data.width,
-               s->data.height, s->data.channels);
+    text_wrapf(out, "  cost        ", "the network's on %d image%s of %d×%d×%d", s->data.train,
+               text_plural(s->data.train), s->data.width, s->data.height, s->data.channels);
   else
     text_wrap(out, "  cost        ", "an epoch is a step; FLOPs are not known");
 }

@@ -12,47 +12,11 @@
 
 /* ---- figures of a study ---------------------------------------------------------------------- */
 
-static bool best_value(const struct report_study *s, double *value)
-{
-  if (s->best >= 0) *value = s->trials[s->best].value;
-  return s->best >= 0 && isfinite(*value);
-}
-
-static bool images(const struct report_study *s, double *value)
-{
-  *value = (double)s->images;
-  return s->images > 0;
-}
-
-static bool tflop_to_best(const struct report_study *s, double *value)
-{
-  *value = s->flops_to_best * 1e-12;
-  return s->flops > 0 && s->best >= 0;
-}
-
-static bool tflop(const struct report_study *s, double *value)
-{
-  *value = s->flops * 1e-12;
-  return s->flops > 0;
-}
-
-static bool time_to_best(const struct report_study *s, double *value)
-{
-  *value = s->time_to_best_s;
-  return s->best >= 0 && s->time_s > 0;
-}
-
-static bool whole_time(const struct report_study *s, double *value)
-{
-  *value = s->time_s;
-  return s->time_s > 0;
-}
-
 static const report_measure measures[COMPARE_FIGURES] = {
-    [COMPARE_VALUE] = best_value, [COMPARE_TEST] = report_test_value,
-    [COMPARE_IMAGES] = images,    [COMPARE_TFLOP_TO_BEST] = tflop_to_best,
-    [COMPARE_TFLOP] = tflop,      [COMPARE_TIME_TO_BEST] = time_to_best,
-    [COMPARE_TIME] = whole_time,
+    [COMPARE_VALUE] = report_best_value, [COMPARE_TEST] = report_test_value,
+    [COMPARE_IMAGES] = report_images,    [COMPARE_TFLOP_TO_BEST] = report_tflop_to_best,
+    [COMPARE_TFLOP] = report_tflop,      [COMPARE_TIME_TO_BEST] = report_time_to_best,
+    [COMPARE_TIME] = report_time,
 };
 
 bool compare_measure(const struct report_study *s, enum compare_figure k, double *value)
@@ -230,7 +194,9 @@ static void note(struct report_compare *c, const char *format, const char *what)
 
 static void add_notes(struct report_compare *c, const struct report *reports)
 {
+  enum { OTHERS = 4 }; /* notes that are kept for what follows those of runs */
   bool device = false;
+  int untold = 0;
   for (int i = 0; i < c->runs; i++) {
     int finished = 0, open = 0, ours = 0;
     for (int k = 0; k < reports[i].n; k++) {
@@ -240,12 +206,18 @@ static void add_notes(struct report_compare *c, const struct report *reports)
       open += !s->record.ours || !s->finished;
       device = device || report_is_device_time(&s->record);
     }
-    if (!finished)
+    if ((!finished || open) && c->n_notes + OTHERS == COMPARE_NOTES)
+      untold++;
+    else if (!finished)
       note(c,
            ours || !open ? "%s: no study is finished; it is left out" : "%s: no study in it is gsos'; it is left out",
            c->names[i]);
-    if (finished && open) note(c, "%s: studies that are not finished are left out", c->names[i]);
+    else if (open)
+      note(c, "%s: studies that are not finished are left out", c->names[i]);
   }
+  char others[80];
+  snprintf(others, sizeof others, "so it is of %d more run%s", untold, untold == 1 ? "" : "s");
+  if (untold) note(c, "%s", others);
   c->n_left_out = c->n_notes;
   if (c->n_means > 0)
     note(c, "a difference of values is in favour of the strategy where it is %s; what it saves is positive",

@@ -12,7 +12,7 @@
 #include "host/report/report.h"
 #include "host/report/report_plots.h"
 
-enum { COMPARE_COLUMNS = 9, COMPARE_CELL = 100, COMPARE_NOTES = 8, COMPARE_NOTE = 300, COMPARE_STRATEGIES = 16 };
+enum { COMPARE_COLUMNS = 9, COMPARE_CELL = 100, COMPARE_NOTES = 40, COMPARE_NOTE = 300, COMPARE_STRATEGIES = 16 };
 
 /* What is compared, in the order of the tables' columns. */
 enum compare_figure {

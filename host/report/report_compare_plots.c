@@ -265,8 +265,8 @@ static int plot_runs(const struct drawn *d)
   int code = 0, n = d->c->runs < PANELS_MAX ? d->c->runs : PANELS_MAX, before = d->w->plots->n;
   for (int i = 0; i < n && !code; i++) code = plot_run(d, i, i + 1);
   if (!code && d->c->runs > n && d->w->plots->n > before)
-    snprintf(plot_last(d->w)->caption, sizeof plot_last(d->w)->caption, "%d further runs have no such figure.",
-             d->c->runs - n);
+    snprintf(plot_last(d->w)->caption, sizeof plot_last(d->w)->caption, "%d further run%s no such figure.",
+             d->c->runs - n, d->c->runs - n == 1 ? " has" : "s have");
   return code;
 }
 

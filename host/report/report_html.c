@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "host/base/file_open.h"
 #include "host/base/text_escape.h"
 #include "host/base/text_units.h"
 #include "host/base/version.h"
@@ -111,7 +112,7 @@ static void fact(FILE *out, const char *name, const char *text)
 
 static char *read_svg(const char *path)
 {
-  FILE *in = fopen(path, "re");
+  FILE *in = file_open_to_read(path);
   struct stat st;
   char *text = NULL;
   if (in && fstat(fileno(in), &st) == 0 && st.st_size > 0 && st.st_size < SVG_MAX)
@@ -319,9 +320,9 @@ static void key_repeats(const struct html *h)
   html_text(h->out, text[tested]);
   fputs("<small>", h->out);
   html_textf(h->out,
-             tested ? "on the test set, %d times with other random numbers; validation %s"
-                    : "%d times with other random numbers",
-             n, text[0]);
+             tested ? "on the test set, %d time%s with other random numbers; validation %s"
+                    : "%d time%s with other random numbers",
+             n, text_plural(n), text[0]);
   fputs("</small></dd></div>\n", h->out);
 }
 
@@ -370,8 +371,8 @@ static void print_head(const struct html *h)
     const struct report_study *s = p->studies[i].s;
     if (!p->ours || s->finished) continue;
     fputs("<p class=\"note\">", h->out);
-    html_textf(h->out, "Unfinished: %s, %d of %d trials have ended%s%s.", p->studies[i].label, report_ended(s),
-               s->record.trials, s->gone[0] ? "; " : "", s->gone);
+    html_textf(h->out, "Unfinished: %s, %d of %d trial%s ended%s%s.", p->studies[i].label, report_ended(s),
+               s->record.trials, s->record.trials == 1 ? " has" : "s have", s->gone[0] ? "; " : "", s->gone);
     fputs("</p>\n", h->out);
   }
   if (h->missing) {
@@ -536,7 +537,7 @@ static void print_changes(struct html *h)
     if (report_is_asynchronous(s)) fact(h->out, s->name, "asynchronous order: this history cannot be reproduced");
     if (report_is_timed(s)) fact(h->out, s->name, "proposals weighed times: this history cannot be reproduced");
     if (s->record.retried) {
-      snprintf(text, sizeof text, "%d failed trials ran again", s->record.retried);
+      snprintf(text, sizeof text, "%d failed trial%s ran again", s->record.retried, text_plural(s->record.retried));
       fact(h->out, s->name, text);
     }
     for (int k = 0; k < s->record.n_changes; k++) {
@@ -566,7 +567,7 @@ static void section_origin(struct html *h)
     fact(h->out, i < s->s->record.n_start ? "started from" : "which means", start);
   print_changes(h);
   if (p->left_out) {
-    text_format(text, sizeof text, "%d studies of the other direction", p->left_out);
+    text_format(text, sizeof text, "%d stud%s of the other direction", p->left_out, p->left_out == 1 ? "y" : "ies");
     fact(h->out, "left out", text);
   }
   for (int i = 0; i < p->report->n_left_out; i++) {

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "host/base/file_open.h"
 #include "host/base/text_escape.h"
 #include "host/report/report_classes.h"
 #include "host/report/report_html_internal.h"
@@ -52,7 +53,7 @@ static char *read_picture(const char *path)
   static const uint8_t signature[8] = {0x89, 'P', 'N', 'G', '\r', '\n', 0x1a, '\n'};
   uint8_t *bytes = calloc(1, PICTURE_BYTES_MAX + 3);
   char *text = malloc(PICTURE_BYTES_MAX / 3 * 4 + 12), *to = text;
-  FILE *in = fopen(path, "re");
+  FILE *in = file_open_to_read(path);
   size_t n = in && bytes ? fread(bytes, 1, PICTURE_BYTES_MAX, in) : 0;
   bool good = text && n > sizeof signature && n < PICTURE_BYTES_MAX && !memcmp(bytes, signature, sizeof signature);
   for (size_t i = 0; good && i < n; i += 3) {

@@ -10,36 +10,6 @@
 
 enum { ROUNDS_MAX = 1000 };
 
-static bool best_value(const struct report_study *s, double *value)
-{
-  if (s->best >= 0) *value = s->trials[s->best].value;
-  return s->best >= 0 && isfinite(*value);
-}
-
-static bool images(const struct report_study *s, double *value)
-{
-  *value = (double)s->images;
-  return s->images > 0;
-}
-
-static bool work(const struct report_study *s, double *value)
-{
-  *value = s->flops;
-  return s->flops > 0;
-}
-
-static bool seconds(const struct report_study *s, double *value)
-{
-  *value = s->time_s;
-  return s->time_s > 0;
-}
-
-static bool seconds_to_best(const struct report_study *s, double *value)
-{
-  *value = s->time_to_best_s;
-  return s->best >= 0 && s->time_to_best_s > 0;
-}
-
 /* ---- a row a strategy ------------------------------------------------------------------------ */
 
 /* Does the study count for its series' row?  Finished ones, where there are some. */
@@ -90,9 +60,9 @@ static void cost_cell(FILE *out, const struct report_page *p, int series, report
 {
   struct paired_difference d = mean_of(p, series, f);
   char text[TEXT_UNITS_MAX + 40] = "-";
-  if (d.n && f == images) html_count(text, d.mean);
-  if (d.n && f == work) text_flops(text, sizeof text, d.mean);
-  if (d.n && f != images && f != work) text_seconds(text, sizeof text, d.mean);
+  if (d.n && f == report_images) html_count(text, d.mean);
+  if (d.n && f == report_tflop) text_flops(text, sizeof text, 1e12 * d.mean);
+  if (d.n && f != report_images && f != report_tflop) text_seconds(text, sizeof text, d.mean);
   html_cell(out, true, text);
 }
 
@@ -109,7 +79,10 @@ static void print_rows(FILE *out, const struct report_page *p)
   static const struct {
     report_measure f;
     const char *heading;
-  } costs[] = {{images, "images trained"}, {work, "work"}, {seconds_to_best, "time to best"}, {seconds, "time"}};
+  } costs[] = {{report_images, "images trained"},
+               {report_tflop, "work"},
+               {report_time_to_best, "time to best"},
+               {report_time, "time"}};
   enum { COSTS = sizeof costs / sizeof *costs };
   fputs("<div class=\"scroll\"><table><thead><tr>", out);
   html_heading(out, false, p->ours ? "strategy" : "study");
@@ -127,7 +100,7 @@ static void print_rows(FILE *out, const struct report_page *p)
     html_textf(out, "%s%s", p->series[i].label, p->series[i].finished ? "" : " (unfinished)");
     fputs("</th>", out);
     if (several) html_cellf(out, true, "%d", n);
-    value_cells(out, p, i, best_value, several);
+    value_cells(out, p, i, report_best_value, several);
     if (test) value_cells(out, p, i, report_test_value, false);
     for (int k = 0; k < COSTS; k++)
       if (any(p, costs[k].f)) cost_cell(out, p, i, costs[k].f);
@@ -176,7 +149,7 @@ static void print_differences(FILE *out, const struct report_page *p)
   int rounds = 0;
   for (int i = 0; i < p->n_series; i++) {
     if (i == p->control) continue;
-    int n = differences(p, i, best_value).n;
+    int n = differences(p, i, report_best_value).n;
     if (n > rounds) rounds = n;
   }
   if (rounds == 0) return;
@@ -189,7 +162,7 @@ static void print_differences(FILE *out, const struct report_page *p)
   fputs("</tr></thead>\n<tbody>", out);
   for (int i = 0; i < p->n_series; i++) {
     if (i == p->control) continue;
-    print_difference(out, p, i, best_value, p->value_name);
+    print_difference(out, p, i, report_best_value, p->value_name);
     print_difference(out, p, i, report_test_value, p->test_name);
   }
   fputs("</tbody></table></div>\n<p class=\"note\">", out);

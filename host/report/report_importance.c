@@ -9,6 +9,7 @@
 
 #include "host/base/spelling.h"
 #include "host/base/text_escape.h"
+#include "host/base/text_units.h"
 #include "host/experiment/experiment.h"
 #include "host/experiment/names.h"
 #include "host/report/report_importance_internal.h"
@@ -248,9 +249,10 @@ static int any_measured(const struct report_importance *r, struct error *e)
   const struct measured_study *first = &r->studies[0];
   if (first->used < IMPORTANCE_TRIALS_MIN)
     return error_set(e, ERROR_FAILED,
-                     "too few trials to measure: of %d trials of the first study %d are complete, with a value and all "
+                     "too few trials to measure: of %d trial%s of the first study %d %s complete, with a value and all "
                      "hyperparameters, and it takes %d at the least",
-                     first->trials, first->used, IMPORTANCE_TRIALS_MIN);
+                     first->trials, text_plural(first->trials), first->used, first->used == 1 ? "is" : "are",
+                     IMPORTANCE_TRIALS_MIN);
   if (!first->varied) return error_set(e, ERROR_FAILED, "no hyperparameter has more than one value");
   return error_set(e, ERROR_FAILED, "all trials have the same value, so no hyperparameter tells them apart");
 }

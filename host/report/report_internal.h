@@ -32,10 +32,16 @@ void report_param_text(const struct param *p, double value, bool exact, char *te
  * every hyperparameter.
  *   values  [SPACE_MAX] out */
 bool report_defaults(const struct report_study *s, double *values);
-/* What the study's best network reached on the test set; false where there is none. */
-bool report_test_value(const struct report_study *s, double *value);
-/* A figure of a study; false: it has none. */
+/* A figure of a study; false: it has none.  Test value: what its best network reached on the test
+ * set. Images, TFLOP, time: of all of its trials, or of those up to the best. */
 typedef bool (*report_measure)(const struct report_study *s, double *value);
+bool report_best_value(const struct report_study *s, double *value);
+bool report_test_value(const struct report_study *s, double *value);
+bool report_images(const struct report_study *s, double *value);
+bool report_tflop(const struct report_study *s, double *value);
+bool report_tflop_to_best(const struct report_study *s, double *value);
+bool report_time(const struct report_study *s, double *value); /* seconds */
+bool report_time_to_best(const struct report_study *s, double *value);
 struct report_pairs {
   struct mean_interval difference; /* of the strategy from the control; n: rounds that count */
   double control;                  /* the control's mean over those rounds */

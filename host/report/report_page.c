@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "host/base/file_open.h"
 #include "host/base/text_escape.h"
 #include "host/experiment/experiment.h"
 #include "host/experiment/names.h"
@@ -136,7 +137,7 @@ static int measure(struct report_page *p, const volatile int *stop, struct error
 /* A text file as it is, malloc'ed; NULL where there is none. */
 static char *read_text(const char *path)
 {
-  FILE *in = fopen(path, "re");
+  FILE *in = file_open_to_read(path);
   char *text = in ? malloc(INI_MAX + 1) : NULL;
   size_t n = text ? fread(text, 1, INI_MAX, in) : 0;
   if (text) text[n] = 0;

@@ -5,12 +5,14 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <math.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "host/base/file_open.h"
 #include "host/base/text_csv.h"
 #include "host/base/text_escape.h"
 #include "host/report/report_internal.h"
@@ -107,10 +109,12 @@ void plot_range_set(FILE *script, char axis, const struct plot_range *r)
 
 static FILE *open_file(const struct plot_writer *w, const char *name)
 {
-  char path[1300], shown[1300];
+  char path[1300];
   snprintf(path, sizeof path, "%s/%s", w->folder, name);
-  FILE *out = fopen(path, "we");
-  if (!out) error_errno(w->e, "%s: cannot be written", text_escape(shown, sizeof shown, path));
+  int fd = file_open(path, O_WRONLY | O_CREAT | O_TRUNC);
+  FILE *out = fd < 0 ? NULL : fdopen(fd, "w");
+  if (!out) file_open_failed(w->e, path, "cannot be written");
+  if (!out && fd >= 0) close(fd);
   return out;
 }
 

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "host/base/text_escape.h"
+#include "host/base/text_units.h"
 #include "host/report/report_plots_internal.h"
 
 enum { CURVES_MAX = 300, ROW_HEIGHT = 22 };
@@ -81,8 +82,8 @@ int plots_of_curves(struct plot_writer *w)
   free(curves);
   plot_last(w)->wide = true;
   snprintf(plot_last(w)->caption, sizeof plot_last(w)->caption,
-           "%s after each epoch; the best %d of %d trials in colour%s.", p->value_name, n - first_good, n,
-           left_out ? ", the worst left out" : "");
+           "%s after each epoch; the best %d of %d trial%s in colour%s.", p->value_name, n - first_good, n,
+           text_plural(n), left_out ? ", the worst left out" : "");
   int code = plot_end(w, csv, 1040, 360);
   if (code) return code;
   plot_range_close(&y);

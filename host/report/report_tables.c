@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "host/base/text_units.h"
 #include "host/experiment/experiment.h"
 #include "host/experiment/names.h"
 #include "host/report/report_internal.h"
@@ -41,52 +42,16 @@ struct tables {
 
 /* ---- what is measured ------------------------------------------------------------------------ */
 
-static bool time_to_best(const struct report_study *s, double *value)
-{
-  *value = s->time_to_best_s;
-  return s->best >= 0;
-}
-
-static bool whole_time(const struct report_study *s, double *value)
-{
-  *value = s->time_s;
-  return true;
-}
-
 static bool trials_to_best(const struct report_study *s, double *value)
 {
   *value = s->best + 1;
   return s->best >= 0;
 }
 
-static bool images_trained(const struct report_study *s, double *value)
-{
-  *value = (double)s->images;
-  return true;
-}
-
-static bool tflop_to_best(const struct report_study *s, double *value)
-{
-  *value = s->flops_to_best * 1e-12;
-  return s->flops > 0 && s->best >= 0;
-}
-
-static bool tflop_trained(const struct report_study *s, double *value)
-{
-  *value = s->flops * 1e-12;
-  return s->flops > 0;
-}
-
 static bool wall_time(const struct report_study *s, double *value)
 {
   *value = s->record.wall_s;
   return s->record.ran_alone && s->record.wall_s > 0;
-}
-
-static bool best_value(const struct report_study *s, double *value)
-{
-  if (s->best >= 0) *value = s->trials[s->best].value;
-  return s->best >= 0;
 }
 
 /* Does the study count for its strategy's row? */
@@ -317,16 +282,16 @@ static void add_times(struct figures *f, enum clock clock)
 {
   switch (clock) {
   case CLOCK_TRIAL:
-    add_column(f, "time to best", time_to_best, UNIT_TIME);
-    add_column(f, "whole time", whole_time, UNIT_TIME);
+    add_column(f, "time to best", report_time_to_best, UNIT_TIME);
+    add_column(f, "whole time", report_time, UNIT_TIME);
     break;
   case CLOCK_CPU:
-    add_column(f, "CPU time to best", time_to_best, UNIT_TIME);
-    add_column(f, "CPU time", whole_time, UNIT_TIME);
+    add_column(f, "CPU time to best", report_time_to_best, UNIT_TIME);
+    add_column(f, "CPU time", report_time, UNIT_TIME);
     break;
   case CLOCK_DEVICE:
-    add_column(f, "device time to best", time_to_best, UNIT_SHARE);
-    add_column(f, "device time", whole_time, UNIT_SHARE);
+    add_column(f, "device time to best", report_time_to_best, UNIT_SHARE);
+    add_column(f, "device time", report_time, UNIT_SHARE);
     break;
   }
 }
@@ -336,13 +301,13 @@ static struct figures cost_figures(const struct tables *t)
 {
   struct figures f = {0};
   for (int k = 0; k < t->n; k++) {
-    struct mean m = mean_of(t, &t->strategies[k], whole_time), w = mean_of(t, &t->strategies[k], wall_time);
+    struct mean m = mean_of(t, &t->strategies[k], report_time), w = mean_of(t, &t->strategies[k], wall_time);
     f.longest_s = fmax(f.longest_s, fmax(m.mean, w.mean));
   }
-  if (t->images) add_column(&f, "images trained", images_trained, UNIT_COUNT);
-  if (any_has(t, tflop_trained)) {
-    add_column(&f, "TFLOP to best", tflop_to_best, UNIT_WORK);
-    add_column(&f, "TFLOP trained", tflop_trained, UNIT_WORK);
+  if (t->images) add_column(&f, "images trained", report_images, UNIT_COUNT);
+  if (any_has(t, report_tflop)) {
+    add_column(&f, "TFLOP to best", report_tflop_to_best, UNIT_WORK);
+    add_column(&f, "TFLOP trained", report_tflop, UNIT_WORK);
   }
   add_times(&f, t->clock);
   if (!t->images) add_column(&f, "trials to best", trials_to_best, UNIT_COUNT);
@@ -353,7 +318,7 @@ static struct figures cost_figures(const struct tables *t)
 static struct figures value_figures(const struct tables *t)
 {
   struct figures f = {0};
-  add_column(&f, t->value_name, best_value, UNIT_VALUE);
+  add_column(&f, t->value_name, report_best_value, UNIT_VALUE);
   if (any_has(t, report_test_value)) add_column(&f, t->test_name, report_test_value, UNIT_VALUE);
   return f;
 }
@@ -553,11 +518,12 @@ static void note_study(FILE *out, const struct report_study *s)
     char open[360] = "", gone[320] = "";
     if (s->gone[0]) snprintf(gone, sizeof gone, " (%s)", s->gone);
     if (s->running) snprintf(open, sizeof open, ", %d %s%s", s->running, report_state_name(s, STORED_RUNNING), gone);
-    text_wrapf(out, "  ", "unfinished: %s, %d of %d trials have ended%s", name, report_ended(s), s->record.trials,
-               open);
+    text_wrapf(out, "  ", "unfinished: %s, %d of %d trial%s ended%s", name, report_ended(s), s->record.trials,
+               s->record.trials == 1 ? " has" : "s have", open);
   }
   if (s->record.target_reached)
-    text_wrapf(out, "  ", "target reached: %s, after %d of %d trials", name, report_ended(s), s->record.trials);
+    text_wrapf(out, "  ", "target reached: %s, after %d of %d trial%s", name, report_ended(s), s->record.trials,
+               text_plural(s->record.trials));
   if (s->best < 0 && (s->finished || s->failed > 0)) text_wrapf(out, "  ", "no complete trial: %s", name);
   if (s->best < 0) report_print_failures(out, s);
   report_print_changes(out, s);
@@ -623,7 +589,7 @@ static void note_one_round(FILE *out, const struct tables *t)
 {
   for (int k = 0; k < t->n; k++) {
     const char *name = t->strategies[k].name, *control = t->strategies[t->control].name;
-    if (!is_compared(t, k) || report_pairs(t->r, name, control, whole_time).difference.n != 1) continue;
+    if (!is_compared(t, k) || report_pairs(t->r, name, control, report_best_value).difference.n != 1) continue;
     text_wrap(out, "  ",
               "one round: what strategies differ by in a single one may be chance; with more, experiment.rounds=5, "
               "differences come with an interval");
@@ -655,7 +621,8 @@ static void print_notes(FILE *out, const struct tables *t)
     if (t->r->studies[i].record.ours) note_study(out, &t->r->studies[i]);
   note_failures(out, t);
   note_pruned(out, t);
-  if (t->left_out) text_wrapf(out, "  ", "left out: %d studies of further strategies", t->left_out);
+  if (t->left_out)
+    text_wrapf(out, "  ", "left out: %d stud%s of further strategies", t->left_out, t->left_out == 1 ? "y" : "ies");
   note_start(out, t);
   note_dependencies(out, t);
 }

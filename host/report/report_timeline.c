@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "host/base/file_open.h"
 #include "host/base/text_escape.h"
 
 /* Rows of the figure, by what the trace calls them. */
@@ -84,7 +85,7 @@ static bool take_slice(struct page_timeline *t, struct rows *r, const cJSON *eve
 bool report_timeline_read(struct page_timeline *t, const char *path)
 {
   struct rows *rows = calloc(1, sizeof *rows);
-  FILE *in = fopen(path, "re");
+  FILE *in = file_open_to_read(path);
   char *line = NULL;
   size_t size = 0;
   bool good = rows != NULL;

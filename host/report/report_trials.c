@@ -51,8 +51,8 @@ static void print_heading(FILE *out, const struct report_study *s)
     if (others[i].n) used += snprintf(text + used, sizeof text - (size_t)used, ", %d %s", others[i].n, others[i].state);
   if (s->record.target_reached) used += snprintf(text + used, sizeof text - (size_t)used, ", target reached");
   if (s->record.ours && !s->finished)
-    snprintf(text + used, sizeof text - (size_t)used, "; unfinished, %d of %d trials have ended", report_ended(s),
-             s->record.trials);
+    snprintf(text + used, sizeof text - (size_t)used, "; unfinished, %d of %d trial%s ended", report_ended(s),
+             s->record.trials, s->record.trials == 1 ? " has" : "s have");
   text_wrapf(out, "", "%s: %d trial%s, %s", text_escape(name, sizeof name, s->name), s->n, s->n == 1 ? "" : "s", text);
   report_print_start(out, s);
   report_print_changes(out, s);

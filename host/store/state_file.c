@@ -9,6 +9,7 @@
 #include <unistd.h>
 #include <zlib.h>
 
+#include "host/base/file_open.h"
 #include "host/base/file_replace.h"
 #include "host/base/text_escape.h"
 
@@ -87,10 +88,10 @@ struct reading {
 static int load(const char *path, struct reading *r, struct error *e)
 {
   struct stat st;
-  int fd = open(path, O_RDONLY | O_CLOEXEC), code = 0;
-  if (fd < 0) return errno == ENOENT ? 0 : error_errno(e, "%s: cannot be read", r->shown);
-  if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode)) {
-    code = error_set(e, ERROR_FAILED, "%s: is no file that can be read", r->shown);
+  int fd = file_open(path, O_RDONLY), code = 0;
+  if (fd < 0) return errno == ENOENT ? 0 : file_open_failed(e, path, "cannot be read");
+  if (fstat(fd, &st) != 0) {
+    code = error_errno(e, "%s: cannot be read", r->shown);
     goto done;
   }
   r->data = malloc((size_t)st.st_size + 1);

@@ -77,18 +77,19 @@ void store_disconnect(struct store *s)
   s->immutable = false;
 }
 
-/* Where no file can be made SQLite looks for one to read, and tells that there is none. */
-static int check_folder(const struct store *s, struct error *e)
+/* May the file be written, and its folder, where SQLite keeps a journal?  It tells neither: where
+ * no file can be made it looks for one to read, and tells that there is none. */
+static int check_writable(const struct store *s, bool exists, struct error *e)
 {
   const char *slash = strrchr(s->path, '/');
   char *folder = slash ? strndup(s->path, slash > s->path ? (size_t)(slash - s->path) : 1) : strdup(".");
   if (!folder) return error_set(e, ERROR_MACHINE, "no memory");
   int code = 0;
-  if (access(folder, W_OK | X_OK) && (errno == EACCES || errno == EROFS || errno == EPERM))
+  bool file = exists && access(s->path, W_OK);
+  if ((file || access(folder, W_OK | X_OK)) && (errno == EACCES || errno == EROFS || errno == EPERM))
     code = error_set(e, ERROR_FAILED,
-                     "%s: cannot be made (%s): its folder may not be written; make it writable, or choose another "
-                     "--output",
-                     s->shown, strerror(errno));
+                     "%s: cannot be %s (%s): %s may not be written; make it writable, or choose another --output",
+                     s->shown, exists ? "opened" : "made", strerror(errno), file ? "it" : "its folder");
   free(folder);
   return code;
 }
@@ -98,13 +99,13 @@ static int check_file(struct store *s, bool read_only, struct error *e)
 {
   struct stat st;
   if (stat(s->path, &st)) {
-    if (errno == ENOENT && !read_only) return check_folder(s, e);
+    if (errno == ENOENT && !read_only) return check_writable(s, false, e);
     if (errno == ENOENT) return error_set(e, ERROR_FAILED, "%s: there is no such file; has the run begun?", s->shown);
     return error_errno(e, "%s: cannot be opened", s->shown);
   }
   if (S_ISDIR(st.st_mode)) return error_set(e, ERROR_FAILED, "%s: is a folder, not a study database", s->shown);
   if (!S_ISREG(st.st_mode)) return error_set(e, ERROR_FAILED, "%s: is no regular file", s->shown);
-  return 0;
+  return read_only ? 0 : check_writable(s, true, e);
 }
 
 /* Sets the journal mode; *now out: the mode it has.  Another connection to the file may forbid the

@@ -26,6 +26,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "host/base/file_open.h"
+
 static char *join(const char *a, const char *b)
 {
   size_t size = strlen(a) + strlen(b) + 1;
@@ -111,8 +113,8 @@ static int copy_file(struct store *s, sqlite3_file *file, const char *path, cons
   int in = -1, out = -1, code = 0;
   char *bytes = malloc(block);
   if (!bytes) return no_memory(s, e);
-  if (!file && (in = open(path, O_RDONLY | O_CLOEXEC)) < 0) {
-    if (errno != ENOENT) code = error_errno(e, "%s: cannot be read", path);
+  if (!file && (in = file_open(path, O_RDONLY)) < 0) {
+    if (errno != ENOENT) code = file_open_failed(e, path, "cannot be read");
     goto done;
   }
   if ((out = open(to, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600)) < 0) {

@@ -207,8 +207,8 @@ static int check_size(const struct surrogate *s, struct error *e)
 {
   const struct table *t = s->table;
   if (t->n - t->n_failed < SURROGATE_TRIALS_MIN)
-    return error_set(e, ERROR_FAILED, "has %d trials that count and did not fail; it takes %d at the least",
-                     t->n - t->n_failed, SURROGATE_TRIALS_MIN);
+    return error_set(e, ERROR_FAILED, "has %d trial%s and did not fail; it takes %d at the least", t->n - t->n_failed,
+                     t->n - t->n_failed == 1 ? " that counts" : "s that count", SURROGATE_TRIALS_MIN);
   if (t->n > SURROGATE_TRIALS_MAX)
     return error_set(e, ERROR_FAILED, "has %d trials that count; %d are the most", t->n, SURROGATE_TRIALS_MAX);
   if (s->d == 0) return error_set(e, ERROR_FAILED, "no hyperparameter has more than one value");

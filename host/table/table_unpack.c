@@ -12,6 +12,8 @@
 
 #include <zlib.h>
 
+#include "host/base/file_open.h"
+
 enum { PIECE = 1 << 16, BYTES_MAX = 1 << 30 };
 
 static int gzip_error(gzFile in, const char *path, struct error *e)
@@ -53,7 +55,7 @@ static int copy_unpacked(gzFile in, int fd, const char *path, const char *to, st
 static bool is_packed(const char *path)
 {
   unsigned char magic[2] = {0};
-  FILE *f = fopen(path, "rb");
+  FILE *f = file_open_to_read(path);
   bool packed = f && fread(magic, 1, sizeof magic, f) == sizeof magic && magic[0] == 0x1f && magic[1] == 0x8b;
   if (f) fclose(f);
   return packed;

@@ -15,6 +15,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "host/base/file_open.h"
 #include "host/base/monotonic.h"
 #include "host/base/text_escape.h"
 #include "host/experiment/experiment.h"
@@ -243,7 +244,7 @@ static int checkpoint(struct desk *d, int id, struct wire_writer *w, struct erro
 static int put_file(struct wire_writer *w, const char *path, struct error *e)
 {
   struct stat st;
-  FILE *f = fopen(path, "re");
+  FILE *f = file_open_to_read(path);
   if (!f || fstat(fileno(f), &st) != 0) {
     int code = error_errno(e, "%s: cannot be read", path);
     if (f) fclose(f);

@@ -46,10 +46,11 @@ static void print_device_memory(const struct objective_memory *m)
 static void print_fill(const struct check *c, const char *what, const struct objective_cost *cost)
 {
   int n = objective_fill(cost->share, c->at.capacity);
-  char text[60];
+  char text[60], lead[80];
   if (!cost->feasible) return;
   snprintf(text, sizeof text, "%d trial%s", n, n == 1 ? "" : "s");
-  printf("    %-10s %s\n", text, what);
+  snprintf(lead, sizeof lead, "    %-10s ", text);
+  text_wrap(stdout, lead, what);
 }
 
 /* How trials share a GPU. */
@@ -169,7 +170,7 @@ int check_print_run_time(const struct check *c, struct error *e)
   const struct experiment *x = c->x;
   int side_by_side = c->at.trials < c->cores ? c->at.trials : c->cores;
   struct measurement m;
-  char text[TEXT_UNITS_MAX], speed[80] = "";
+  char text[TEXT_UNITS_MAX], speed[80] = "", lead[80];
   double seconds = 0;
   printf("\nRun time, an estimate\n");
   fflush(stdout);
@@ -195,21 +196,24 @@ int check_print_run_time(const struct check *c, struct error *e)
   for (int s = 0; s < x->n_strategies; s++) seconds += m.work_s * c->rehearsal->mean_work[s] * x->trials * x->rounds;
   double each, again = repeats_seconds(c, m.work_s, side_by_side, &each);
   seconds = seconds / side_by_side + again;
-  text_wrapf(stdout, "  ", "%s %s for all %lld trials, %d at a time", seconds < 1 ? "less than" : "about",
-             seconds < 1 ? "1 s" : text_seconds(text, sizeof text, seconds), (long long)c->trials, side_by_side);
+  text_wrapf(stdout, "  ", c->trials == 1 ? "%s %s for the one trial" : "%s %s for all %lld trials, %d at a time",
+             seconds < 1 ? "less than" : "about", seconds < 1 ? "1 s" : text_seconds(text, sizeof text, seconds),
+             (long long)c->trials, side_by_side);
   print_repeats(again, each);
-  for (int s = 0; s < x->n_strategies; s++)
-    printf("    %-14s %s a trial on average\n", x->strategies[s],
-           text_seconds(text, sizeof text, m.work_s * c->rehearsal->mean_work[s]));
+  for (int s = 0; s < x->n_strategies; s++) {
+    snprintf(lead, sizeof lead, "    %-14s ", x->strategies[s]);
+    text_wrapf(stdout, lead, "%s a trial on average",
+               text_seconds(text, sizeof text, m.work_s * c->rehearsal->mean_work[s]));
+  }
   if (m.longest_s > 0) printf("    %-14s %s\n", "the longest", text_seconds(text, sizeof text, m.longest_s));
   if (c->has_longest) snprintf(speed, sizeof speed, ": %s/s each", text_flops(text, sizeof text, 1 / m.work_s));
   text_wrapf(
       stdout, "  Basis: ",
-      "%d random configurations ran for about %.1f s each, %d side by side, on this machine as busy as it is now%s. "
+      "%d random configuration%s ran for about %.1f s each, %d side by side, on this machine as busy as it is now%s. "
       "The average is over %d random feasible configurations, drawn as the strategies free and hold "
       "hyperparameters. A search comes to prefer some of them and may take longer or shorter; its own computing "
       "and its database, a few ms a trial, are not counted.",
-      m.configurations, m.piece_s, m.side_by_side, speed, c->rehearsal->draws);
+      m.configurations, text_plural(m.configurations), m.piece_s, m.side_by_side, speed, c->rehearsal->draws);
   if (x->time_limit_s > 0 && seconds > x->time_limit_s)
     text_wrapf(stdout, "  ", "time_limit stops the run after %s; it can go on later.",
                text_seconds(text, sizeof text, x->time_limit_s));

@@ -2,6 +2,7 @@
  * of the space is infeasible, and the configurations that are tried first. */
 #include "sched/commands/check.h"
 
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -11,18 +12,39 @@
 #include "host/experiment/names.h"
 #include "sched/run/signals.h"
 #include "host/base/text_escape.h"
+#include "host/base/text_units.h"
 #include "host/base/text_wrap.h"
-
-static const char *plural(int64_t n)
-{
-  return n == 1 ? "" : "s";
-}
 
 /* Names one after another with commas. */
 static void append(char *text, size_t size, const char *word)
 {
   size_t used = strlen(text);
   if (used < size) text_format(text + used, size - used, "%s%s", used ? ", " : "", word);
+}
+
+/* The heading of a section, of a printf format. */
+static void heading(const char *format, ...) __attribute__((format(printf, 1, 2)));
+static void heading(const char *format, ...)
+{
+  char text[400];
+  va_list arguments;
+  va_start(arguments, format);
+  text_vformat(text, sizeof text, format, arguments);
+  va_end(arguments);
+  putchar('\n');
+  text_wrap(stdout, "", text);
+}
+
+/* A text beside its name, or below one that would leave it no room. */
+static void print_named(const char *name, const char *text)
+{
+  char lead[SPACE_NAME_MAX + 8];
+  snprintf(lead, sizeof lead, "  %s  ", name);
+  if (text_columns(lead) * 2 > text_width(stdout)) {
+    text_wrap(stdout, "  ", name);
+    strcpy(lead, "    ");
+  }
+  text_wrap(stdout, lead, text);
 }
 
 /* ---- experiment and space -------------------------------------------------------------------- */
@@ -39,14 +61,16 @@ void check_print_experiment(const struct check *c)
              c->o->value_name);
   text_wrap(stdout, "  depends on  ", text);
   text_wrap(stdout, "  strategies  ", strategies_text);
-  if (x->cycles > 1) text_wrapf(stdout, "  cycles      ", "%d, of %d trials each", x->cycles, x->cycle_trials);
+  if (x->cycles > 1)
+    text_wrapf(stdout, "  cycles      ", "%d, of %d trial%s each", x->cycles, x->cycle_trials,
+               text_plural(x->cycle_trials));
   text_wrapf(stdout, "  trials      ", "%d in each of %lld stud%s (%d strateg%s × %d round%s), %lld in all", x->trials,
              (long long)c->studies, c->studies == 1 ? "y" : "ies", x->n_strategies, x->n_strategies == 1 ? "y" : "ies",
-             x->rounds, plural(x->rounds), (long long)c->trials);
+             x->rounds, text_plural(x->rounds), (long long)c->trials);
   printf("  sampler     %s\n", x->sampler);
-  if (x->baseline) puts("  baseline    trial 0 of each study has the defaults");
+  if (x->baseline) text_wrap(stdout, "  baseline    ", "trial 0 of each study has the defaults");
   text_wrapf(stdout, "  parallel    ", "up to %d trial%s of a study in flight; up to %d at once on this machine",
-             x->parallel, plural(x->parallel), c->at.trials);
+             x->parallel, text_plural(x->parallel), c->at.trials);
   if (x->order == ORDER_ASYNCHRONOUS)
     text_wrap(stdout, "  order       ", "asynchronous: the history depends on the machine and cannot be reproduced");
   if (experiment_weighs_cost(x) && x->sampler_settings.gp_cost == GP_COST_FLOPS)
@@ -87,9 +111,26 @@ static void choices_text(const struct param *p, int columns, char *text, size_t 
   snprintf(text + used, size - used, "%s", used ? end : end + 2);
 }
 
-void check_print_space(const struct space *s)
+static const char *const types[] = {"float", "int", "ordinal", "categorical"};
+
+/* Where no table has room: each as a line of [space]. */
+static void print_narrow_space(const struct space *s)
 {
-  static const char *const types[] = {"float", "int", "ordinal", "categorical"};
+  char text[PARAM_TEXT_MAX], choices[PARAM_TEXT_MAX], value[SPACE_NAME_MAX];
+  for (int i = 0; i < s->n; i++) {
+    const struct param *p = &s->params[i];
+    param_format(p, text, sizeof text);
+    if (p->n_choices && text_columns(text) > 2 * TEXT_COLUMNS) {
+      choices_text(p, TEXT_COLUMNS, choices, sizeof choices);
+      param_value_format(p, p->default_value, value, sizeof value);
+      text_format(text, sizeof text, "%s %s default %s", types[p->type], choices, value);
+    }
+    print_named(p->name, text);
+  }
+}
+
+static void print_wide_space(const struct space *s)
+{
   int names = 4, defaults = 7;
   char text[PARAM_TEXT_MAX], low[32], high[32];
   for (int i = 0; i < s->n; i++) {
@@ -101,7 +142,7 @@ void check_print_space(const struct space *s)
   if (names > 24) names = 24;
   if (defaults > 16) defaults = 16;
   int values = TEXT_COLUMNS - 2 - (names + 2) - (11 + 2) - (3 + 2) - (defaults + 2);
-  printf("\nSearch space: %d hyperparameters\n  ", s->n);
+  fputs("  ", stdout);
   text_pad(stdout, "name", names + 2);
   printf("type         ");
   text_pad(stdout, "default", defaults + 2);
@@ -125,12 +166,21 @@ void check_print_space(const struct space *s)
     }
     puts(text);
   }
-  if (space_varied(s) == 0) puts("  There is nothing to search: every hyperparameter has one value.");
+}
+
+void check_print_space(const struct space *s)
+{
+  printf("\nSearch space: %d hyperparameter%s\n", s->n, text_plural(s->n));
+  if (text_width(stdout) < TEXT_COLUMNS)
+    print_narrow_space(s);
+  else
+    print_wide_space(s);
+  if (space_varied(s) == 0) text_wrap(stdout, "  ", "There is nothing to search: every hyperparameter has one value.");
 }
 
 static void print_groups(const struct experiment *x)
 {
-  int share[SPACE_MAX], columns = 5;
+  int share[SPACE_MAX], columns = 5, most = text_width(stdout) < TEXT_COLUMNS ? 8 : 24;
   const struct sampler *sampler = sampler_find(x->sampler);
   int startup = sampler->startup_in_groups ? sampler->startup(&x->sampler_settings) : 0;
   const char *user = NULL; /* the strategy that searches them */
@@ -140,12 +190,13 @@ static void print_groups(const struct experiment *x)
   groups_share(&x->groups, &x->space, x->cycle_trials, share);
   for (int g = 0; g < x->groups.n; g++) {
     int n = text_columns(x->groups.names[g]);
-    if (n > columns) columns = n < 24 ? n : 24;
+    if (n > columns) columns = n < most ? n : most;
   }
   if (user)
-    printf("\nGroups, in the order in which the strategy %s searches them\n  ", user);
+    heading("Groups, in the order in which the strategy %s searches them", user);
   else
-    printf("\nGroups: no strategy here uses them\n  ");
+    heading("Groups: no strategy here uses them");
+  fputs("  ", stdout);
   text_pad(stdout, "group", columns + 2);
   printf("trials  hyperparameters\n");
   for (int g = 0; g < x->groups.n; g++) {
@@ -155,7 +206,7 @@ static void print_groups(const struct experiment *x)
       if (x->groups.of[i] == g) append(members, sizeof members, x->space.params[i].name);
     }
     int pad = columns + 2 - text_columns(name);
-    if (pad < 2) printf("  %s\n", name), name = "", pad = columns + 2;
+    if (pad < 2) text_wrap(stdout, "  ", name), name = "", pad = columns + 2;
     snprintf(lead, sizeof lead, "  %s%*s%6d  ", name, pad, "", share[g]);
     text_wrap(stdout, lead, members);
   }
@@ -183,21 +234,25 @@ static void print_visits(const struct experiment *x)
   if (x->cycles > 1)
     text_wrapf(stdout, "  ", "So in each of %d cycles; from the second on, proposals learn from the whole study.",
                x->cycles);
+  char next[40];
+  snprintf(next, sizeof next, x->revisit_trials == 1 ? "one goes" : "%d go", x->revisit_trials);
   if (x->revisit)
     text_wrapf(
         stdout, "  ",
-        "Each gets half of its trials; then the model says which group the next %d go to, again and again (revisit).",
-        x->revisit_trials);
+        "Each gets half of its trials; then the model says which group the next %s to, again and again (revisit).",
+        next);
 }
 
 /* How groups come from importance, of those who measure it in their own study. */
 static void print_measured(const struct experiment *x, const char *strategy, const char *what)
 {
-  printf("\nGroups of the strategy %s\n", strategy);
+  int warm = warm_start_trials(x);
+  heading("Groups of the strategy %s", strategy);
   text_wrapf(stdout, "  ",
-             "%d trials of each study are random ones over the whole space; importance is measured on them "
+             "%d trial%s over the whole space; importance is measured on them "
              "by %s, and makes %d group%s (by %s)%s.",
-             warm_start_trials(x), x->importance_method, x->groups_settings.n, plural(x->groups_settings.n),
+             warm, warm == 1 ? " of each study is a random one" : "s of each study are random ones",
+             x->importance_method, x->groups_settings.n, text_plural(x->groups_settings.n),
              x->groups_settings.rule == GROUPS_BY_GAP ? "the largest gaps" : "share of the weight", what);
 }
 
@@ -207,7 +262,8 @@ void check_print_groups(const struct experiment *x)
   for (int s = 0; s < x->n_strategies; s++) {
     char sweeps[200];
     visits |= strategy_is(x->strategies[s], STRATEGY_GROUPS);
-    snprintf(sweeps, sizeof sweeps, ", again after each sweep of %d trials", x->sweep_trials);
+    snprintf(sweeps, sizeof sweeps, ", again after each sweep of %d trial%s", x->sweep_trials,
+             text_plural(x->sweep_trials));
     if (strategy_is(x->strategies[s], STRATEGY_SWEEPS)) print_measured(x, x->strategies[s], sweeps);
     if (strategy_is(x->strategies[s], STRATEGY_GROUPS) && experiment_groups_auto(x))
       print_measured(x, x->strategies[s], "");
@@ -229,8 +285,9 @@ int check_print_feasibility(const struct check *c, struct error *e)
   double percent = 100.0 * (double)f.infeasible / (double)f.tried;
   printf("\nFeasibility\n");
   if (f.exact)
-    text_wrapf(stdout, "  ", "%lld of the %lld combinations of %s %s infeasible, and never proposed.",
-               (long long)f.infeasible, (long long)f.tried, names, f.infeasible == 1 ? "is" : "are");
+    text_wrapf(stdout, "  ", "%lld of the %lld combination%s of %s %s infeasible, and never proposed.",
+               (long long)f.infeasible, (long long)f.tried, text_plural(f.tried), names,
+               f.infeasible == 1 ? "is" : "are");
   else if (f.infeasible == 0 && f.n_depends == 0)
     text_wrapf(stdout, "  ", "All of %lld random configurations are feasible.", (long long)f.tried);
   else if (f.infeasible == f.tried)
@@ -269,7 +326,7 @@ void check_print_start(const struct check *c)
   const struct start *s = c->x->start;
   char text[CHECK_TEXT_MAX];
   if (!s) return;
-  printf("\nStart: %s\n", s->n > 0 ? "trials that proposals see" : "trials whose values no proposal sees");
+  heading("Start: %s", s->n > 0 ? "trials that proposals see" : "trials whose values no proposal sees");
   for (int i = 0; i < s->n_sources; i++) text_wrap(stdout, "  ", s->sources[i]);
   for (int i = 0; i < s->n_best; i++) {
     char lead[40];
@@ -284,15 +341,13 @@ int check_print_enqueued(const struct check *c, struct error *e)
   const struct experiment *x = c->x;
   char text[CHECK_TEXT_MAX];
   if (x->n_enqueued == 0) return 0;
-  printf("\nEnqueued: %d configuration%s to try first\n", x->n_enqueued, plural(x->n_enqueued));
+  heading("Enqueued: %d configuration%s to try first", x->n_enqueued, text_plural(x->n_enqueued));
   for (int i = 0; i < x->n_enqueued; i++) {
     struct objective_cost cost;
     struct error one = {0};
-    char lead[SPACE_NAME_MAX + 8];
     if (c->o->cost(c->o, x->enqueued[i].values, &cost, e)) return e->code;
     check_configuration_text(c, x->enqueued[i].values, text, sizeof text);
-    snprintf(lead, sizeof lead, "  %s  ", x->enqueued[i].name);
-    text_wrap(stdout, lead, text);
+    print_named(x->enqueued[i].name, text);
     if (cost.feasible) continue;
     text_wrapf(stdout, "    ", "infeasible: %s", cost.reason);
     error_set(&one, ERROR_CONFIG, "[enqueue] %s = %.*s: is infeasible: %s; change it, or take the line away",

@@ -10,13 +10,15 @@
 #include "sched/commands/command.h"
 #include "sched/commands/databases.h"
 #include "sched/commands/report_files.h"
+#include "sched/commands/runs_below.h"
 #include "sched/run/signals.h"
 
 static const char help[] = "Usage: gsos compare DIR|FILE.db... [OPTION]...\n"
                            "Print runs' output folders, or study databases, side by side: what each strategy\n"
                            "found in each run and what it took, and what strategies differ by from the usual\n"
                            "one, run by run and as the mean over the runs with its 95 % interval, as the\n"
-                           "last row of the paper's tables has it.  Finished studies count.\n"
+                           "last row of the paper's tables has it.  Finished studies count.  A folder that\n"
+                           "holds the outputs of several runs, as results does, stands for all of them.\n"
                            "\n"
                            "  -o, --output FILE.html   write the tables as a page, too, with figures, by\n"
                            "                           gnuplot, where it is installed; their data are\n"
@@ -28,6 +30,7 @@ static const char help[] = "Usage: gsos compare DIR|FILE.db... [OPTION]...\n"
                            "\n"
                            "Examples:\n"
                            "  gsos compare results/digits results/photos\n"
+                           "  gsos compare results\n"
                            "  gsos compare results/digits study.db --output compare.html\n"
                            "  gsos compare results/digits results/photos --csv > compare.csv\n"
                            "\n"
@@ -40,6 +43,28 @@ struct options {
   const char *output; /* NULL: no page */
   bool csv, json;
 };
+
+/* A folder that is no run itself stands for those in it, as `gsos show` has it. */
+struct named {
+  char **paths; /* [n] folders of runs, or databases */
+  int n;
+};
+
+static int add_runs(struct named *runs, const char *given, struct error *e)
+{
+  char **found = NULL;
+  int n = 0;
+  int code = runs_of(given, &found, &n, e);
+  char **more = code ? NULL : realloc(runs->paths, (size_t)(runs->n + n) * sizeof *more);
+  if (more) {
+    runs->paths = more;
+    for (int i = 0; i < n; i++) more[runs->n++] = found[i];
+    free(found);
+    return 0;
+  }
+  runs_below_free(found, n);
+  return code ? code : error_set(e, ERROR_MACHINE, "no memory for %d runs", runs->n + n);
+}
 
 /* The bytes that all names begin with, up to a slash: they tell nothing. */
 static size_t in_common(char *const *names, int n)
@@ -95,16 +120,21 @@ static int compare(const struct options *o, struct error *e)
 {
   struct databases d = {0};
   struct report_compare c = {0};
-  const char **names = calloc((size_t)o->n, sizeof *names);
-  size_t common = in_common(o->given, o->n);
-  int code = names ? 0 : error_set(e, ERROR_MACHINE, "no memory for %d runs", o->n);
-  for (int i = 0; i < o->n && !code; i++) names[i] = o->given[i] + common;
-  if (!code) code = databases_load(&d, "compare", (const char *const *)o->given, o->n, e);
-  if (!code) code = report_compare_make(&c, d.reports, names, o->n, e);
+  struct named runs = {0};
+  const char **names = NULL;
+  int code = 0;
+  for (int i = 0; i < o->n && !code; i++) code = add_runs(&runs, o->given[i], e);
+  if (!code && !(names = calloc((size_t)runs.n, sizeof *names)))
+    code = error_set(e, ERROR_MACHINE, "no memory for %d runs", runs.n);
+  size_t common = code ? 0 : in_common(runs.paths, runs.n);
+  for (int i = 0; i < runs.n && !code; i++) names[i] = runs.paths[i] + common;
+  if (!code) code = databases_load(&d, "compare", (const char *const *)runs.paths, runs.n, e);
+  if (!code) code = report_compare_make(&c, d.reports, names, runs.n, e);
   if (!code) code = print(o, &c, e);
   if (!code && o->output) code = write_page(o, &c, d.reports, e);
   report_compare_free(&c);
   databases_free(&d);
+  runs_below_free(runs.paths, runs.n);
   free(names);
   return code;
 }

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "host/base/class_counts.h"
+#include "host/base/text_units.h"
 #include "host/objectives/predict.h"
 #include "host/objectives/predict_list.h"
 #include "sched/commands/command.h"
@@ -109,8 +110,8 @@ static int print_summary(const struct prediction *job, struct error *e)
   if (!job->o->quiet) putc('\n', out);
   class_counts_print(out, &job->counts);
   if (l->n > l->n_labels)
-    fprintf(out, "\n%d of %d images are not counted: no folder above them has the name of a class\n",
-            l->n - l->n_labels, l->n);
+    fprintf(out, "\n%d of %d image%s not counted: no folder above %s has the name of a class\n", l->n - l->n_labels,
+            l->n, l->n == 1 ? " is" : "s are", l->n - l->n_labels == 1 ? "it" : "them");
   return job->o->confusion ? class_counts_write(&job->counts, job->o->confusion, e) : 0;
 }
 
@@ -260,7 +261,9 @@ int command_predict(int argc, char **argv)
     signals_install();
     predict_all(&job, &e);
     command_complain(&e);
-    if (job.failed > 0) fprintf(stderr, "gsos: %d of %d images could not be classified\n", job.failed, job.list.n);
+    if (job.failed > 0)
+      fprintf(stderr, "gsos: %d of %d image%s could not be classified\n", job.failed, job.list.n,
+              text_plural(job.list.n));
     predict_list_free(&job.list);
     /* A network's file that describes no network is no wrong usage. */
     status = e.code == ERROR_INTERRUPTED ? command_status(&e) : e.code || job.failed + job.failed_folders > 0;

@@ -113,11 +113,16 @@ static int no_memory(struct error *e)
   return error_set(e, ERROR_MACHINE, "no memory for the names of runs");
 }
 
-/* One that is given twice is shown once. */
+/* One that is given twice is shown once, and that is told. */
 static int add_given(struct runs *r, const char *path, struct error *e)
 {
-  for (int i = 0; i < r->n; i++)
-    if (same_run(r->given[i], path)) return 0;
+  char shown[2][1000];
+  for (int i = 0; i < r->n; i++) {
+    if (!same_run(r->given[i], path)) continue;
+    text_wrapf(stderr, "", "gsos: %s is the same run as %s, and is shown once",
+               text_escape(shown[0], sizeof shown[0], path), text_escape(shown[1], sizeof shown[1], r->given[i]));
+    return 0;
+  }
   char **more = realloc(r->given, ((size_t)r->n + 1) * sizeof *more), *copy = strdup(path);
   if (more) r->given = more;
   if (!more || !copy) {
@@ -133,8 +138,7 @@ static int add_path(struct runs *r, const char *path, struct error *e)
 {
   char **below = NULL;
   int n = 0;
-  int code = run_is_in(path) ? 0 : runs_below(path, &below, &n, e); /* of a file there are none */
-  if (!code && n == 0) code = add_given(r, path, e);
+  int code = runs_of(path, &below, &n, e);
   for (int i = 0; i < n && !code; i++) code = add_given(r, below[i], e);
   runs_below_free(below, n);
   return code;

@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "host/base/text_units.h"
 #include "host/experiment/experiment.h"
 #include "host/base/monotonic.h"
 #include "host/objectives/objective.h"
@@ -141,9 +142,9 @@ static void print_configuration(const struct experiment *x, struct objective *o,
     printf(" %s=%s", x->space.params[i].name, text);
   }
   if (cost->images > 0)
-    printf("\n  %d epoch%s, %lld steps, %lld images, %.1f GFLOP, %.1f MiB of memory", cost->epochs,
-           cost->epochs == 1 ? "" : "s", (long long)cost->steps, (long long)cost->images, cost->flops / 1e9,
-           (double)cost->bytes / 0x1p20);
+    printf("\n  %d epoch%s, %lld step%s, %lld images, %.1f GFLOP, %.1f MiB of memory", cost->epochs,
+           text_plural(cost->epochs), (long long)cost->steps, text_plural(cost->steps), (long long)cost->images,
+           cost->flops / 1e9, (double)cost->bytes / 0x1p20);
   if (experiment_weighs_classes(x))
     printf("\n  class_weights = balanced: the training loss is weighted, no other figure is");
   if (repeated)
@@ -182,8 +183,9 @@ static int leave_stopped(struct objective *o, struct place *place, int id, int e
 {
   char after[60];
   struct error failed = {0};
-  snprintf(after, sizeof after, epochs > 0 ? "stopped after %d of %d epochs" : "stopped after %d epochs", ended,
-           epochs);
+  int n = snprintf(after, sizeof after, "stopped after %d", ended);
+  if (epochs > 0) n += snprintf(after + n, sizeof after - (size_t)n, " of %d", epochs);
+  snprintf(after + n, sizeof after - (size_t)n, " epoch%s", text_plural(epochs > 0 ? epochs : ended));
   if (!to->ini) return error_set(e, ERROR_INTERRUPTED, "%s; with --output the network so far would be kept", after);
   if (o->save(place, id, to->network, to->ini, &failed))
     return error_set(e, ERROR_INTERRUPTED, "%s; the network so far cannot be kept: %s", after, failed.message);

@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "host/base/text_units.h"
 #include "sched/boxes/boxes.h"
 #include "sched/commands/command.h"
 #include "sched/run/json_log.h"
@@ -118,8 +119,15 @@ static int keep_start(struct run *run, struct error *e)
 static int make_output(const struct run *run, struct error *e)
 {
   char shown[1100];
+  struct stat st;
   if (folder_make(run->x->output) == 0) return 0;
-  return error_errno(e, "the output folder %s cannot be made", text_escape(shown, sizeof shown, run->x->output));
+  int why = errno;
+  text_escape(shown, sizeof shown, run->x->output);
+  if (why == ENOENT && lstat(run->x->output, &st) == 0)
+    return error_set(e, ERROR_FAILED, "the output folder %s cannot be made: it is a link to what does not exist",
+                     shown);
+  errno = why;
+  return error_errno(e, "the output folder %s cannot be made", shown);
 }
 
 static int open_store(struct run *run, struct error *e)
@@ -329,15 +337,15 @@ static void print_head(const struct run *run)
     size_t used = strlen(names);
     snprintf(names + used, sizeof names - used, "%s%s", i ? ", " : "", x->strategies[i]);
   }
-  text_wrapf(stderr, "", "%s: %s; %d round%s of %d trials each, sampler %s, %d in flight", x->name, names, x->rounds,
-             x->rounds == 1 ? "" : "s", x->trials, x->sampler, x->parallel);
+  text_wrapf(stderr, "", "%s: %s; %d round%s of %d trial%s each, sampler %s, %d in flight", x->name, names, x->rounds,
+             text_plural(x->rounds), x->trials, text_plural(x->trials), x->sampler, x->parallel);
   text_wrapf(stderr, "  on ", "%s; %s%d at once", run->depends_on, r->by_share ? "up to " : "", r->at_once);
   fprintf(stderr, "  to %s\n", text_escape(output, sizeof output, x->output));
   for (int i = 0; x->start && i < x->start->n_sources; i++) text_wrapf(stderr, "  from ", "%s", x->start->sources[i]);
   if (experiment_unused(x, unused, sizeof unused)) text_wrap(stderr, "  unused      ", unused);
   if (run->objective->describe_left_out) run->objective->describe_left_out(run->objective, stderr);
   for (int i = 0; i < r->n_studies; i++) before += r->studies[i].done_before;
-  if (before > 0) text_wrapf(stderr, "  ", "going on after %d trials of an earlier run", before);
+  if (before > 0) text_wrapf(stderr, "  ", "going on after %d trial%s of an earlier run", before, text_plural(before));
 }
 
 static bool has_ended(struct run_study *s)
@@ -424,8 +432,8 @@ static void print_stopped(const struct run *run)
              r->n_kept == 1 ? "it" : "they");
   else if (done == all)
     snprintf(kept, sizeof kept, " with what is left of the repeats");
-  text_wrapf(stderr, "", "%s: %d of %d trials have ended and are kept%s; the same command goes on from there%s", why,
-             done, all, waiting, kept);
+  text_wrapf(stderr, "", "%s: %d of %d trial%s ended and %s kept%s; the same command goes on from there%s", why, done,
+             all, all == 1 ? " has" : "s have", all == 1 ? "is" : "are", waiting, kept);
 }
 
 /* Who is notified of events. */

@@ -1,4 +1,5 @@
 /* Results on disk, each file whole or not at all. */
+#include "host/base/file_open.h"
 #include "sched/commands/outputs.h"
 #include "sched/commands/report_files.h"
 
@@ -151,16 +152,17 @@ int results_test(struct objective *o, struct store *store, const char *output, c
 static int duplicate(const char *from, const char *to, struct error *e)
 {
   char temporary[1200];
+  FILE *in = file_open_to_read(from);
+  if (!in) return file_open_failed(e, from, "cannot be read");
   snprintf(temporary, sizeof temporary, "%s.tmp", to);
   unlink(temporary);
   if (link(from, temporary) == 0) {
+    fclose(in);
     int code = rename(temporary, to) ? error_errno(e, "%s: cannot be written", to) : 0;
     unlink(temporary); /* rename leaves it where both were the same file already */
     return code;
   }
   struct file_replace f;
-  FILE *in = fopen(from, "rbe");
-  if (!in) return error_errno(e, "%s: cannot be read", from);
   int code = file_replace_begin(&f, to, e);
   if (!code) {
     char buffer[65536];

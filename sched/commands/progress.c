@@ -248,7 +248,8 @@ static void draw(struct progress *p, struct runner *r)
   }
   if (hidden > 0 && for_studies > 0) {
     char line[LINE];
-    snprintf(line, sizeof line, shown ? "... and %d more studies" : "%d studies", hidden);
+    snprintf(line, sizeof line, "%s%d %sstud%s", shown ? "... and " : "", hidden, shown ? "more " : "",
+             hidden == 1 ? "y" : "ies");
     put(line, columns, &shown);
   }
   double images = draw_devices(p, r, columns, rows - shown, &shown);

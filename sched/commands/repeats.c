@@ -7,6 +7,7 @@
 
 #include "host/base/mean_interval.h"
 #include "host/base/text_escape.h"
+#include "host/base/text_units.h"
 #include "host/base/text_wrap.h"
 #include "kernels/philox.h"
 #include "sched/run/signals.h"
@@ -141,7 +142,8 @@ int repeats_train(const struct repeats *r, struct place *place, struct error *e)
   if (code == ERROR_INTERRUPTED)
     error_set(e, ERROR_INTERRUPTED, "stopped in training %d of %d; what had ended stands above", k, r->n);
   else if (!code && all.failed)
-    error_set(e, ERROR_FAILED, "%d of %d trainings failed, and are not in the mean", all.failed, r->n);
+    error_set(e, ERROR_FAILED, "%d of %d training%s failed, and %s not in the mean", all.failed, r->n,
+              text_plural(r->n), all.failed == 1 ? "is" : "are");
   free(all.value);
   free(all.test);
   return e->code;

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "host/base/text_units.h"
 #include "sched/study/pruner.h"
 #include "sched/study/strategy.h"
 #include "sched/study/study.h"
@@ -319,7 +320,7 @@ void resume_earlier_text(const struct resume_earlier *earlier, char *text, size_
   struct tm parts;
   time_t last = isnan(earlier->last_s) ? 0 : (time_t)earlier->last_s;
   if (last > 0 && localtime_r(&last, &parts)) strftime(date, sizeof date, ", %Y-%m-%d %H:%M", &parts);
-  snprintf(text, size, "%d of %d trials%s%s", earlier->ended, earlier->wanted,
+  snprintf(text, size, "%d of %d trial%s%s%s", earlier->ended, earlier->wanted, text_plural(earlier->wanted),
            earlier->target_reached ? ", target reached" : "", date);
 }
 

@@ -72,6 +72,8 @@ int run_options_folder(struct run_options *o, char **path, struct error *e)
                      ", which a run writes when it begins; give the ini file of the run, or the output folder of one "
                      "('gsos show FOLDER' lists the runs in a folder)",
                      text_escape(shown, sizeof shown, folder));
+  if (!S_ISREG(st.st_mode))
+    return error_set(e, ERROR_CONFIG, "%s: is no regular file", text_escape(shown, sizeof shown, *path));
   o->ini.path = *path;
   if (!o->output) o->output = folder;
   return 0;

@@ -86,6 +86,20 @@ int runs_below(const char *folder, char ***runs, int *n, struct error *e)
   return code;
 }
 
+int runs_of(const char *path, char ***runs, int *n, struct error *e)
+{
+  struct found f = {0};
+  int code = run_is_in(path) ? 0 : look_into(&f, path, LEVELS, e); /* in a file there are none */
+  char *copy = !code && f.n == 0 ? strdup(path) : NULL;
+  if (copy)
+    code = add(&f, copy, e);
+  else if (!code && f.n == 0)
+    code = no_memory(e);
+  *runs = f.paths;
+  *n = f.n;
+  return code;
+}
+
 void runs_below_free(char **runs, int n)
 {
   for (int i = 0; i < n; i++) free(runs[i]);

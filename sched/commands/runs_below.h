@@ -14,6 +14,9 @@ bool run_is_in(const char *folder);
  * order of their names; runs_below_free afterwards, also after an error.  A folder that cannot be
  * read is left out. */
 int runs_below(const char *folder, char ***runs, int *n, struct error *e);
+/* The same of what a user names: the path itself where it is a run's folder, or a file, or has no
+ * runs in it. */
+int runs_of(const char *path, char ***runs, int *n, struct error *e);
 void runs_below_free(char **runs, int n);
 
 #endif

@@ -14,10 +14,15 @@ int queue_create(struct queue *q, int n_studies, bool one_by_one, const struct q
   return q->studies ? 0 : error_set(e, ERROR_MACHINE, "no memory for %d studies", n_studies);
 }
 
+double queue_share(const struct queue_limits *l, const struct objective_cost *cost)
+{
+  return l->by_share && cost->share > 0 ? fmin(cost->share, 1) : 1.0 / l->capacity;
+}
+
 static void note_cost(const struct queue *q, struct queue_trial *t, const struct objective_cost *cost)
 {
   t->work = cost->alone_s > 0 ? cost->alone_s : cost->flops > 0 ? cost->flops : cost->epochs;
-  t->share = q->limits.by_share && cost->share > 0 ? fmin(cost->share, 1) : 1.0 / q->limits.capacity;
+  t->share = queue_share(&q->limits, cost);
   t->bytes = cost->feasible ? cost->bytes : 0; /* an infeasible one that the user enqueued is not trained */
 }
 
@@ -87,22 +92,38 @@ static bool has_ended(const struct queue_study *s)
 /* Sums of shares are compared with a little room for rounding. */
 #define SHARE_ROOM 1e-9
 
-bool queue_turn(const struct queue *q, const struct queue_place *p, int places)
+bool queue_place_turn(const struct queue_limits *l, const struct queue_place *p, const struct queue_place *all,
+                      int places)
 {
-  if (p->n >= q->limits.capacity) return false;
-  return q->limits.by_share ? p->share * places <= q->share + SHARE_ROOM : p->n * places <= q->running;
+  if (p->n >= l->capacity) return false;
+  return l->by_share ? p->share * places <= all->share + SHARE_ROOM : p->n * places <= all->n;
 }
 
-/* Is the place nearer to full with the trial than without?  One that is empty takes any. */
-static bool fits(const struct queue *q, const struct queue_place *p, const struct queue_trial *t)
+bool queue_place_fits(const struct queue_limits *l, const struct queue_place *p, double share)
 {
-  return p->n == 0 || !q->limits.by_share || p->share + t->share / 2 <= 1 + SHARE_ROOM;
+  return p->n == 0 || !l->by_share || p->share + share / 2 <= 1 + SHARE_ROOM;
+}
+
+void queue_place_add(struct queue_place *p, double share)
+{
+  p->n++;
+  p->share += share;
+}
+
+void queue_place_remove(struct queue_place *p, double share)
+{
+  p->share = --p->n > 0 ? p->share - share : 0; /* what rounding leaves goes with the last one */
+}
+
+bool queue_turn(const struct queue *q, const struct queue_place *p, int places)
+{
+  return queue_place_turn(&q->limits, p, &q->all, places);
 }
 
 bool queue_find(struct queue *q, const struct queue_place *p, struct job *job)
 {
   double least = INFINITY;
-  if (q->running >= q->limits.at_once) return false;
+  if (q->all.n >= q->limits.at_once) return false;
   for (int i = 0; i < q->n_studies; i++) {
     const struct queue_study *s = &q->studies[i];
     struct job candidate;
@@ -115,12 +136,12 @@ bool queue_find(struct queue *q, const struct queue_place *p, struct job *job)
     if (q->one_by_one && !ended) break;
   }
   if (least == INFINITY) return false;
-  return job->propose || fits(q, p, &q->studies[job->study].trials[job->number]);
+  return job->propose || queue_place_fits(&q->limits, p, q->studies[job->study].trials[job->number].share);
 }
 
 bool queue_ended(struct queue *q)
 {
-  if (q->running > 0) return false;
+  if (q->all.n > 0) return false;
   for (int i = 0; i < q->n_studies; i++)
     if (!has_ended(&q->studies[i])) return false;
   return true;
@@ -135,16 +156,14 @@ enum queue_room queue_take(struct queue *q, struct queue_place *p, const struct 
 {
   struct queue_study *s = &q->studies[job->study];
   struct queue_trial *t = &s->trials[job->number];
-  if (q->running > 0 && q->bytes + t->bytes > q->limits.bytes) {
+  if (q->all.n > 0 && q->bytes + t->bytes > q->limits.bytes) {
     q->waiting = job->study;
     return ROOM_LATER;
   }
   q->waiting = -1;
   q->bytes += t->bytes;
-  q->share += t->share;
-  p->share += t->share;
-  p->n++;
-  q->running++;
+  queue_place_add(&q->all, t->share);
+  queue_place_add(p, t->share);
   s->running++;
   s->taken++;
   t->taken = true;
@@ -156,8 +175,8 @@ void queue_release(struct queue *q, struct queue_place *p, int study, int number
   struct queue_study *s = &q->studies[study];
   struct queue_trial *t = &s->trials[number];
   q->bytes -= t->bytes;
-  p->share = --p->n > 0 ? p->share - t->share : 0; /* what rounding leaves goes with the last one */
-  q->share = --q->running > 0 ? q->share - t->share : 0;
+  queue_place_remove(p, t->share);
+  queue_place_remove(&q->all, t->share);
   s->running--;
   if (!again) return;
   s->taken--;

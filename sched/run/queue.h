@@ -42,6 +42,19 @@ struct queue_limits {
   int64_t bytes; /* of host memory */
 };
 
+/* How trials are placed, whatever they belong to.  `all`: what the trials of all places take.
+ *
+ * What a trial of that cost takes of a place. */
+double queue_share(const struct queue_limits *l, const struct objective_cost *cost);
+/* May this place take one more?  Not before the others of `places` have as much. */
+bool queue_place_turn(const struct queue_limits *l, const struct queue_place *p, const struct queue_place *all,
+                      int places);
+/* Is the place nearer to full with a trial of that share than without?  One that is empty takes
+ * any. */
+bool queue_place_fits(const struct queue_limits *l, const struct queue_place *p, double share);
+void queue_place_add(struct queue_place *p, double share);
+void queue_place_remove(struct queue_place *p, double share);
+
 struct queue_study {
   struct study *study;
   bool busy; /* the caller is proposing or starting a trial, without the lock */
@@ -54,10 +67,9 @@ struct queue {
   int n_studies;
   bool one_by_one;
   struct queue_limits limits;
-  int running;   /* trials */
-  double share;  /* that they take of their places, together */
-  int64_t bytes; /* of host memory that they take */
-  int waiting;   /* study whose next trial waits for memory, before which no other starts; -1: none */
+  struct queue_place all; /* what the trials that run take of their places, together */
+  int64_t bytes;          /* of host memory that they take */
+  int waiting;            /* study whose next trial waits for memory, before which no other starts; -1: none */
 };
 
 /* What is to be done next: propose trial `number` of a study (study_look and study_propose, then

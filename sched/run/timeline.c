@@ -11,6 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "host/base/file_open.h"
 #include "host/base/json_text.h"
 #include "host/base/text_escape.h"
 
@@ -104,12 +105,12 @@ static void begin(struct timeline *t)
 void timeline_open(struct timeline *t, const char *path, struct objective *o, int capacity)
 {
   *t = (struct timeline){.objective = o, .capacity = capacity, .path = strdup(path)};
-  t->fd = t->path ? open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666) : -1;
+  t->fd = t->path ? file_open(path, O_RDWR | O_CREAT) : -1;
   if (t->fd >= 0 && !go_on(t)) begin(t);
   if (t->fd >= 0) return;
-  char shown[1100];
-  fprintf(stderr, "gsos: %s cannot be written: %s; the run goes on without it\n",
-          text_escape(shown, sizeof shown, path), strerror(errno));
+  struct error e = {0};
+  file_open_failed(&e, path, "cannot be written");
+  fprintf(stderr, "gsos: %s; the run goes on without it\n", e.message);
 }
 
 void timeline_close(struct timeline *t)

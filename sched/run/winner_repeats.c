@@ -36,6 +36,7 @@ struct repeat_job {
 struct winner {
   struct study_repeats repeats;
   struct objective_cost cost;
+  double share;         /* of a place */
   const double *values; /* [x->space.n], the study's own */
 };
 
@@ -49,8 +50,10 @@ struct winner_repeats {
   pthread_mutex_t lock;
   pthread_cond_t changed;
   int *ended; /* [n_ended] jobs in the order in which they ended */
-  int n_ended, running, at_once, alive;
-  int64_t bytes, room; /* of the host's memory: what those that run take, and what there is */
+  int n_ended, alive;
+  struct queue_limits limits; /* bytes: of the host's memory */
+  struct queue_place running; /* in all places */
+  int64_t bytes;              /* of the host's memory that they take */
   bool stopping;
   struct error failure; /* the first one: it ends the run */
   struct error lost;    /* why the last place was given up */
@@ -69,7 +72,7 @@ struct repeater {
   struct place *place;
   volatile int stop;
   struct member members[RUNNER_CAPACITY_MAX];
-  int n;
+  struct queue_place taken;
   bool lost;
 };
 
@@ -118,6 +121,7 @@ static int look_at(struct winner_repeats *w, int study, char *note, size_t n_not
                 "= auto does so up to 1 TFLOP; repeats = 3 does it all the same",
                 s->title, text_flops(flops, sizeof flops, winner->cost.flops / fmax(1, winner->cost.epochs)));
   if (wanted == 0) return 0;
+  winner->share = queue_share(&w->limits, &winner->cost);
   if (take_earlier(w, study, wanted, e)) return e->code;
   for (int k = 0; k < wanted; k++)
     if (!winner->repeats.all[k].ended) w->jobs[w->n_jobs++] = (struct repeat_job){.study = study, .repeat = k};
@@ -279,8 +283,8 @@ static void leave(struct repeater *p, struct member *m, bool again)
   pthread_mutex_lock(&w->lock);
   m->job->state = again ? JOB_WAITS : JOB_ENDED;
   w->bytes -= w->winners[m->job->study].cost.bytes;
-  w->running--;
-  p->n--;
+  queue_place_remove(&w->running, w->winners[m->job->study].share);
+  queue_place_remove(&p->taken, w->winners[m->job->study].share);
   m->job = NULL;
   pthread_cond_broadcast(&w->changed);
   pthread_mutex_unlock(&w->lock);
@@ -315,8 +319,8 @@ static void put_back(struct repeater *p, struct member *m, const char *why)
   struct winner_repeats *w = p->all;
   struct error e = {0};
   pthread_mutex_lock(&w->lock);
-  bool alone = w->running <= 1;
-  if (!alone) w->at_once = w->running - 1;
+  bool alone = w->running.n <= 1;
+  if (!alone) w->limits.at_once = w->running.n - 1;
   pthread_mutex_unlock(&w->lock);
   if (alone) {
     error_set(&e, ERROR_MACHINE, "%s", why);
@@ -406,14 +410,16 @@ static void advance(struct repeater *p)
 static struct repeat_job *find(struct repeater *p)
 {
   struct winner_repeats *w = p->all;
-  if (w->stopping || p->n >= w->r->capacity || w->running >= w->at_once || p->n * w->alive > w->running) return NULL;
+  if (w->stopping || w->running.n >= w->limits.at_once) return NULL;
+  if (!queue_place_turn(&w->limits, &p->taken, &w->running, w->alive)) return NULL;
   for (int i = 0; i < w->n_jobs; i++) {
     struct repeat_job *job = &w->jobs[i];
     if (job->state != JOB_WAITS) continue;
     const struct winner *winner = &w->winners[job->study];
-    if (w->running > 0 && w->bytes + winner->cost.bytes > w->room) return NULL;
+    if (!queue_place_fits(&w->limits, &p->taken, winner->share)) return NULL;
+    if (w->running.n > 0 && w->bytes + winner->cost.bytes > w->limits.bytes) return NULL;
     if (!objective_admit(w->r->objective, p->place, winner->values)) {
-      if (w->running > 0) return NULL;
+      if (w->running.n > 0) return NULL;
       w->failure = (struct error){0};
       error_set(&w->failure, ERROR_MACHINE, "%s: no device has memory for a training of its best network",
                 study_of(w, job)->title);
@@ -424,8 +430,8 @@ static struct repeat_job *find(struct repeater *p)
     job->epoch = 0;
     job->since = monotonic_seconds();
     w->bytes += winner->cost.bytes;
-    w->running++;
-    p->n++;
+    queue_place_add(&w->running, winner->share);
+    queue_place_add(&p->taken, winner->share);
     return job;
   }
   return NULL;
@@ -472,16 +478,16 @@ static void *repeater_thread(void *context)
   else if (code)
     fail(w, &e);
   pthread_mutex_lock(&w->lock);
-  while (!code && !p->lost && (p->n > 0 || (!w->stopping && any_left(w)))) {
+  while (!code && !p->lost && (p->taken.n > 0 || (!w->stopping && any_left(w)))) {
     struct repeat_job *job = find(p);
-    if (!job && p->n == 0 && !w->stopping) {
+    if (!job && p->taken.n == 0 && !w->stopping) {
       pthread_cond_wait(&w->changed, &w->lock);
       continue;
     }
     pthread_mutex_unlock(&w->lock);
     if (job)
       begin(p, job);
-    else if (p->n > 0)
+    else if (p->taken.n > 0)
       advance(p);
     pthread_mutex_lock(&w->lock);
   }
@@ -572,7 +578,8 @@ static int train_all(struct winner_repeats *w, winner_repeats_tick tick, void *c
 int winner_repeats_run(struct runner *r, winner_repeats_tick tick, void *context, char *note, size_t n_note,
                        struct error *e)
 {
-  struct winner_repeats w = {.r = r, .began = monotonic_seconds(), .at_once = r->at_once};
+  struct winner_repeats w = {.r = r, .began = monotonic_seconds()};
+  w.limits = (struct queue_limits){.at_once = r->at_once, .capacity = r->capacity, .by_share = r->by_share};
   int code = prepare(&w, note, n_note, e);
   if (!code && w.n_jobs > 0) {
     pthread_condattr_t monotonic;
@@ -581,7 +588,7 @@ int winner_repeats_run(struct runner *r, winner_repeats_tick tick, void *context
     pthread_mutex_init(&w.lock, NULL);
     pthread_cond_init(&w.changed, &monotonic);
     pthread_condattr_destroy(&monotonic);
-    w.room = machine_memory_available() / 10 * 9;
+    w.limits.bytes = machine_memory_available() / 10 * 9;
     code = train_all(&w, tick, context, e);
     pthread_cond_destroy(&w.changed);
     pthread_mutex_destroy(&w.lock);
@@ -598,7 +605,7 @@ void winner_repeats_status(struct winner_repeats *w, struct repeats_status *s)
   *s = (struct repeats_status){.all = w->n_jobs, .elapsed_s = monotonic_seconds() - w->began};
   pthread_mutex_lock(&w->lock);
   s->done = w->n_ended;
-  s->running = w->running;
+  s->running = w->running.n;
   for (int i = 0; i < w->n_jobs; i++) {
     const struct repeat_job *job = &w->jobs[i];
     if (job->state != JOB_RUNS) continue;

@@ -43,7 +43,7 @@ static void propose(struct runner *r, const struct job *job)
 static bool fits_alone(struct runner *r, const struct job *job)
 {
   int64_t bytes = r->queue.studies[job->study].trials[job->number].bytes, available;
-  if (r->queue.running > 0 || bytes <= r->queue.limits.bytes) return true;
+  if (r->queue.all.n > 0 || bytes <= r->queue.limits.bytes) return true;
   available = machine_memory_available(); /* whatever the machine has now */
   if (bytes <= available) return true;
   if (!r->failure.code)

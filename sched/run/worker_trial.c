@@ -173,8 +173,8 @@ void worker_release(struct worker *w, const struct run_study *s, int number, boo
  * lock. */
 static void put_back(struct runner *r, const struct run_study *s, int number, const struct error *why)
 {
-  if (r->queue.running > 1) {
-    r->queue.limits.at_once = r->queue.running - 1;
+  if (r->queue.all.n > 1) {
+    r->queue.limits.at_once = r->queue.all.n - 1;
   } else if (!r->failure.code) {
     r->failure = *why;
     error_prefix(&r->failure, "%s, trial %d could not run although nothing ran beside it", s->title, number);

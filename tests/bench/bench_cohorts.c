@@ -278,7 +278,7 @@ static struct outcome simulate(const struct bench *b, const struct experiment *x
   must(queue_create(&s->queue, 1, false, &limits, &e), &e);
   must(study_create(&study, x, &s->objective, "simultaneous", 0, &e), &e);
   must(queue_add(&s->queue, 0, &study, &e), &e);
-  for (fill(s); s->queue.running > 0; fill(s)) {
+  for (fill(s); s->queue.all.n > 0; fill(s)) {
     time_steps(s);
     advance(s);
   }

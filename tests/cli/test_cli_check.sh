@@ -16,6 +16,7 @@ export XDG_CACHE_HOME
 
 run() { call "$gsos" "$@"; }
 said() { unwrapped "$work/out" | grep -q -e "$1"; } # wherever lines are broken
+narrow_40() { awk '{ gsub(/[\200-\277]/, ""); if (length($0) > 40) { print "# too wide: " $0; bad = 1 } } END { exit bad }' "$work/out"; }
 row() { grep -q -E -e "$1" "$work/out"; }
 
 # -------------------------------------------------------------------------------- the paper's space
@@ -55,6 +56,10 @@ check check_shows_the_largest_networks all \
 check check_weighs_memory_and_estimates_the_time all 'said "of the largest side by side need .*iB each); .*iB are free: enough"' \
   'said "Run time, an estimate about .* for all 80 trials, "' 'row "^    grouped  .* s a trial"' \
   'said " of it for the best network of each study, trained again 3 times when"' 'row "^    simultaneous  .* s a trial"' 'said "Basis: [0-9]* random configurations ran"'
+
+call env COLUMNS=40 python3 tests/cli/terminal.py out "$gsos" check configs/quickstart.ini
+check quickstart_fits_a_narrow_terminal all 'exits 0' narrow_40 'row "^  lr  float 1e-05 \.\. 1 log default 0\.01$"' \
+  'row "^    layer  *output  parameters$"' 'row "^    conv 1  *14×14×32  *320$"' 'said "trial 0 of each study has the defaults"'
 
 run check configs/bench/ackley.ini
 check a_function_has_no_data_and_no_networks all 'exits 0' silent narrow 'said "objective function, minimizes"' \
@@ -172,6 +177,10 @@ small --set experiment.trials=10
 check few_trials_are_all_random all 'exits 0' 'said "All trials of the group first are random: .tpe. startup is 15"'
 small --set 'experiment.trials=2'
 check a_group_without_a_trial_is_told all 'exits 0' 'said "No trial is left for the group third"'
+# A batch of one image, one step an epoch, one trial.
+small --set experiment.trials=1 --set experiment.strategies=simultaneous --set experiment.rounds=1 --set 'space.batch_size=1'
+check one_is_told_in_the_singular all 'exits 0' 'said "1 in each of 1 study (1 strategy × 1 round), 1 in all"' 'said "for the one trial"' \
+  'said "a training step of 1 image, "' '! grep -E "(^|[^0-9.])1 (trials|images|steps|epochs|studies|rounds|configurations|files|points)" "$work/out"'
 small --set scheduler.slots=1 --set experiment.strategies=grouped --set experiment.rounds=3
 check slots_decide_what_runs_side_by_side all 'exits 0' 'said "1 of the largest side by side"' 'said "300 trials, 1 at a time"' 'said "up to 1 at once"'
 small --set scheduler.slots=100000 --set scheduler.parallel=1000 --set experiment.rounds=1000 --set experiment.trials=500 --set 'model.filters=256' --set 'space.num_fc_units=int 64 .. 65536 default 64'
@@ -192,6 +201,9 @@ printf '[experiment]\nname = %s%s\nobjective = function\noutput = /tmp/%s/%s/%s\
 } >>"$work/long.ini"
 run check "$work/long.ini"
 check long_names_and_lists_stay_narrow all 'exits 0' narrow 'said "1, 2, 3, .*, \.\.\. 200 (200)"'
+
+call env COLUMNS=40 python3 tests/cli/terminal.py out "$gsos" check "$work/long.ini"
+check long_lists_are_cut_on_a_narrow_terminal all 'exits 0' narrow_40 'said "size ordinal 1, 2, 3, .*, \.\.\. 200 (200) default 7"'
 
 # ------------------------------------------------------------------------------------------- errors
 

@@ -24,6 +24,18 @@ run "$work/results/digits" "$work/results/photos"
 check runs_stand_side_by_side_with_their_mean all 'exits 0' silent narrow 'said "^digits, grouped  *1  *0.7433  *0.7267"' \
   'said "^photos  *-2.13 points  *-0.31 points"' 'said "^mean of 2 runs  *-2.13 points  *-0.31 points"' \
   'said "digits: studies that are not finished are left out"'
+cp "$work/out" "$work/named"
+run "$work/results"
+check a_folder_of_runs_stands_for_those_in_it all 'exits 0' silent 'cmp -s "$work/out" "$work/named"'
+mkdir "$work/many"
+for i in $(seq 1 40); do
+  mkdir "$work/many/of-$i"
+  cp "$work/results/digits/study.db" "$work/many/of-$i"
+done
+run "$work/many"
+check of_many_that_lack_something_it_is_said all 'exits 0' narrow 'said "^mean of 40 runs"' \
+  'said "of-1: studies that are not finished are left out"' 'said "so it is of 4 more runs"' 'said "in favour of the strategy"'
+rm -r "$work/many"
 run "$work/results/digits"
 check one_run_has_no_mean all 'exits 0' silent narrow '! said "^mean"' 'said "grouped  *1  *0.7433"'
 run "$work/results/digits" "$work/results/photos" --output "$work/page.html"

@@ -187,6 +187,9 @@ check what_was_learnt_is_told_at_the_end_and_in_the_page all 'exits 0' silent 's
 call "$gsos" show "$work/edge" --json
 check what_was_learnt_is_told_to_programs all 'exits 0' silent \
   'said "\"learnt\":\[\"x at the lower edge of its range (1) in 10 of the best 10: widen it\""'
+call "$gsos" run --output "$work/one" configs/bench/mixed.ini --set experiment.rounds=1 --set experiment.trials=1 --set experiment.strategies=simultaneous
+check one_trial_is_told_in_the_singular all 'exits 0' 'complained "1 round of 1 trial each"' \
+  '! cat "$work/out" "$work/err" "$work/one/report.html" | grep -E "(^|[^0-9.])1 (trials|studies|rounds|epochs|steps|times)"'
 search "$work/one" configs/bench/mixed.ini --set experiment.rounds=1 --set experiment.trials=1 --set experiment.strategies=simultaneous
 check a_study_of_one_trial_has_a_page all 'exits 0' silent 'page "$work/one/report.html" --rows 1 --sections configuration trials slices all \
   --text "1 trial, 1 complete" "Not measured: too few trials"'

@@ -171,6 +171,19 @@ rm -r "$work/copied/mistakes/grouped-0"
 run report "$work/copied"
 check a_page_without_the_pictures_says_so all 'exits 0' \
   'tells python3 tests/cli/report_page.py "$work/copied/report.html" --sections classes --text "Their pictures are not all there"'
+mkdir "$work/copied/mistakes/grouped-0"
+for file in "$work/digits/mistakes/grouped-0"/*; do mkfifo "$work/copied/mistakes/grouped-0/${file##*/}"; done
+rm "$work/copied/timeline.json" "$work/copied/run.ini"
+mkfifo "$work/copied/timeline.json" "$work/copied/run.ini"
+call timeout 60 "$gsos" report "$work/copied"
+check pipes_in_the_place_of_files_are_not_waited_for all 'exits 0' \
+  'tells python3 tests/cli/report_page.py "$work/copied/report.html" --sections classes --text "Their pictures are not all there"'
+rm "$work/copied/plots/plots.gp"
+mkfifo "$work/copied/plots/plots.gp"
+call timeout 60 "$gsos" report "$work/copied"
+check a_pipe_is_not_written_to all 'exits 1' 'complained "plots/plots.gp: cannot be written: it is no regular file"'
+call timeout 60 "$gsos" run "$work/copied"
+check a_pipe_is_no_run_ini all 'exits 2' 'complained "copied/run.ini: is no regular file"'
 query "$work/copied/study.db" "DELETE FROM study_user_attributes WHERE key IN ('gsos:confusion', 'gsos:mistakes')"
 run show "$work/copied"
 check of_a_run_of_an_earlier_version_nothing_is_told all 'exits 0' '! said "gets wrong"' 'said "^Best configuration"'
@@ -218,7 +231,7 @@ early --output "$work/macro_f1" --set experiment.metric=accuracy
 check another_metric_is_another_search all 'exits 2' 'complained "experiment.metric (was macro_f1, is accuracy)"'
 
 # 30 long ones, killed in the middle; then stopped in the middle; what ended is there each time.
-long() { set -- --quiet --set experiment.repeats=30 --set experiment.trials=3 --set space.epoch=$(as_long_as 40) --set space.lr=0.0003 \
+long() { set -- --quiet --set experiment.repeats=30 --set experiment.trials=3 --set "space.epoch=$(as_long_as 40)" --set space.lr=0.0003 \
   --set experiment.strategies=grouped --output "$@"; exec "$gsos" run "$work/small.ini" "$@"; }
 ended() { raw_repeats "$out" 2>/dev/null | grep -o '"value"' | wc -l; }
 (long "$work/straight") >"$work/out" 2>"$work/err"
@@ -376,6 +389,19 @@ run run "$work/small.ini" --output "$out"
 check the_timeline_goes_on python3 tests/cli/timeline_check.py "$out/timeline.json" "$out/study.db"
 history "$out" >"$work/again"
 check what_was_stopped_ends_the_same all 'exits 0' 'cmp -s "$work/history" "$work/again"'
+
+# What has paused may go on, so it has not ended: the message has both, and they are what is stored.
+out="$work/paused"
+"$gsos" run "$work/small.ini" --output "$out" --set scheduler.slots=1 --set pruner.kind=hyperband --set experiment.trials=60 \
+  --set experiment.strategies=simultaneous --set experiment.sampler=random --set 'space.epoch=int 1 .. 9 default 9' >"$work/out" 2>"$work/err" &
+pid=$!
+signal_when $pid INT '[ "$(query "$out/study.db" "SELECT count(*) FROM trials WHERE state = '"'PRUNED'"'" 2>/dev/null || echo 0)" -ge 2 ]'
+wait $pid
+code=$?
+# shellcheck disable=SC2034 # in a condition
+told=$(unwrapped "$work/err" | sed -n 's/.*stopped: \([0-9]*\) of 60 trials have ended and are kept, and \([0-9]*\) that ha[sve]* paused; .*/\1 + \2/p')
+check what_has_paused_is_not_counted_as_ended all 'exits 130' '[ -n "$told" ]' \
+  '[ $((${told:-0})) -eq "$(query "$out/study.db" "SELECT count(*) FROM trials WHERE state IN ('"'COMPLETE', 'PRUNED', 'FAIL'"')")" ]'
 
 # stopped_within OUTPUT SIGNAL PREFIX...: a run of trials of many epochs, stopped within one.  The
 # database has an epoch up to a second later, the timeline at once.
@@ -543,7 +569,16 @@ if [ "$(id -u)" -ne 0 ]; then
   run run "$work/function.ini" --output "$work/locked"
   check an_output_that_may_not_be_written_is_told_as_that all 'exits 1' 'complained "locked/study.db: cannot be made"' \
     'complained "may not be written"' 'complained "Permission denied"'
+  chmod 755 "$work/locked"
+  run run "$work/function.ini" --output "$work/locked"
+  chmod 555 "$work/locked"
+  run run "$work/function.ini" --output "$work/locked" --set experiment.rounds=9
+  check one_with_a_run_is_told_as_well all 'exits 1' 'complained "locked/study.db: cannot be opened (Permission denied): its folder may not be written"'
+  chmod 755 "$work/locked"
 fi
+ln -s nowhere "$work/dangling"
+run run "$work/function.ini" --output "$work/dangling"
+check a_link_to_no_folder_is_told all 'exits 1' 'complained "dangling cannot be made: it is a link to what does not exist"'
 run run --help
 check help_fits_a_terminal all 'exits 0' 'said "^Usage: gsos run"' 'narrow "$work/out"'
 run --help

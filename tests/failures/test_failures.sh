@@ -276,7 +276,7 @@ END
   query "UPDATE study_user_attributes SET value_json = 'false' WHERE key = 'gsos:finished'"
   unshare -rm sh "$work/read-only.sh" "$gsos" "$work"
   code=$?
-  check a_disk_that_cannot_be_written_is_named all 'exits 0' 'complained "$work/disk/begun/study.db: .*writ"' \
+  check a_disk_that_cannot_be_written_is_named all 'exits 0' 'complained "$work/disk/begun/study.db: cannot be opened (Read-only file system): it may not be written; make"' \
     'complained "output folder $work/disk/new cannot be made: Read-only file system"'
 else
   skip a_disk_that_is_full "no file system can be mounted in a user namespace here"

@@ -316,7 +316,8 @@ static int gp_expect(const struct sampler_request *request, int n, const bool (*
   struct seen seen = {0};
   struct learnt l;
   if (is_blind(request))
-    return error_set(e, ERROR_FAILED, "%d trials are too few to expect something", request->n_history);
+    return error_set(e, ERROR_FAILED, "%d trial%s too few to expect something", request->n_history,
+                     request->n_history == 1 ? " is" : "s are");
   int code = seen_make(&seen, request, e);
   if (!code) {
     code = learnt_make(&l, request, e);

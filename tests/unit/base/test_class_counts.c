@@ -201,6 +201,25 @@ static void a_matrix_is_printed(void **state)
   class_counts_free(&c);
 }
 
+/* Names of a data set come as they are, those of a network's file escaped. */
+static void a_name_that_was_escaped_before_is_not_again(void **state)
+{
+  static char *const names[] = {"a\x1b[31mb", "a\\x1b[31mb", "c\\d\x1b"};
+  struct class_counts c;
+  struct error e = {0};
+  (void)state;
+  assert_int_equal(class_counts_begin(&c, 3, names, &e), 0);
+  add(&c, 0, 1, 1);
+  add(&c, 2, 1, 1);
+  class_counts_end(&c);
+  print_with(print_matrix, &c);
+  assert_null(strchr(printed, '\x1b'));
+  assert_null(strstr(printed, "a\\x5cx1b"));
+  assert_non_null(strstr(printed, "a\\x1b[31mb"));
+  assert_non_null(strstr(printed, "c\\x5cd\\x1b"));
+  class_counts_free(&c);
+}
+
 static void twelve_classes_of_long_names_fit_eighty_columns(void **state)
 {
   (void)state;
@@ -249,6 +268,7 @@ int main(void)
       cmocka_unit_test(top_k_is_asked_from_twenty_classes_on),
       cmocka_unit_test(the_surest_mistakes_are_kept),
       cmocka_unit_test(a_matrix_is_printed),
+      cmocka_unit_test(a_name_that_was_escaped_before_is_not_again),
       cmocka_unit_test(twelve_classes_of_long_names_fit_eighty_columns),
       cmocka_unit_test(what_does_not_fit_is_not_printed),
   };

@@ -344,6 +344,31 @@ static void json_has_the_repeats_of_the_best(void **state)
   report_free(&r);
 }
 
+/* Every table and page shows these; what a study lacks is told as such, not as 0. */
+static void a_figure_is_there_or_not(void **state)
+{
+  static const report_measure all[] = {report_best_value,    report_images, report_tflop,
+                                       report_tflop_to_best, report_time,   report_time_to_best};
+  struct stored_trial trials[2] = {{.value = 0.5}, {.value = 0.75}};
+  struct report_study s = {.trials = trials, .n = 2, .best = -1};
+  const double expected[] = {0.75, 300, 3, 2, 8, 6};
+  double value;
+  (void)state;
+  for (size_t i = 0; i < sizeof all / sizeof *all; i++) assert_false(all[i](&s, &value));
+  s.images = 300, s.flops = 3e12, s.flops_to_best = 2e12, s.time_s = 8, s.time_to_best_s = 6;
+  for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+    bool to_best = all[i] == report_best_value || all[i] == report_tflop_to_best || all[i] == report_time_to_best;
+    assert_int_equal(all[i](&s, &value), !to_best);
+  }
+  s.best = 1;
+  for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+    assert_true(all[i](&s, &value));
+    assert_true(fabs(value - expected[i]) < 1e-9);
+  }
+  trials[1].value = INFINITY;
+  assert_false(report_best_value(&s, &value));
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
@@ -352,7 +377,7 @@ int main(void)
       TEST(a_study_goes_by_three_names),          TEST(chosen_trials_stand_in_their_order),
       TEST(a_trial_is_shown_with_all_its_epochs), TEST(a_sparkline_keeps_the_last_of_each_share),
       TEST(importance_is_a_bar_a_hyperparameter), TEST(json_has_the_trials_and_their_epochs),
-      TEST(json_has_the_repeats_of_the_best),
+      TEST(json_has_the_repeats_of_the_best),     cmocka_unit_test(a_figure_is_there_or_not),
   };
   int failed = cmocka_run_group_tests_name("report_view", tests, NULL, NULL);
   free(printed);

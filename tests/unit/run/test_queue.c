@@ -225,7 +225,7 @@ static void the_history_does_not_depend_on_the_queue(void **state)
     for (;;) {
       while (n < 64 && start(&jobs[n])) n++;
       if (n == 0) break;
-      assert_true(queue.bytes <= 1000 && queue.running == n && n <= at_once[k]);
+      assert_true(queue.bytes <= 1000 && queue.all.n == n && n <= at_once[k]);
       seed = seed * 1664525u + 1013904223u;
       int i = (int)((seed >> 8) % (unsigned)n);
       end(&jobs[i]);
@@ -433,7 +433,7 @@ static void all_trials_find_a_place_whatever_they_take(void **state)
         assert_true(p[i].place.n == 1 || p[i].place.share < 1.5 + 1e-9);
         sum += p[i].place.share;
       }
-      assert_true(fabs(sum - queue.share) < 1e-9);
+      assert_true(fabs(sum - queue.all.share) < 1e-9);
       if (running == 0) break;
       seed = seed * 1664525u + 1013904223u;
       int i = (int)(seed >> 8) % PLACES;
@@ -442,7 +442,7 @@ static void all_trials_find_a_place_whatever_they_take(void **state)
       running--;
     }
     assert_int_equal(started, TRIALS);
-    assert_true(queue_ended(&queue) && queue.share == 0 && queue.bytes == 0);
+    assert_true(queue_ended(&queue) && queue.all.share == 0 && queue.bytes == 0);
     close_queue();
   }
   costs = NULL;

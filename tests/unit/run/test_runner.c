@@ -23,6 +23,7 @@
 #include "host/base/monotonic.h"
 #include "kernels/philox.h"
 #include "sched/run/runner.h"
+#include "sched/run/winner_repeats.h"
 
 /* ---- an objective that can be told to fail --------------------------------------------------- */
 
@@ -33,6 +34,7 @@ struct fake {
   const struct experiment *x;
   int64_t bytes;           /* of every trial */
   bool heavy_and_light;    /* a trial takes from a fiftieth of a place to more than all of it */
+  double share;            /* that it takes then, whichever it is; 0: by its configuration */
   int step_ms;             /* an epoch takes so long */
   int gather;              /* no trial ends its second epoch before so many have run at once */
   int hang_id;             /* this trial never ends an epoch; -1: none */
@@ -40,6 +42,7 @@ struct fake {
   bool all_diverge;
   _Atomic int fails_left;
   _Atomic int running, most; /* at once */
+  _Atomic int overfull;      /* trials for which there was no room in their place (queue.h) */
   _Atomic int64_t began;     /* trials added */
   int stop_after;            /* sets stop_signal when that many have been added; 0: never */
   volatile int *stop_signal;
@@ -59,7 +62,7 @@ struct fake {
 struct fake_member {
   int id, number, epoch;
   bool used;
-  double value;
+  double value, share;
 };
 
 struct place {
@@ -74,6 +77,9 @@ static int number_of(const struct experiment *x, uint64_t key)
   for (int round = 0; round < x->rounds; round++)
     for (int number = 0; number < x->trials; number++)
       if (philox_trial_key(x->seed, round, number) == key) return number;
+  for (int round = 0; round < x->rounds; round++)
+    for (int k = 0; k < x->repeats; k++)
+      if (philox_trial_key(x->seed, round, REPEATS_FIRST + k) == key) return REPEATS_FIRST + k;
   fail_msg("a trial of an unknown key");
   return -1;
 }
@@ -93,15 +99,18 @@ static double part_of(const double *values)
 
 static int fake_cost(struct objective *o, const double *values, struct objective_cost *cost, struct error *e)
 {
-  bool differ = ((struct fake *)o)->heavy_and_light;
+  const struct fake *f = (struct fake *)o;
+  bool differ = f->heavy_and_light;
   (void)e;
   *cost = (struct objective_cost){.feasible = true,
                                   .flops = 300,
                                   .steps = 30,
                                   .images = 3000,
                                   .epochs = EPOCHS,
-                                  .bytes = ((struct fake *)o)->bytes,
-                                  .share = differ ? 1.2 * pow(part_of(values), 3) + 0.02 : 0,
+                                  .bytes = f->bytes,
+                                  .share = f->share > 0 ? f->share
+                                           : differ     ? 1.2 * pow(part_of(values), 3) + 0.02
+                                                        : 0,
                                   .alone_s = differ ? 1 + part_of(values) : 0};
   return 0;
 }
@@ -138,10 +147,18 @@ static int fake_add(struct place *p, const struct trial_spec *spec, struct error
     f->fails_left--;
     return error_set(e, ERROR_MACHINE, "no memory for a network");
   }
+  struct objective_cost cost;
+  double share = 0;
+  fake_cost(&f->objective, spec->values, &cost, NULL);
+  for (int i = 0; i < p->capacity; i++) share += p->members[i].used ? p->members[i].share : 0;
+  f->overfull += share > 0 && share + fmin(cost.share, 1) / 2 > 1 + 1e-9;
   while (at < p->capacity && p->members[at].used) at++;
   assert_true(at < p->capacity);
-  p->members[at] =
-      (struct fake_member){.id = spec->id, .number = number, .used = true, .value = value_of(f->x, spec->values)};
+  p->members[at] = (struct fake_member){.id = spec->id,
+                                        .number = number,
+                                        .used = true,
+                                        .value = value_of(f->x, spec->values),
+                                        .share = fmin(cost.share, 1)};
   int running = ++f->running;
   for (int most = f->most; running > most && !atomic_compare_exchange_weak(&f->most, &most, running);) {
   }
@@ -1185,9 +1202,33 @@ static void a_target_ends_each_study_by_itself(void **state)
   close_fixture(&f);
 }
 
+/* Of few heavy networks a place is as full as of many light ones, when winners are trained again,
+ * too: queue.h. */
+static void repeats_fill_places_by_what_they_take(void **state)
+{
+  enum { PLACES = 2, ROOM = 16, REPEATS = 12, ROUNDS = 4 };
+  struct fixture f;
+  char note[200];
+  (void)state;
+  OPEN(&f, "experiment.rounds=4", "experiment.repeats=12", "experiment.trials=12", "experiment.sampler=random");
+  f.fake.heavy_and_light = true;
+  if (run_places(&f, PLACES, ROOM, PLACES)) fail_msg("%s", f.e.message);
+  int64_t before = f.fake.began;
+  assert_int_equal(f.fake.overfull, 0);
+  f.fake.most = 0;
+  f.fake.share = 0.4; /* three fill a place */
+  f.fake.gather = 3 * PLACES;
+  if (winner_repeats_run(&f.runner, NULL, NULL, note, sizeof note, &f.e)) fail_msg("%s", f.e.message);
+  assert_int_equal(f.fake.began - before, REPEATS * ROUNDS * 2);
+  assert_int_equal(f.fake.overfull, 0);
+  assert_int_equal(f.fake.most, 3 * PLACES);
+  close_fixture(&f);
+}
+
 int main(void)
 {
   const struct CMUnitTest tests[] = {
+      cmocka_unit_test(repeats_fill_places_by_what_they_take),
       cmocka_unit_test(one_worker_and_eight_make_the_same_history),
       cmocka_unit_test(pruning_makes_the_same_history_however_it_is_run),
       cmocka_unit_test(one_by_one_each_study_has_a_wall_time_of_its_own),

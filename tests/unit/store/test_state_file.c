@@ -207,6 +207,17 @@ static void every_damaged_bit_is_found(void **state)
   free(bytes);
 }
 
+static void a_pipe_is_no_state_and_waits_for_nobody(void **state)
+{
+  (void)state;
+  unlink(path);
+  assert_int_equal(mkfifo(path, 0600), 0);
+  alarm(120);
+  refused_as(&owner, PARAMS, a_trial(), "it is no regular file");
+  alarm(0);
+  unlink(path);
+}
+
 static void a_full_disk_leaves_the_old_file(void **state)
 {
   struct rlimit old, small = {.rlim_cur = 100};
@@ -230,9 +241,13 @@ static void a_full_disk_leaves_the_old_file(void **state)
 int main(void)
 {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(what_was_written_is_read),   cmocka_unit_test(a_trial_within_its_first_epoch_has_no_values),
-      cmocka_unit_test(no_file_is_no_state),        cmocka_unit_test(a_state_of_another_trial_is_refused),
-      cmocka_unit_test(every_damaged_bit_is_found), cmocka_unit_test(a_full_disk_leaves_the_old_file),
+      cmocka_unit_test(what_was_written_is_read),
+      cmocka_unit_test(a_trial_within_its_first_epoch_has_no_values),
+      cmocka_unit_test(no_file_is_no_state),
+      cmocka_unit_test(a_state_of_another_trial_is_refused),
+      cmocka_unit_test(every_damaged_bit_is_found),
+      cmocka_unit_test(a_pipe_is_no_state_and_waits_for_nobody),
+      cmocka_unit_test(a_full_disk_leaves_the_old_file),
   };
   signal(SIGXFSZ, SIG_IGN);
   return cmocka_run_group_tests(tests, open_folder, close_folder);

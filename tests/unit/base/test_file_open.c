@@ -1,0 +1,126 @@
+/* Regular files alone are opened, and nothing else makes anybody wait. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "host/base/file_open.h"
+#include "host/base/file_replace.h"
+
+static char root[64];
+
+static int make_root(void **state)
+{
+  (void)state;
+  strcpy(root, "/tmp/gsos-open-XXXXXX");
+  alarm(120); /* what waits for a pipe waits for ever */
+  return mkdtemp(root) ? 0 : -1;
+}
+
+static int remove_root(void **state)
+{
+  (void)state;
+  char command[100];
+  alarm(0);
+  snprintf(command, sizeof command, "rm -r '%s'", root);
+  return system(command);
+}
+
+static const char *at(const char *name)
+{
+  static char path[PATH_MAX];
+  snprintf(path, sizeof path, "%s/%s", root, name);
+  return path;
+}
+
+static void make_socket(const char *path)
+{
+  struct sockaddr_un address = {.sun_family = AF_UNIX};
+  int s = socket(AF_UNIX, SOCK_STREAM, 0);
+  assert_true(s >= 0);
+  snprintf(address.sun_path, sizeof address.sun_path, "%.100s", path);
+  assert_int_equal(bind(s, (struct sockaddr *)&address, sizeof address), 0);
+  close(s);
+}
+
+static void refused(const char *path)
+{
+  static const int flags[] = {O_RDONLY, O_WRONLY | O_CREAT | O_TRUNC, O_RDWR | O_CREAT};
+  struct error e = {0};
+  for (size_t i = 0; i < sizeof flags / sizeof *flags; i++) {
+    errno = 0;
+    assert_int_equal(file_open(path, flags[i]), -1);
+    assert_int_equal(errno, ENXIO);
+  }
+  assert_null(file_open_to_read(path));
+  assert_int_equal(file_open_failed(&e, path, "cannot be read"), ERROR_FAILED);
+  assert_non_null(strstr(e.message, path));
+  assert_non_null(strstr(e.message, ": cannot be read: it is no regular file"));
+}
+
+static void what_is_no_regular_file_is_not_opened(void **state)
+{
+  (void)state;
+  assert_int_equal(mkfifo(at("pipe"), 0600), 0);
+  refused(at("pipe"));
+  assert_int_equal(symlink("pipe", at("link")), 0);
+  refused(at("link"));
+  make_socket(at("socket"));
+  refused(at("socket"));
+  refused("/dev/null");
+  refused(root);
+}
+
+static void a_file_is_read_and_made(void **state)
+{
+  char text[10] = "";
+  struct error e = {0};
+  (void)state;
+  int fd = file_open(at("a"), O_WRONLY | O_CREAT | O_TRUNC);
+  assert_true(fd >= 0);
+  assert_int_equal(write(fd, "text", 4), 4);
+  assert_int_equal(fcntl(fd, F_GETFD), FD_CLOEXEC);
+  close(fd);
+  FILE *in = file_open_to_read(at("a"));
+  assert_non_null(in);
+  assert_int_equal(fread(text, 1, sizeof text - 1, in), 4);
+  fclose(in);
+  assert_string_equal(text, "text");
+  assert_null(file_open_to_read(at("none")));
+  assert_int_equal(errno, ENOENT);
+  file_open_failed(&e, at("none"), "cannot be read");
+  assert_non_null(strstr(e.message, "none: cannot be read: No such file or directory"));
+}
+
+static void a_pipe_under_the_temporary_name_is_told(void **state)
+{
+  struct error e = {0};
+  (void)state;
+  assert_int_equal(mkfifo(at("out.tmp"), 0600), 0);
+  assert_true(file_replace_text(at("out"), "text", &e) < 0);
+  assert_non_null(strstr(e.message, "out.tmp: cannot be written: it is no regular file"));
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, make_root, remove_root)
+int main(void)
+{
+  const struct CMUnitTest tests[] = {
+      TEST(what_is_no_regular_file_is_not_opened),
+      TEST(a_file_is_read_and_made),
+      TEST(a_pipe_under_the_temporary_name_is_told),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
