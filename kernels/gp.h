@@ -80,6 +80,23 @@ int gp_predict_one(const struct device_gp *g, const struct device_gp_point *poin
 int gp_predict_each(const struct device_gp *g, int count, const struct device_gp_point *points, double *out,
                     void *stream);
 
+/* Climbs of log expected improvement within [0, 1) by L-BFGS (lbfgs.cuh), all side by side: each by
+ * a block or a cluster, so that none depends on the others. */
+struct device_gp_climb {
+  uint64_t smooth;         /* bit i: coordinate i moves */
+  double best;             /* what is to be improved on */
+  double tolerance, reach; /* ends where a step brings less; the first step's length at most */
+  int evaluations;         /* at most, of each */
+  int unused;
+};
+
+/*   points  [count] where they start, and then where they have come to: the best point of the climb, or
+ *           the start where nothing is known of it (not finite) */
+int gp_climb(const struct device_gp *g, const struct device_gp_climb *climb, int count, struct device_gp_point *points,
+             void *stream);
+int gp_climb_by_clusters(const struct device_gp *g, const struct device_gp_climb *climb, int count,
+                         struct device_gp_point *points, void *stream);
+
 /* Both, of gp_at_cluster.cu: at `point`, or at points[count] without gradients. */
 int gp_predict_by_cluster(const struct device_gp *g, int count, const struct device_gp_point *point,
                           const struct device_gp_point *points, int gradients, double *out, void *stream);

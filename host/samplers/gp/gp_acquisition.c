@@ -160,10 +160,17 @@ static void offer(const struct gp_search *s, struct gp_choice *choice, const dou
   gp_choice_offer(choice, s->request->space->n, values, score, !seen_has(s->seen, values));
 }
 
-/* The best `most` of a half that are feasible and new are refined; all that were feasible are
- * offered. */
+/* Where the local search starts. */
+struct starts {
+  int n;
+  struct gp_start at[GP_STARTS_MAX];
+};
+_Static_assert((int)REFINE_SOBOL + (int)REFINE_MUTATED <= (int)GP_STARTS_MAX, "no room for the starts");
+
+/* The best `most` of a half that are feasible and new are where it starts, which on the CPU it does at
+ * once; all that were feasible are offered. */
 static void refine_best(const struct gp_search *s, const struct candidates *c, int from, int to, int most,
-                        struct gp_choice *choice)
+                        struct gp_choice *choice, struct starts *starts)
 {
   double last[SPACE_MAX];
   struct gp_part part;
@@ -178,7 +185,8 @@ static void refine_best(const struct gp_search *s, const struct candidates *c, i
       continue; /* small spaces: the same once more */
     memcpy(last, values, (size_t)c->width * sizeof(*last));
     choice->has_last = true;
-    gp_refine(s, values, top.score, choice);
+    starts->at[starts->n++] = (struct gp_start){values, top.score};
+    if (!s->model->workspace) gp_refine(s, 1, &starts->at[starts->n - 1], choice);
     most--;
   }
   choice->has_last = false;
@@ -222,6 +230,7 @@ int gp_maximise(const struct gp_search *s, struct rng *rng, double *values, doub
 {
   struct candidates c;
   struct gp_choice choice = {0};
+  struct starts starts = {0};
   int n = s->request->settings->gp_candidates, middle = s->n_incumbents ? n - n / 2 : n;
   int code = candidates_make(&c, s, n, e);
   if (code) goto done;
@@ -229,8 +238,9 @@ int gp_maximise(const struct gp_search *s, struct rng *rng, double *values, doub
   fill_mutations(s, &c, middle, n, rng);
   code = candidates_rank(s, &c, e);
   if (code) goto done;
-  refine_best(s, &c, 0, middle, REFINE_SOBOL, &choice);
-  refine_best(s, &c, middle, n, REFINE_MUTATED, &choice);
+  refine_best(s, &c, 0, middle, REFINE_SOBOL, &choice, &starts);
+  refine_best(s, &c, middle, n, REFINE_MUTATED, &choice, &starts);
+  if (s->model->workspace) gp_refine(s, starts.n, starts.at, &choice);
   if (!choice.has_new) code = walk(s, rng, &choice, e);
   if (code) goto done;
   if (!choice.has_any) {

@@ -82,6 +82,12 @@ void gp_workspace_predict_each(struct gp_workspace *w, int count, const double (
   (void)w, (void)count, (void)points, (void)mean, (void)sd;
 }
 
+void gp_workspace_climb(struct gp_workspace *w, const struct gp_climb *climb, int count,
+                        double (*points)[GP_DIMENSIONS_MAX])
+{
+  (void)w, (void)climb, (void)count, (void)points;
+}
+
 void gp_workspace_rank(struct gp_workspace *w, int count, const double *const *x, double best)
 {
   (void)w, (void)count, (void)x, (void)best;
@@ -105,10 +111,10 @@ void gp_workspace_top(struct gp_workspace *w, int from, int to, const struct gp_
 
 _Static_assert((int)GP_ROWS_MAX == (int)GP_DEVICE_OBSERVATIONS && (int)GP_AXES_MAX == (int)GP_DIMENSIONS_MAX,
                "kernels and host differ");
-_Static_assert(2 * (int)GP_EACH_MAX <= 2 + 2 * (int)GP_DIMENSIONS_MAX, "no room for what is said of a few points");
+_Static_assert((int)GP_EACH_MAX > (int)GP_DIMENSIONS_MAX, "no room for what is said of one point");
 _Static_assert((int)GP_TOP <= (int)GP_TOP_MAX, "more of the best than a launch gives");
 
-enum { RESULT_MAX = GP_PARAMETERS_MAX + 1, OUT_MAX = 2 + 2 * GP_DIMENSIONS_MAX };
+enum { RESULT_MAX = GP_PARAMETERS_MAX + 1, OUT_MAX = 2 * GP_EACH_MAX };
 
 /* What goes to the device and comes back, in pinned memory. */
 struct pinned {
@@ -405,11 +411,16 @@ void gp_workspace_predict_one(struct gp_workspace *w, const double *point, doubl
   }
 }
 
-void gp_workspace_predict_each(struct gp_workspace *w, int count, const double (*points)[GP_DIMENSIONS_MAX],
-                               double *mean, double *sd)
+static void put_points(struct gp_workspace *w, int count, const double (*points)[GP_DIMENSIONS_MAX])
 {
   for (int i = 0; i < count; i++) w->pinned->each[i] = point_of(w, points[i]);
   up(w, w->each, w->pinned->each, (size_t)count * sizeof *w->each);
+}
+
+void gp_workspace_predict_each(struct gp_workspace *w, int count, const double (*points)[GP_DIMENSIONS_MAX],
+                               double *mean, double *sd)
+{
+  put_points(w, count, points);
   CALL(w, gp_predict_each(&w->g, count, w->each, w->out, w->stream));
   down(w, w->pinned->out, w->out, (size_t)(2 * count) * sizeof(double));
   wait_for(w);
@@ -417,6 +428,22 @@ void gp_workspace_predict_each(struct gp_workspace *w, int count, const double (
     mean[i] = w->failure.code ? 0 : w->pinned->out[2 * i];
     sd[i] = w->failure.code ? 1 : w->pinned->out[2 * i + 1];
   }
+}
+
+/* A first step of a quarter of the range: further than that a lengthscale seldom is. */
+void gp_workspace_climb(struct gp_workspace *w, const struct gp_climb *climb, int count,
+                        double (*points)[GP_DIMENSIONS_MAX])
+{
+  static const double reach = 0.25;
+  struct device_gp_climb c = {
+      .best = climb->best, .tolerance = climb->tolerance, .reach = reach, .evaluations = climb->evaluations};
+  for (int i = 0; i < w->g.d; i++) c.smooth |= (uint64_t)climb->smooth[i] << i;
+  put_points(w, count, (const double(*)[GP_DIMENSIONS_MAX])points);
+  CALL(w, gp_climb(&w->g, &c, count, w->each, w->stream));
+  down(w, w->pinned->each, w->each, (size_t)count * sizeof *w->each);
+  wait_for(w);
+  for (int i = 0; i < count && !w->failure.code; i++)
+    memcpy(points[i], w->pinned->each[i].x, (size_t)w->g.d * sizeof(double));
 }
 
 /* ---- candidates ------------------------------------------------------------------------------ */
