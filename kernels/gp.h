@@ -31,6 +31,7 @@ enum {
   GP_TOP_MAX = 32,      /* of the best candidates, in one answer */
   GP_CAPABILITY_90 = 9, /* major, from which on points are for gp_panel.cu and gp_at_cluster.cu */
   GP_TOP_SPAN = 4096,   /* scores of which a block finds the best */
+  GP_PARTS_MAX = 2,     /* parts of the scores, of each of which a launch finds the best */
 };
 
 struct device_gp_hyper {
@@ -127,12 +128,19 @@ struct device_gp_ranked {
   int unused;
 };
 
-/* The `most` (at most GP_TOP_MAX) best of scores from ... to - 1, the largest first, of equal ones
- * the first, that come after `after` in this order (index -1: all do).  NaN is the least.
- *   room  [gp_top_room(to - from, most)] for what parts of GP_TOP_SPAN scores have found
- *   out   [most] */
-int gp_top(const double *score, int from, int to, struct device_gp_ranked after, int most,
-           struct device_gp_ranked *room, struct device_gp_ranked *out, void *stream);
+/* Some of the scores: from ... to - 1 that come after `after` (index -1: all do). */
+struct device_gp_part {
+  int from, to;
+  struct device_gp_ranked after;
+};
+
+/* The `most` (at most GP_TOP_MAX) best of each of `parts` (at most GP_PARTS_MAX) parts, the largest
+ * first, of equal ones the first, in which order one comes after another.  NaN is the least.
+ *   room  [parts][gp_top_room(n, most)], n the largest part's, for what spans of GP_TOP_SPAN scores
+ *         have found
+ *   out   [parts][most] */
+int gp_top(const double *score, int parts, const struct device_gp_part *part, int most, struct device_gp_ranked *room,
+           struct device_gp_ranked *out, void *stream);
 
 static inline int gp_top_room(int count, int most)
 {

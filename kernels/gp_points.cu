@@ -279,16 +279,23 @@ __device__ __forceinline__ void take_first(double *score, int *index, double oth
   *index = other_index;
 }
 
-/* The `most` best of the block's TOP_SPAN scores, or, where `ranked` is not null, of as many that
- * other blocks have found; each thread keeps TOP_EACH in registers.  A round is one maximum over
- * the block, by two buffers in turn: one barrier a round.
- *   out  [blocks][most] */
-__global__ void __launch_bounds__(TOP_THREADS) gp_best(const double *score, const device_gp_ranked *ranked, int from,
-                                                       int to, device_gp_ranked after, int most, device_gp_ranked *out)
+struct top_parts {
+  device_gp_part part[GP_PARTS_MAX];
+};
+
+/* The `most` best of the block's TOP_SPAN scores of its part, which blockIdx.y says, or, where
+ * `ranked` is not null, of as many that other blocks have found; each thread keeps TOP_EACH in
+ * registers.  A round is one maximum over the block, by two buffers in turn: one barrier a round.
+ *   out  [parts][blocks][most] */
+__global__ void __launch_bounds__(TOP_THREADS)
+    gp_best(const double *score, const device_gp_ranked *ranked, const top_parts parts, int most, device_gp_ranked *out)
 {
   __shared__ double warp_score[2][TOP_THREADS / 32];
   __shared__ int warp_index[2][TOP_THREADS / 32];
-  const int t = (int)threadIdx.x, first = from + (int)blockIdx.x * TOP_SPAN + t;
+  const device_gp_part &part = parts.part[blockIdx.y];
+  const device_gp_ranked after = part.after;
+  const int t = (int)threadIdx.x, first = part.from + (int)blockIdx.x * TOP_SPAN + t, to = part.to;
+  out += (int64_t)(blockIdx.y * gridDim.x + blockIdx.x) * most;
   double s[TOP_EACH];
   int index[TOP_EACH];
   UNROLL
@@ -322,7 +329,7 @@ __global__ void __launch_bounds__(TOP_THREADS) gp_best(const double *score, cons
     UNROLL
     for (int w = 0; w < TOP_THREADS / 32; w++)
       take_first(&best, &at, warp_score[round % 2][w], warp_index[round % 2][w]);
-    if (t == 0) out[(int64_t)blockIdx.x * most + round] = device_gp_ranked{at < 0 ? 0 : best, at, 0};
+    if (t == 0) out[round] = device_gp_ranked{at < 0 ? 0 : best, at, 0};
     UNROLL
     for (int e = 0; e < TOP_EACH; e++)
       if (index[e] == at) index[e] = -1;
@@ -387,19 +394,27 @@ int gp_score(int count, const double *mean, const double *sd, double best, doubl
                 score);
 }
 
-int gp_top(const double *score, int from, int to, struct device_gp_ranked after, int most,
-           struct device_gp_ranked *room, struct device_gp_ranked *out, void *stream)
+int gp_top(const double *score, int parts, const struct device_gp_part *part, int most, struct device_gp_ranked *room,
+           struct device_gp_ranked *out, void *stream)
 {
   const struct device_gp_ranked *ranked = nullptr;
-  for (;;) { /* what a level's blocks have found is the next one's; the last is one block */
-    const int blocks = to > from ? (to - from + TOP_SPAN - 1) / TOP_SPAN : 1;
+  top_parts of = {};
+  for (int p = 0; p < parts; p++) of.part[p] = part[p];
+  for (;;) { /* what a level's blocks have found is the next one's; the last is one block a part */
+    int blocks = 1;
+    for (int p = 0; p < parts; p++) {
+      const int spans = (of.part[p].to - of.part[p].from + TOP_SPAN - 1) / TOP_SPAN;
+      blocks = spans > blocks ? spans : blocks;
+    }
     struct device_gp_ranked *found = blocks > 1 ? room : out;
-    const cudaError_t error = launch(gp_best, dim3((unsigned)blocks), dim3(TOP_THREADS), 0, (cudaStream_t)stream, score,
-                                     ranked, from, to, after, most, found);
+    const cudaError_t error = launch(gp_best, dim3((unsigned)blocks, (unsigned)parts), dim3(TOP_THREADS), 0,
+                                     (cudaStream_t)stream, score, ranked, of, most, found);
     if (error || blocks == 1) return error;
     ranked = found;
-    room += blocks * most;
-    from = 0;
-    to = blocks * most;
+    room += parts * blocks * most;
+    for (int p = 0; p < parts; p++) {
+      of.part[p].from = p * blocks * most;
+      of.part[p].to = (p + 1) * blocks * most;
+    }
   }
 }

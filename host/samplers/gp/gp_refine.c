@@ -5,7 +5,11 @@
  * floats, by L-BFGS with the gradient of log EI (not of the cost, which may have steps); then each
  * other free hyperparameter through all its values, and those long ones by single steps.  A step
  * counts where its configuration, rounded to what the space has, is feasible and better, with its
- * cost.  Ends when a sweep brings nothing, or after TURNS. */
+ * cost.  Ends when a sweep brings nothing, or after TURNS.
+ *
+ * On the CPU L-BFGS is NLopt's, and one start follows the other.  On a device all starts climb in
+ * one launch (kernels/lbfgs.cuh), and a sweep asks for the posteriors of all of them at once; each
+ * goes where it would go alone. */
 #include "host/samplers/gp/gp_refine.h"
 
 #include <math.h>
