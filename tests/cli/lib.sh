@@ -142,6 +142,11 @@ dataset_section() { # FOLDER, of tests/cli/small_images.py: the ini file's secti
   done
   echo "cache = $work/cache"
 }
+# Epochs that take about as long as N without a sanitizer, for trainings that only have to last:
+# SLOWER (tools/run_tests.sh) is how many times as slow a build is.
+as_long_as() { # N
+  if [ "${SLOWER:-1}" -gt 1 ]; then echo $(($1 / SLOWER + 2)); else echo "$1"; fi
+}
 small_for_cuda() { # SEED: $data, and $work/small.ini for networks that the devices of the harness train in a moment
   data="$work/data"
   python3 tests/cli/small_images.py "$data" 16 16 1 4 80 40 "$1" || exit 1

@@ -27,7 +27,7 @@ $(dataset_section "$work/data")
 [model]
 filters = 16
 [space]
-epoch = int 1 .. 12 default 8
+epoch = int 1 .. $(as_long_as 12) default $(as_long_as 8)
 num_conv_layers = int 1 .. 3 default 2
 [tpe]
 startup = 3
