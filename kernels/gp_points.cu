@@ -282,6 +282,7 @@ __device__ __forceinline__ void take_first(double *score, int *index, double oth
 struct top_parts {
   device_gp_part part[GP_PARTS_MAX];
 };
+static_assert(GP_PARTS_MAX == 2, "gp_best has a choice of two");
 
 /* The `most` best of the block's TOP_SPAN scores of its part, which blockIdx.y says, or, where
  * `ranked` is not null, of as many that other blocks have found; each thread keeps TOP_EACH in
@@ -292,7 +293,7 @@ __global__ void __launch_bounds__(TOP_THREADS)
 {
   __shared__ double warp_score[2][TOP_THREADS / 32];
   __shared__ int warp_index[2][TOP_THREADS / 32];
-  const device_gp_part &part = parts.part[blockIdx.y];
+  const device_gp_part part = blockIdx.y ? parts.part[1] : parts.part[0];
   const device_gp_ranked after = part.after;
   const int t = (int)threadIdx.x, first = part.from + (int)blockIdx.x * TOP_SPAN + t, to = part.to;
   out += (int64_t)(blockIdx.y * gridDim.x + blockIdx.x) * most;
