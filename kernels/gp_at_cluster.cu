@@ -19,6 +19,7 @@ enum {
 
 /* Dynamic, so that the cluster's other blocks can read it. */
 struct part_shared {
+  double x[GP_AXES_MAX]; /* the point, where it is not that of a climb */
   double k[GP_ROWS_MAX], slope[GP_ROWS_MAX], v[GP_ROWS_MAX];
   double b[GP_ROWS_MAX];               /* of the block's rows */
   double by_mean[SLICE], by_sd[SLICE]; /* of its observations */
@@ -173,11 +174,10 @@ __global__ void __launch_bounds__(PART_THREADS)
 {
 #if defined(CUDACPU) || (defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900)
   DYNAMIC_SHARED(part_shared, s);
-  __shared__ double x[GP_AXES_MAX];
   const int t = (int)threadIdx.x, number = (int)blockIdx.x / CLUSTER;
-  if (t < g.d) x[t] = points ? points[number].x[t] : point.x[t];
+  if (t < g.d) s->x[t] = points ? points[number].x[t] : point.x[t];
   __syncthreads();
-  part_all(g, *s, x, gradients != 0);
+  part_all(g, *s, s->x, gradients != 0);
   if (cluster_rank() == 0) part_result(g, *s, gradients != 0, out + 2 * number); /* several have no gradients */
   cluster_sync(); /* nobody's memory is gone before it was read */
 #endif
