@@ -91,8 +91,8 @@ struct device_gp_climb {
   int unused;
 };
 
-/*   points  [count] where they start, and then where they have come to: the best point of the climb, or
- *           the start where nothing is known of it (not finite) */
+/*   points  [count] where they start, and then where they have come to: the best point of the
+ *           climb, or the start where nothing is known of it (not finite) */
 int gp_climb(const struct device_gp *g, const struct device_gp_climb *climb, int count, struct device_gp_point *points,
              void *stream);
 int gp_climb_by_clusters(const struct device_gp *g, const struct device_gp_climb *climb, int count,

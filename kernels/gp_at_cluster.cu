@@ -116,8 +116,8 @@ __device__ __forceinline__ double cluster_sum(double *own)
   return sum;
 }
 
-/* Each block's part of everything; after it each may add what all have found, until it calls for the
- * cluster's next barrier. */
+/* Each block's part of everything; after it each may add what all have found, until it calls for
+ * the cluster's next barrier. */
 __device__ __forceinline__ void part_all(const device_gp &g, part_shared &s, const double *x, bool gradients)
 {
   const int rank = (int)cluster_rank();

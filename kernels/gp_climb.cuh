@@ -1,8 +1,8 @@
 /* What climbs of expected improvement share, by a block (gp_points.cu) and by a cluster
  * (gp_at_cluster.cu): what is climbed, within which bounds, from where to where.
  *
- * log EI = log σ + log h(z), z = (μ - best)/σ (expected_improvement.h); its derivatives by μ and σ are
- * Φ/h/σ and φ/h/σ. */
+ * log EI = log σ + log h(z), z = (μ - best)/σ (expected_improvement.h); its derivatives by μ and σ
+ * are Φ/h/σ and φ/h/σ. */
 #ifndef GSOS_GP_CLIMB_CUH
 #define GSOS_GP_CLIMB_CUH
 
@@ -57,7 +57,8 @@ struct gp_climb_bounds {
   }
 };
 
-/* From *point to where f is least, which becomes *point; only one of a cluster's blocks writes it. */
+/* From *point to where f is least, which becomes *point; only one of a cluster's blocks writes
+ * it. */
 template <class Function>
 __device__ __forceinline__ void gp_climb_from(const device_gp &g, const device_gp_climb &climb,
                                               lbfgs_state<GP_AXES_MAX> &state, const Function &f,

@@ -1,7 +1,7 @@
 /* The minimum of a smooth function within bounds, sought by one block: L-BFGS (Nocedal 1980; two
  * loops over the last eight steps, Nocedal and Wright, "Numerical Optimization", 2006, algorithm
- * 7.4), projected (Bertsekas 1982): parameters that are at a bound which the gradient pushes against
- * stay there, the others move along
+ * 7.4), projected (Bertsekas 1982): parameters that are at a bound which the gradient pushes
+ * against stay there, the others move along
  *
  *   x(t) = P(x + t d),  P the nearest point within the bounds
  *
@@ -11,16 +11,16 @@
  * step is along the gradient and twice as long.
  *
  * A value or a gradient that is not finite counts as one that is too large.  Ends where an accepted
- * step has brought less than `tolerance` (ftol_abs, as NLopt has it), where none is left, or after so
- * many evaluations; the best point is in `at` then.
+ * step has brought less than `tolerance` (ftol_abs, as NLopt has it), where none is left, or after
+ * so many evaluations; the best point is in `at` then.
  *
  * The function is an object whose members are called by all threads, and by the first warp:
  *
  *   void evaluate(const double *x, double *value, double *gradient)
  *       all threads, after a barrier; whichever thread writes the results, shared memory of the
  *       block: a barrier follows.  It may be the work of a whole cluster, each of whose blocks then
- *       runs lbfgs_minimise on a state of its own: given the same values all come to the same points,
- *       bit for bit, and to the same end, so that nothing more has to be exchanged.
+ *       runs lbfgs_minimise on a state of its own: given the same values all come to the same
+ *       points, bit for bit, and to the same end, so that nothing more has to be exchanged.
  *   double low(int k), double high(int k)
  *       the bounds of parameter k; they may be infinite.
  *
@@ -104,8 +104,8 @@ __device__ __forceinline__ double lbfgs_place(lbfgs_state<most> &c, int n, doubl
   return lbfgs_sum(slope);
 }
 
-/* The direction is the gradient's, downwards.  How far is a step of `reach`, or of the gradient where
- * that is less and nothing else is known. */
+/* The direction is the gradient's, downwards.  How far is a step of `reach`, or of the gradient
+ * where that is less and nothing else is known. */
 template <int most, class Function>
 __device__ __forceinline__ double lbfgs_steepest(lbfgs_state<most> &c, int n, double reach, const Function &f)
 {
@@ -121,9 +121,9 @@ __device__ __forceinline__ double lbfgs_steepest(lbfgs_state<most> &c, int n, do
   return c.evaluations == 1 && norm < reach ? 1 : reach / norm;
 }
 
-/* The direction by the pairs, over what is free: of each the part that is free counts, and none whose
- * product is not positive.  Lane i keeps what belongs to pair i of the ring.  Returns where all of it
- * has come to a bound, at most 1. */
+/* The direction by the pairs, over what is free: of each the part that is free counts, and none
+ * whose product is not positive.  Lane i keeps what belongs to pair i of the ring.  Returns where
+ * all of it has come to a bound, at most 1. */
 template <int most, class Function>
 __device__ __forceinline__ double lbfgs_direction(lbfgs_state<most> &c, int n, const Function &f)
 {
@@ -271,9 +271,9 @@ __device__ __forceinline__ void lbfgs_step(lbfgs_state<most> &c, int n, const lb
 
 #undef LBFGS_EACH
 
-/* From c.trial, which any threads have written, within the bounds.  By all threads of a block of whole
- * warps, and of all blocks of a cluster where one evaluates; after a barrier c.at, c.value and what
- * else there is are for all of them. */
+/* From c.trial, which any threads have written, within the bounds.  By all threads of a block of
+ * whole warps, and of all blocks of a cluster where one evaluates; after a barrier c.at, c.value
+ * and what else there is are for all of them. */
 template <int most, class Function>
 __device__ __forceinline__ void lbfgs_minimise(lbfgs_state<most> &c, int n, const lbfgs_settings &settings,
                                                const Function &f)

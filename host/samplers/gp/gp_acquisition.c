@@ -167,8 +167,8 @@ struct starts {
 };
 _Static_assert((int)REFINE_SOBOL + (int)REFINE_MUTATED <= (int)GP_STARTS_MAX, "no room for the starts");
 
-/* The best `most` of a half that are feasible and new are where it starts, which on the CPU it does at
- * once; all that were feasible are offered. */
+/* The best `most` of a half that are feasible and new are where it starts, which on the CPU it does
+ * at once; all that were feasible are offered. */
 static void refine_best(const struct gp_search *s, const struct candidates *c, struct gp_part *part, int most,
                         struct gp_choice *choice, struct starts *starts)
 {

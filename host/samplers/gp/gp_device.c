@@ -494,7 +494,8 @@ void gp_workspace_top(struct gp_workspace *w, int n, const struct gp_range *rang
   for (int k = 0; k < n; k++) {
     for (int i = 0; i < GP_TOP; i++) {
       const struct device_gp_ranked *one = &w->pinned->top[k * GP_TOP + i];
-      top[k][i] = w->failure.code ? (struct gp_top){.index = -1} : (struct gp_top){one->score, one->index};
+      top[k][i] = (struct gp_top){.score = one->score, .index = one->index};
+      if (w->failure.code) top[k][i] = (struct gp_top){.index = -1};
     }
   }
 }

@@ -60,16 +60,16 @@ void gp_workspace_predict_one(struct gp_workspace *w, const double *point, doubl
 void gp_workspace_predict_each(struct gp_workspace *w, int count, const double (*points)[GP_DIMENSIONS_MAX],
                                double *mean, double *sd);
 
-/* Climbs of log expected improvement (gp_acquisition.h) in the model's coordinates, by L-BFGS with its
- * gradient (kernels/lbfgs.cuh); all are one launch, and none depends on the others. */
+/* Climbs of log expected improvement (gp_acquisition.h) in the model's coordinates, by L-BFGS with
+ * its gradient (kernels/lbfgs.cuh); all are one launch, and none depends on the others. */
 struct gp_climb {
   const bool *smooth; /* [d] coordinates that move, within [0, 1) */
   double best;        /* what is to be improved on */
   double tolerance;   /* ends where a step brings less */
   int evaluations;    /* at most, of each */
 };
-/* points [count], at most GP_EACH_MAX: where each starts, and then where it has come to; which is where
- * it started, if nothing there is finite. */
+/* points [count], at most GP_EACH_MAX: where each starts, and then where it has come to; which is
+ * where it started, if nothing there is finite. */
 void gp_workspace_climb(struct gp_workspace *w, const struct gp_climb *climb, int count,
                         double (*points)[GP_DIMENSIONS_MAX]);
 

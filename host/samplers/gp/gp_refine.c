@@ -129,7 +129,8 @@ static void climb(struct climber *c)
 
 /* --- sweeps --- */
 
-/* Every other value of an axis, of which there are n, and what they are in the model's coordinates. */
+/* Every other value of an axis, of which there are n, and what they are in the model's
+ * coordinates. */
 static int other_values(const struct climber *c, int axis, double *value, double (*points)[GP_DIMENSIONS_MAX])
 {
   const struct param *p = param_of(c, axis);

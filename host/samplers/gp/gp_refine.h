@@ -21,10 +21,10 @@ struct gp_start {
 };
 enum { GP_STARTS_MAX = 5 };
 
-/* Climbs from each of n starts, at most GP_STARTS_MAX, and offers what it finds.  On the CPU one after
- * the other; on a device side by side, where a turn of all is one launch for the floats and one for
- * each other hyperparameter, and what is found is offered turn by turn, in the order of the starts.  Where
- * a start leads does not depend on the others. */
+/* Climbs from each of n starts, at most GP_STARTS_MAX, and offers what it finds.  On the CPU one
+ * after the other; on a device side by side, where a turn of all is one launch for the floats and
+ * one for each other hyperparameter, and what is found is offered turn by turn, in the order of the
+ * starts.  Where a start leads does not depend on the others. */
 void gp_refine(const struct gp_search *s, int n, const struct gp_start *starts, struct gp_choice *choice);
 
 #endif

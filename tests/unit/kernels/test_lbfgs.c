@@ -141,8 +141,8 @@ static void the_known_minima_are_found(void **state)
   }
 }
 
-/* With as few evaluations as a search has they are as far as NLopt is, on average: what is left is at
- * most an eighth more, or the tolerance. */
+/* With as few evaluations as a search has they are as far as NLopt is, on average: what is left is
+ * at most an eighth more, or the tolerance. */
 static void few_evaluations_bring_what_they_bring_nlopt(void **state)
 {
   static const struct lbfgs_task tasks[] = {

@@ -1,6 +1,6 @@
-/* The search for the largest expected improvement on a device, whose local searches go side by side,
- * beside the CPU's, where one follows the other with NLopt: the same model, the same candidates, on
- * histories of the functions that gsos has and of a mixed space. */
+/* The search for the largest expected improvement on a device, whose local searches go side by
+ * side, beside the CPU's, where one follows the other with NLopt: the same model, the same
+ * candidates, on histories of the functions that gsos has and of a mixed space. */
 #include "tests/unit/samplers/gp/kernels_gp_fixture.h"
 
 #include "host/samplers/gp/gp_cost.h"
@@ -21,6 +21,8 @@ static const char *const mixed_lines[] = {"lr",     "float 1e-5 .. 1 log default
                                           "kind",   "categorical p, q, r default q",
                                           NULL};
 
+static const char *const no_lines[] = {NULL}; /* a function brings its own */
+
 static double mixed_value(const double *v)
 {
   double a = log10(v[0] / 0.003), b = log(v[1] / 100) / 3, c = (v[2] - 4) / 6, d = (v[3] - 2) / 4, e = (v[4] - 23) / 30;
@@ -37,7 +39,8 @@ static double value_of(const struct function *f, const struct space *space, cons
   return f->maximize ? call.value : -call.value;
 }
 
-/* A history of n trials, of which a part is near the best, as in a search that has been going on. */
+/* A history of n trials, of which a part is near the best, as in a search that has been going
+ * on. */
 static void open_history(struct fixture *fixture, int index, int n, uint64_t seed)
 {
   struct rng rng = rng_make(seed, philox_subsequence(PHILOX_TEST, 0, (uint64_t)index));
@@ -46,7 +49,7 @@ static void open_history(struct fixture *fixture, int index, int n, uint64_t see
   bool maximize;
   double best = -INFINITY;
   int best_at = 0;
-  fixture_open(fixture, f ? (const char *const[]){NULL} : mixed_lines);
+  fixture_open(fixture, f ? no_lines : mixed_lines);
   if (f) {
     struct groups groups;
     assert_int_equal(function_space(f->name, &fixture->space, &groups, &maximize, &e), 0);
@@ -149,9 +152,9 @@ static void is_what_the_model_says(struct search *here, const struct fixture *f,
 }
 
 /* Log expected improvement on histories of every function and of the mixed space.  Rounding leads a
- * climb to another top now and then, of either; so what is held is that at most one in twelve is lower
- * by more than a hundredth, and the others, on average, by no more than climbs that end at 1e-4
- * differ. */
+ * climb to another top now and then, of either; so what is held is that at most one in twelve is
+ * lower by more than a hundredth, and the others, on average, by no more than climbs that end at
+ * 1e-4 differ. */
 static void compare(int histories)
 {
   int lower = 0;
