@@ -152,14 +152,16 @@ __device__ __forceinline__ void data_gradient(data_piece &p, const device_trial 
       float *const gradient = band + p.most_images * p.size;
       uint8_t *const argmax = (uint8_t *)(gradient + slots * FILTERS);
       if (row0 == 0 || filters > FILTERS) {
-        const int channels = c.in_channels;
-        const float *w = t->weights + c.matrix.weight + filter0;
+        static_assert(THREADS % FILTERS == 0, "a thread keeps its filter");
+        const int channels = c.in_channels, f = (int)threadIdx.x % FILTERS;
+        const int channels_there = f < here ? channels - first_channel : 0;
+        const float *w = t->weights + c.matrix.weight + first_channel * filters + filter0 + (f < here ? f : 0);
         NO_UNROLL
-        for (int i = (int)threadIdx.x; i < K * K * LANES * FILTERS; i += THREADS) {
-          const int f = i % FILTERS, j = i / FILTERS, channel = first_channel + j % LANES;
-          const bool there = f < here && channel < channels;
-          async_copy_4(shared + f * shape::PITCH + j, w + (there ? (j / LANES * channels + channel) * filters + f : 0),
-                       there);
+        for (unsigned j = threadIdx.x / FILTERS; j < K * K * LANES; j += THREADS / FILTERS) {
+          const int channel = (int)(j % LANES);
+          const bool there = channel < channels_there;
+          async_copy_4(shared + f * shape::PITCH + j,
+                       w + (there ? ((int)(j / LANES) * channels + channel) * filters : 0), there);
         }
         async_commit();
       }

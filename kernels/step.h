@@ -70,8 +70,12 @@ struct device_pieces {
 /* The patches in which the forward kernels of FP32 take a convolution (conv2d_patch.cu); all 0: its
  * shape is not theirs. */
 struct device_patch {
-  int columns; /* of windows: of a wide map, each an image of its own */
-  int windows; /* of a block, at most */
+  int columns, strips; /* of windows: of a wide map, each strip an image of its own */
+  int windows;         /* of a block, at most */
+  int few;             /* a trial of so many has more blocks, of fewer windows */
+  int quad, few_quad;  /* float4 of four channels of a block's patch */
+  struct device_divisor by_tiles, by_area, by_columns, by_strips; /* tiles of filters; of a strip */
+  struct device_divisor by_rows, by_width; /* rows of windows of a strip with those below; pixels of a patch across */
 };
 
 /* The windows in which tensor cores take a convolution (conv2d_tensor.cuh): of each strip of an

@@ -21,11 +21,14 @@ Columns:
     loop                          instructions of the main loop, one way round
     math                          of them HMMA, FFMA, or FADD: products by tensor cores, multiply-adds, or sums
     lds, ldg                      bytes that a thread loads from shared and from global memory, one way round
+    fill, copied                  instructions of a loop that fills shared memory, and bytes that a thread copies, one
+                                  way round; of several that which takes the most instructions for a byte
 
 The main loop is the one which has the most of HMMA, else of FFMA, else of FADD, else of instructions, without the
 loops within it.  Loops are found as compilers find them (Aho, Lam, Sethi, Ullman, "Compilers", 2nd edition, 9.6): an
 edge to a block that dominates its origin, with all that reaches the origin without passing that block.  Both sides
-of a branch count: a loop with branches has more instructions than are executed.
+of a branch count: a loop with branches has more instructions than are executed.  A loop that fills is one with
+asynchronous copies (LDGSTS) and without products; copies between products are in the main loop and its ldg.
 """
 import argparse
 import csv
@@ -36,7 +39,7 @@ import subprocess
 import sys
 import tempfile
 
-FIGURES = ["threads", "registers", "shared", "local", "code", "loop", "math", "lds", "ldg"]
+FIGURES = ["threads", "registers", "shared", "local", "code", "loop", "math", "lds", "ldg", "fill", "copied"]
 
 
 def stop(text):
@@ -186,8 +189,8 @@ def loops(after):
 
 
 def width(op):
-    """Bytes of a load."""
-    m = re.search(r"\.(U?8|S8|U16|S16|64|128)\b", op)
+    """Bytes of a load, by its name alone: an address may end in .64, too."""
+    m = re.search(r"\.(U?8|S8|U16|S16|64|128)\b", op.split()[0])
     return {"8": 1, "U8": 1, "S8": 1, "U16": 2, "S16": 2, "64": 8, "128": 16}[m.group(1)] if m else 4
 
 
@@ -204,10 +207,13 @@ def count(code, labels):
             "math": next((n for n in math if n), 0),
             "lds": shared,
             "ldg": sum(width(op) for op in ops if op.startswith(("LDG.", "LDGSTS."))),
+            "copied": sum(width(op) for op in ops if op.startswith("LDGSTS.")),
         }))
     main = max(found, key=lambda x: x[0])[1] if found else {"loop": 0, "math": 0, "lds": 0, "ldg": 0}
+    fills = [f for (tensor, fused, *_), f in found if f["copied"] and not tensor and not fused]
+    fill = max(fills, key=lambda f: f["loop"] / f["copied"], default={"loop": 0, "copied": 0})
     local = sum(operation(i).startswith(("LDL", "STL")) for i in code)
-    return dict(main, local=local, loops=[figures for _, figures in found])
+    return dict(main, local=local, fill=fill["loop"], copied=fill["copied"], loops=[figures for _, figures in found])
 
 
 # ---- the tables -------------------------------------------------------------------------------------------------
@@ -279,26 +285,29 @@ def refresh(path, found):
         out.writerows(rows)
 
 
-def ratio(row):
-    loop, math = int(row["loop"]), int(row["math"])
-    return f"{loop / math:.2f}" if math else ""
+def ratio(a, b):
+    return f"{int(a) / int(b):.2f}" if int(b) else ""
 
 
 def like(own, prototype):
     """The kernel with that of its loops which has as many products as the prototype's, where there is one."""
     same = [f for f in own["loops"] if f["math"] == int(prototype["math"])]
-    return dict(own, **min(same, key=lambda f: sum(abs(f[k] - int(prototype[k])) for k in ("lds", "ldg", "loop")))) if same else own
+    if not same:
+        return own
+    nearest = min(same, key=lambda f: sum(abs(f[k] - int(prototype[k])) for k in ("lds", "ldg", "loop")))
+    return dict(own, **{k: nearest[k] for k in ("loop", "math", "lds", "ldg")})
 
 
 def beside(path, found):
     rows = read_table(path)
-    line = "{:<56} {:>7} {:>9} {:>6} {:>5} {:>6} {:>5} {:>5} {:>8} {:>5} {:>5}"
-    print(line.format("main loops, sm_90", "threads", "registers", "shared", "local", "code", "loop", "math", "per math",
-                      "lds", "ldg"))
+    line = "{:<56} {:>7} {:>9} {:>6} {:>5} {:>6} {:>5} {:>5} {:>8} {:>5} {:>5} {:>5} {:>6} {:>8}"
+    print(line.format("main loops and fills, sm_90", "threads", "registers", "shared", "local", "code", "loop", "math",
+                      "per math", "lds", "ldg", "fill", "copied", "per byte"))
     for name, own in found:
         pairs = [(r, like(own, r)) for r in rows if r["kernel"] == name]
         for title, row in [line for r, o in pairs for line in ((name, o), ("  " + r["prototype"], r))] or [(name, own)]:
-            print(line.format(title, *(str(row[k]) for k in FIGURES[:7]), ratio(row), str(row["lds"]), str(row["ldg"])))
+            print(line.format(title, *(str(row[k]) for k in FIGURES[:7]), ratio(row["loop"], row["math"]),
+                              *(str(row[k]) for k in FIGURES[7:]), ratio(row["fill"], row["copied"])))
     missing = {r["kernel"] for r in rows} - {name for name, _ in found}
     if missing:
         stop(f"{path} names kernels that there are not: {', '.join(sorted(missing))}")

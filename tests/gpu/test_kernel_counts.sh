@@ -37,7 +37,8 @@ open(sys.argv[1], "wb").write(head + body + heads)
 END
 
 # The loop from .L_x_1 to its branch back has another within it, which is not counted, and a piece
-# out of line, which is; .L_x_9 is jumped back to from behind the end without being a loop.
+# out of line, which is; .L_x_9 is jumped back to from behind the end without being a loop.  Of the
+# two that copy that from .L_x_5 takes more instructions for a byte.
 cat >"$work/nvdisasm" <<'END'
 #!/bin/sh
 cat <<'CODE'
@@ -67,27 +68,35 @@ cat <<'CODE'
         /*0110*/                   BRA `(.L_x_3) ;
 .L_x_8:
         /*0120*/                   IMAD R9, R9, R9, RZ ;
-        /*0130*/                   BRA `(.L_x_9) ;
+.L_x_5:
+        /*0130*/                   LDGSTS.E.BYPASS.128 [R5], desc[UR4][R12.64] ;
+        /*0140*/                   LDGSTS.E [R5+0x10], desc[UR4][R12.64+0x10] ;
+        /*0150*/                   IADD3 R5, R5, R6, RZ ;
+        /*0160*/               @P3 BRA `(.L_x_5) ;
+.L_x_6:
+        /*0170*/                   LDGSTS.E.BYPASS.128 [R5], desc[UR4][R12.64] ;
+        /*0180*/               @P3 BRA `(.L_x_6) ;
+        /*0190*/                   BRA `(.L_x_9) ;
 .L_x_4:
-        /*0140*/                   BRA `(.L_x_4);
+        /*01a0*/                   BRA `(.L_x_4);
 CODE
 END
 chmod +x "$work/nvdisasm"
 counts() { call python3 tools/kernel_counts.py --nvdisasm "$work/nvdisasm" "$@"; }
 
 counts "$cubin"
-check resources_and_the_main_loop_are_counted all '[ $code -eq 0 ] && said "^blend<3>,128,40,1024,1,112,9,2,20,8$"'
+check resources_and_the_main_loop_are_counted all '[ $code -eq 0 ] && said "^blend<3>,128,40,1024,1,112,9,2,20,8,4,20$"'
 
 printf '# kept\nkernel,prototype\nours,"trial/blend<3>"\n' >"$work/table.csv"
 mkdir "$work/trial" && cp "$cubin" "$work/trial"
 counts --refresh "$work/table.csv" "$work/trial"
 call cat "$work/table.csv"
-check a_table_of_prototypes_is_made_anew all 'said "^# kept$" && said "^ours,trial/blend<3>,128,40,1024,1,112,9,2,20,8$"'
+check a_table_of_prototypes_is_made_anew all 'said "^# kept$" && said "^ours,trial/blend<3>,128,40,1024,1,112,9,2,20,8,4,20$"'
 
-sed 's/^ours/blend<3>/; s/,9,2,20,8$/,6,2,20,8/' "$work/table.csv" >"$work/pair.csv"
+sed 's/^ours/blend<3>/; s/,9,2,20,8,4,20$/,6,2,20,8,3,16/' "$work/table.csv" >"$work/pair.csv"
 counts --beside "$work/pair.csv" "$cubin"
 check a_kernel_stands_before_its_prototype all \
-  '[ $code -eq 0 ] && said "^blend<3> .* 9 *2 *4.50 *20 *8$" && said "^  trial/blend<3> .* 6 *2 *3.00 *20 *8$"'
+  '[ $code -eq 0 ] && said "^blend<3> .* 9 *2 *4.50 *20 *8 *4 *20 *0.20$" && said "^  trial/blend<3> .* 6 *2 *3.00 *20 *8 *3 *16 *0.19$"'
 
 counts --beside "$work/table.csv" "$cubin"
 check a_kernel_that_is_no_more_is_named all '[ $code -eq 1 ] && complained "kernels that there are not: ours"'

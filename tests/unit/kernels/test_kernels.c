@@ -272,6 +272,21 @@ static float tensor_convolve(const struct net *n, int layer, const float *map, i
   return sum;
 }
 
+/* Fours of channels, taps, channels: one chain of fmaf, as conv2d_patch.cu says. */
+static float patch_convolve(const struct net *n, int layer, const float *map, int image, int y, int x, int filter)
+{
+  const struct device_conv *c = &n->t.conv[layer];
+  float sum = 0;
+  for (int first = 0; first < c->in_channels; first += 4)
+    for (int tap = 0; tap < c->kernel * c->kernel; tap++)
+      for (int in = first; in < first + 4; in++) {
+        int row = y * c->stride - c->pad + tap / c->kernel, column = x * c->stride - c->pad + tap % c->kernel;
+        float weight = weight_at(n, layer, matrix_row(c, layer, tap, in), filter);
+        sum = fmaf(input_at(n, layer, map, image, row, column, in), weight, sum);
+      }
+  return sum;
+}
+
 /* Whether the first convolution goes by tensor cores forward (conv2d_first_tensor.cu). */
 static bool is_first_tensor(const struct net *n, int precision, int layer)
 {
@@ -304,6 +319,7 @@ static void forward_case(struct net *n, struct rng *r, int precision, int layer)
 {
   const struct device_conv *c = &n->t.conv[layer];
   const bool first = is_first_tensor(n, precision, layer), last = layer == n->t.layers - 1;
+  const bool patch = precision == PRECISION_FP32 && c->forward.windows > 0;
   const int columns = c->matrix.columns, area = area_of(c);
   const int round = first || (layer > 0 && precision == PRECISION_TF32);
   net_batch(n, r, draw(r, 0, 1) ? DEVICE_TRAIN : DEVICE_EVALUATE);
@@ -334,16 +350,17 @@ static void forward_case(struct net *n, struct rng *r, int precision, int layer)
       w.unrounded[i] = fmax(w.unrounded[i], scale * pixel.unrounded[q]);
     }
     w.squares += scale * scale * pixel.squares / 4;
-    if (is_tensor(n, precision, layer) || (first && !REAL_TENSOR_CORES)) {
+    if (patch || is_tensor(n, precision, layer) || (first && !REAL_TENSOR_CORES)) {
       float best = 0, bias = weight_at(n, layer, c->matrix.rows, filter);
       for (int q = 0; q < 4; q++) {
         int y = place / c->pool_width * 2 + q / 2, x = place % c->pool_width * 2 + q % 2;
-        float sum =
-            first ? first_convolve(n, image, y, x, filter) : tensor_convolve(n, layer, before, image, y, x, filter);
+        float sum = patch   ? patch_convolve(n, layer, before, image, y, x, filter)
+                    : first ? first_convolve(n, image, y, x, filter)
+                            : tensor_convolve(n, layer, before, image, y, x, filter);
         best = fmaxf(best, sum + bias);
       }
       if (scale != 1) best *= scale == 0 ? 0 : n->t.dropout_scale;
-      check_bits(n, "map", i, map[i], (float)tf32(best));
+      check_bits(n, "map", i, map[i], patch ? best : (float)tf32(best));
     }
     if (precision == PRECISION_FP32) continue;
     check_rounded(n, map[i], w.exact[i], n->whole ? 0 : 4e-6 * scale * sqrt(w.terms * pixel.squares));
