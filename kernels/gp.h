@@ -31,6 +31,7 @@ enum {
   GP_TOP_MAX = 32,      /* of the best candidates, in one answer */
   GP_CAPABILITY_90 = 9, /* major, from which on points are for gp_panel.cu and gp_at_cluster.cu */
   GP_TOP_SPAN = 4096,   /* scores of which a block finds the best */
+  GP_PARTS_MAX = 2,     /* parts of the scores, of each of which a launch finds the best */
 };
 
 struct device_gp_hyper {
@@ -80,6 +81,23 @@ int gp_predict_one(const struct device_gp *g, const struct device_gp_point *poin
 int gp_predict_each(const struct device_gp *g, int count, const struct device_gp_point *points, double *out,
                     void *stream);
 
+/* Climbs of log expected improvement within [0, 1) by L-BFGS (lbfgs.cuh), all side by side: each by
+ * a block or a cluster, so that none depends on the others. */
+struct device_gp_climb {
+  uint64_t smooth;         /* bit i: coordinate i moves */
+  double best;             /* what is to be improved on */
+  double tolerance, reach; /* ends where a step brings less; the first step's length at most */
+  int evaluations;         /* at most, of each */
+  int unused;
+};
+
+/*   points  [count] where they start, and then where they have come to: the best point of the
+ *           climb, or the start where nothing is known of it (not finite) */
+int gp_climb(const struct device_gp *g, const struct device_gp_climb *climb, int count, struct device_gp_point *points,
+             void *stream);
+int gp_climb_by_clusters(const struct device_gp *g, const struct device_gp_climb *climb, int count,
+                         struct device_gp_point *points, void *stream);
+
 /* Both, of gp_at_cluster.cu: at `point`, or at points[count] without gradients. */
 int gp_predict_by_cluster(const struct device_gp *g, int count, const struct device_gp_point *point,
                           const struct device_gp_point *points, int gradients, double *out, void *stream);
@@ -110,12 +128,19 @@ struct device_gp_ranked {
   int unused;
 };
 
-/* The `most` (at most GP_TOP_MAX) best of scores from ... to - 1, the largest first, of equal ones
- * the first, that come after `after` in this order (index -1: all do).  NaN is the least.
- *   room  [gp_top_room(to - from, most)] for what parts of GP_TOP_SPAN scores have found
- *   out   [most] */
-int gp_top(const double *score, int from, int to, struct device_gp_ranked after, int most,
-           struct device_gp_ranked *room, struct device_gp_ranked *out, void *stream);
+/* Some of the scores: from ... to - 1 that come after `after` (index -1: all do). */
+struct device_gp_part {
+  int from, to;
+  struct device_gp_ranked after;
+};
+
+/* The `most` (at most GP_TOP_MAX) best of each of `parts` (at most GP_PARTS_MAX) parts, the largest
+ * first, of equal ones the first, in which order one comes after another.  NaN is the least.
+ *   room  [parts][gp_top_room(n, most)], n the largest part's, for what spans of GP_TOP_SPAN scores
+ *         have found
+ *   out   [parts][most] */
+int gp_top(const double *score, int parts, const struct device_gp_part *part, int most, struct device_gp_ranked *room,
+           struct device_gp_ranked *out, void *stream);
 
 static inline int gp_top_room(int count, int most)
 {

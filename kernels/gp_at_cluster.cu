@@ -8,6 +8,7 @@
  * them its part of the gradients; the first block adds those. */
 #include "kernels/cluster.cuh"
 #include "kernels/gp_block.cuh"
+#include "kernels/gp_climb.cuh"
 
 enum {
   CLUSTER = 8,
@@ -18,7 +19,7 @@ enum {
 
 /* Dynamic, so that the cluster's other blocks can read it. */
 struct part_shared {
-  double x[GP_AXES_MAX]; /* the point */
+  double x[GP_AXES_MAX]; /* the point, where it is not that of a climb */
   double k[GP_ROWS_MAX], slope[GP_ROWS_MAX], v[GP_ROWS_MAX];
   double b[GP_ROWS_MAX];               /* of the block's rows */
   double by_mean[SLICE], by_sd[SLICE]; /* of its observations */
@@ -27,14 +28,13 @@ struct part_shared {
   double explained, mean;
 };
 
-/* k and dk/dr² of all observations; s.x is the point. */
-__device__ __forceinline__ void part_covariances(const device_gp &g, part_shared &s)
+/* k and dk/dr² of all observations; x [d], in shared memory, is the point. */
+__device__ __forceinline__ void part_covariances(const device_gp &g, part_shared &s, const double *x)
 {
   for (int j = (int)threadIdx.x; j < GP_ROWS_MAX; j += PART_THREADS) {
     double r2 = 0, slope = 0, k = 0;
     if (j < g.n) {
-      for (int i = 0; i < g.d; i++)
-        r2 = fma(g.hyper->weight[i], gp_distance(g, i, g.x[i * GP_ROWS_MAX + j], s.x[i]), r2);
+      for (int i = 0; i < g.d; i++) r2 = fma(g.hyper->weight[i], gp_distance(g, i, g.x[i * GP_ROWS_MAX + j], x[i]), r2);
       k = gp_matern(r2, g.hyper->signal, &slope);
     }
     s.k[j] = k;
@@ -89,13 +89,13 @@ __device__ __forceinline__ void part_slice(const device_gp &g, part_shared &s, i
 }
 
 /* Its part of the gradients' sums: a dimension a warp. */
-__device__ __forceinline__ void part_gradients(const device_gp &g, part_shared &s, int rank)
+__device__ __forceinline__ void part_gradients(const device_gp &g, part_shared &s, const double *x, int rank)
 {
   const int lane = (int)threadIdx.x % 32;
   for (int i = (int)threadIdx.x / 32; i < g.d; i += PART_WARPS) {
     double of_mean = 0, of_sd = 0;
     for (int t = lane; t < SLICE && SLICE * rank + t < g.n && !(g.categorical >> i & 1); t += 32) {
-      const double offset = s.x[i] - g.x[i * GP_ROWS_MAX + SLICE * rank + t];
+      const double offset = x[i] - g.x[i * GP_ROWS_MAX + SLICE * rank + t];
       of_mean = fma(s.by_mean[t], offset, of_mean);
       of_sd = fma(s.by_sd[t], offset, of_sd);
     }
@@ -116,20 +116,55 @@ __device__ __forceinline__ double cluster_sum(double *own)
   return sum;
 }
 
+/* Each block's part of everything; after it each may add what all have found, until it calls for
+ * the cluster's next barrier. */
+__device__ __forceinline__ void part_all(const device_gp &g, part_shared &s, const double *x, bool gradients)
+{
+  const int rank = (int)cluster_rank();
+  part_covariances(g, s, x);
+  __syncthreads();
+  part_rows(g, s, rank);
+  __syncthreads();
+  if (gradients) part_columns(g, s, rank);
+  cluster_sync();
+  part_slice(g, s, rank, gradients);
+  __syncthreads();
+  if (gradients) part_gradients(g, s, x, rank);
+  if (threadIdx.x == 0) {
+    s.explained = s.mean = 0;
+    for (int w = 0; w < PART_WARPS; w++) {
+      s.explained += s.warp_explained[w];
+      s.mean += s.warp_mean[w];
+    }
+  }
+  cluster_sync();
+}
+
+__device__ __forceinline__ gp_moments cluster_moments(const device_gp &g, part_shared &s)
+{
+  const double explained = cluster_sum(&s.explained);
+  return gp_moments_of(g, g.hyper->mean + cluster_sum(&s.mean), explained);
+}
+
+/* The gradients by dimension i, of one thread. */
+__device__ __forceinline__ void cluster_gradient(const device_gp &g, part_shared &s, int i, const gp_moments &m,
+                                                 double *by_mean, double *by_sd)
+{
+  *by_mean = 2 * g.hyper->weight[i] * cluster_sum(&s.of_mean[i]);
+  const double of_sd = cluster_sum(&s.of_sd[i]);
+  *by_sd = m.is_rounded ? 0 : -2 * g.hyper->weight[i] / m.sd * of_sd;
+}
+
 /* The first block writes what all have found. */
 __device__ __forceinline__ void part_result(const device_gp &g, part_shared &s, bool gradients, double *out)
 {
   const int t = (int)threadIdx.x;
-  const double signal = g.hyper->signal, variance = signal - cluster_sum(&s.explained);
-  const double least = gp_least_variance(signal), sd = sqrt(variance > least ? variance : least);
+  const gp_moments m = cluster_moments(g, s);
   if (t == 0) {
-    out[0] = g.hyper->mean + cluster_sum(&s.mean);
-    out[1] = sd;
+    out[0] = m.mean;
+    out[1] = m.sd;
   }
-  if (!gradients || t >= g.d) return;
-  out[2 + t] = 2 * g.hyper->weight[t] * cluster_sum(&s.of_mean[t]);
-  const double of_sd = cluster_sum(&s.of_sd[t]);
-  out[2 + g.d + t] = variance > least ? -2 * g.hyper->weight[t] / sd * of_sd : 0;
+  if (gradients && t < g.d) cluster_gradient(g, s, t, m, &out[2 + t], &out[2 + g.d + t]);
 }
 
 /* As gp_at: the cluster's point is the one of its number, or `point` where points is null. */
@@ -138,34 +173,62 @@ __global__ void __launch_bounds__(PART_THREADS)
                      double *out)
 {
 #if defined(CUDACPU) || (defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900)
-  DYNAMIC_SHARED(part_shared, shared);
-  part_shared &s = *shared;
-  const int t = (int)threadIdx.x, rank = (int)cluster_rank(), number = (int)blockIdx.x / CLUSTER;
-  if (t < g.d) s.x[t] = points ? points[number].x[t] : point.x[t];
+  DYNAMIC_SHARED(part_shared, s);
+  const int t = (int)threadIdx.x, number = (int)blockIdx.x / CLUSTER;
+  if (t < g.d) s->x[t] = points ? points[number].x[t] : point.x[t];
   __syncthreads();
-  part_covariances(g, s);
-  __syncthreads();
-  part_rows(g, s, rank);
-  __syncthreads();
-  if (gradients) part_columns(g, s, rank);
-  cluster_sync();
-  part_slice(g, s, rank, gradients != 0);
-  __syncthreads();
-  if (gradients) part_gradients(g, s, rank);
-  if (t == 0) {
-    s.explained = s.mean = 0;
-    for (int w = 0; w < PART_WARPS; w++) {
-      s.explained += s.warp_explained[w];
-      s.mean += s.warp_mean[w];
-    }
-  }
-  cluster_sync();
-  if (rank == 0) part_result(g, s, gradients != 0, out + 2 * number); /* several points have no gradients */
-  cluster_sync();                                                     /* nobody's memory is gone before it was read */
+  part_all(g, *s, s->x, gradients != 0);
+  if (cluster_rank() == 0) part_result(g, *s, gradients != 0, out + 2 * number); /* several have no gradients */
+  cluster_sync(); /* nobody's memory is gone before it was read */
 #endif
 }
 
-/* ---- launcher -------------------------------------------------------------------------------- */
+/* ---- climbs ---------------------------------------------------------------------------------- */
+
+struct climb_shared {
+  part_shared part; /* first: it is what the other blocks read */
+  lbfgs_state<GP_AXES_MAX> state;
+};
+
+/* Log expected improvement for lbfgs_minimise, which makes it least: so its negative.  Every block
+ * adds what all have found, in one order, and so knows the same. */
+struct part_improvement : gp_climb_bounds {
+  const device_gp *g;
+  part_shared *s;
+  double best;
+
+  __device__ __forceinline__ void evaluate(const double *x, double *value, double *gradient) const
+  {
+    const int t = (int)threadIdx.x;
+    part_all(*g, *s, x, true);
+    if (t >= GP_AXES_MAX) return;
+    const gp_moments m = cluster_moments(*g, *s);
+    const gp_improvement f = gp_improvement_of(m, best);
+    if (t == 0) *value = -f.log;
+    if (t >= g->d) return;
+    double by_mean, by_sd;
+    cluster_gradient(*g, *s, t, m, &by_mean, &by_sd);
+    gradient[t] = is_smooth(t) ? -gp_slope_of(f, by_mean, by_sd) : 0;
+  }
+};
+
+/* A climb a cluster: each of its blocks keeps the same state. */
+__global__ void __launch_bounds__(PART_THREADS, 1)
+    gp_climb_by_cluster(const device_gp g, const device_gp_climb climb, device_gp_point *points)
+{
+#if defined(CUDACPU) || (defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900)
+  DYNAMIC_SHARED(climb_shared, s);
+  part_improvement f;
+  f.smooth = climb.smooth;
+  f.g = &g;
+  f.s = &s->part;
+  f.best = climb.best;
+  gp_climb_from(g, climb, s->state, f, points + blockIdx.x / CLUSTER, cluster_rank() == 0);
+  cluster_sync(); /* nobody's memory is gone before it was read */
+#endif
+}
+
+/* ---- launchers ------------------------------------------------------------------------------- */
 
 int gp_predict_by_cluster(const struct device_gp *g, int count, const struct device_gp_point *point,
                           const struct device_gp_point *points, int gradients, double *out, void *stream)
@@ -173,4 +236,11 @@ int gp_predict_by_cluster(const struct device_gp *g, int count, const struct dev
   return launch_cluster(gp_at_by_cluster, CLUSTER, dim3((unsigned)(CLUSTER * count)), dim3(PART_THREADS),
                         sizeof(part_shared), (cudaStream_t)stream, *g, point ? *point : device_gp_point(), points,
                         gradients, out);
+}
+
+int gp_climb_by_clusters(const struct device_gp *g, const struct device_gp_climb *climb, int count,
+                         struct device_gp_point *points, void *stream)
+{
+  return launch_cluster(gp_climb_by_cluster, CLUSTER, dim3((unsigned)(CLUSTER * count)), dim3(PART_THREADS),
+                        sizeof(climb_shared), (cudaStream_t)stream, *g, *climb, points);
 }

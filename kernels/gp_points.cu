@@ -10,6 +10,7 @@
  * blocks can be clusters). */
 #include "kernels/expected_improvement.h"
 #include "kernels/gp_block.cuh"
+#include "kernels/gp_climb.cuh"
 
 enum {
   AT_THREADS = 512, /* one for each observation that there may be */
@@ -25,7 +26,6 @@ enum {
 /* ---- one point ------------------------------------------------------------------------------- */
 
 struct at_shared {
-  double x[GP_AXES_MAX]; /* the point */
   double k[GP_ROWS_MAX], v[GP_ROWS_MAX], by_mean[GP_ROWS_MAX], by_sd[GP_ROWS_MAX];
 };
 
@@ -35,15 +35,15 @@ struct at {
   double mean, explained; /* of all threads */
 };
 
-/* s.x is the point.  Where `back` is false b is 0. */
-__device__ __forceinline__ at observe(const device_gp &g, at_shared &s, bool back)
+/* Of the point x [d], in shared memory.  Where `back` is false b is 0. */
+__device__ __forceinline__ at observe(const device_gp &g, at_shared &s, const double *x, bool back)
 {
   const device_gp_hyper *h = g.hyper;
   const int t = (int)threadIdx.x, lane = t % 32;
   at a = {0, 0, 0, 0};
   double k = 0, r2 = 0;
   if (t < g.n) {
-    for (int i = 0; i < g.d; i++) r2 = fma(h->weight[i], gp_distance(g, i, g.x[i * GP_ROWS_MAX + t], s.x[i]), r2);
+    for (int i = 0; i < g.d; i++) r2 = fma(h->weight[i], gp_distance(g, i, g.x[i * GP_ROWS_MAX + t], x[i]), r2);
     k = gp_matern(r2, h->signal, &a.slope);
   }
   s.k[t] = k;
@@ -61,44 +61,100 @@ __device__ __forceinline__ at observe(const device_gp &g, at_shared &s, bool bac
   return a;
 }
 
-/* The block's point is points[block], or `point` where points is null.
- * dμ/dx = Σ α_j dk_j/dx,  dσ/dx = -Σ b_j dk_j/dx / σ,
- * dk_j/dx_i = 2 w_i (x_i - x_ji) dk_j/dr²; a dimension a warp. */
+/* What a gradient is a sum of: α_j dk_j/dr², b_j dk_j/dr². */
+__device__ __forceinline__ void at_parts(const device_gp &g, at_shared &s, const at &a)
+{
+  const int t = (int)threadIdx.x;
+  s.by_mean[t] = t < g.n ? g.alpha[t] * a.slope : 0;
+  s.by_sd[t] = a.b * a.slope;
+}
+
+/* Gradients by dimension i, for all lanes of the warp:
+ * dμ/dx = Σ α_j dk_j/dx,  dσ/dx = -Σ b_j dk_j/dx / σ,  dk_j/dx_i = 2 w_i (x_i - x_ji) dk_j/dr². */
+__device__ __forceinline__ void at_gradient(const device_gp &g, const at_shared &s, const double *x, int i,
+                                            const gp_moments &m, double *by_mean, double *by_sd)
+{
+  double of_mean = 0, of_sd = 0;
+  if (!(g.categorical >> i & 1)) {
+    for (int j = (int)threadIdx.x % 32; j < g.n; j += 32) {
+      const double offset = x[i] - g.x[i * GP_ROWS_MAX + j];
+      of_mean = fma(s.by_mean[j], offset, of_mean);
+      of_sd = fma(s.by_sd[j], offset, of_sd);
+    }
+    of_mean = gp_warp_sum(of_mean);
+    of_sd = gp_warp_sum(of_sd);
+  }
+  *by_mean = 2 * g.hyper->weight[i] * of_mean;
+  *by_sd = m.is_rounded ? 0 : -2 * g.hyper->weight[i] / m.sd * of_sd;
+}
+
+/* The block's point is points[block], or `point` where points is null.  A dimension a warp. */
 __global__ void __launch_bounds__(AT_THREADS)
     gp_at(const device_gp g, const device_gp_point point, const device_gp_point *points, int gradients, double *out)
 {
   __shared__ at_shared s;
-  const int t = (int)threadIdx.x, lane = t % 32;
-  if (t < g.d) s.x[t] = points ? points[blockIdx.x].x[t] : point.x[t];
+  __shared__ double x[GP_AXES_MAX];
+  const int t = (int)threadIdx.x;
+  if (t < g.d) x[t] = points ? points[blockIdx.x].x[t] : point.x[t];
   __syncthreads();
-  const at a = observe(g, s, gradients != 0);
+  const at a = observe(g, s, x, gradients != 0);
+  const gp_moments m = gp_moments_of(g, a.mean, a.explained);
   out += 2 * blockIdx.x; /* several points have no gradients */
-  const double signal = g.hyper->signal, variance = signal - a.explained, least = gp_least_variance(signal);
-  const double sd = sqrt(variance > least ? variance : least);
   if (t == 0) {
-    out[0] = a.mean;
-    out[1] = sd;
+    out[0] = m.mean;
+    out[1] = m.sd;
   }
   if (!gradients) return;
-  s.by_mean[t] = t < g.n ? g.alpha[t] * a.slope : 0;
-  s.by_sd[t] = a.b * a.slope;
+  at_parts(g, s, a);
   __syncthreads();
   for (int i = t / 32; i < g.d; i += AT_THREADS / 32) {
-    double of_mean = 0, of_sd = 0;
-    if (!(g.categorical >> i & 1)) {
-      for (int j = lane; j < g.n; j += 32) {
-        const double offset = s.x[i] - g.x[i * GP_ROWS_MAX + j];
-        of_mean = fma(s.by_mean[j], offset, of_mean);
-        of_sd = fma(s.by_sd[j], offset, of_sd);
-      }
-      of_mean = gp_warp_sum(of_mean);
-      of_sd = gp_warp_sum(of_sd);
+    double by_mean, by_sd;
+    at_gradient(g, s, x, i, m, &by_mean, &by_sd);
+    if (t % 32) continue;
+    out[2 + i] = by_mean;
+    out[2 + g.d + i] = by_sd;
+  }
+}
+
+/* Log expected improvement for lbfgs_minimise, which makes it least: so its negative. */
+struct at_improvement : gp_climb_bounds {
+  const device_gp *g;
+  at_shared *s;
+  double best;
+
+  __device__ __forceinline__ void evaluate(const double *x, double *value, double *gradient) const
+  {
+    __shared__ gp_improvement improvement;
+    const int t = (int)threadIdx.x;
+    const at a = observe(*g, *s, x, true);
+    const gp_moments m = gp_moments_of(*g, a.mean, a.explained);
+    at_parts(*g, *s, a);
+    if (t < 32) {
+      const gp_improvement of_point = gp_improvement_of(m, best);
+      if (t == 0) improvement = of_point;
+      if (t == 0) *value = -of_point.log;
     }
-    if (lane == 0) {
-      out[2 + i] = 2 * g.hyper->weight[i] * of_mean;
-      out[2 + g.d + i] = variance > least ? -2 * g.hyper->weight[i] / sd * of_sd : 0;
+    __syncthreads();
+    for (int i = t / 32; i < g->d; i += AT_THREADS / 32) {
+      double by_mean, by_sd;
+      at_gradient(*g, *s, x, i, m, &by_mean, &by_sd);
+      if (t % 32 == 0) gradient[i] = is_smooth(i) ? -gp_slope_of(improvement, by_mean, by_sd) : 0;
     }
   }
+};
+
+/* A climb a block. */
+__global__ void __launch_bounds__(AT_THREADS, 1)
+    gp_climb_by_block(const device_gp g, const device_gp_climb climb, device_gp_point *points)
+{
+  __shared__ at_shared s;
+  __shared__ lbfgs_state<GP_AXES_MAX> state;
+  at_improvement f;
+  f.smooth = climb.smooth;
+  f.g = &g;
+  f.s = &s;
+  f.best = climb.best;
+  gp_climb_from(g, climb, state, f, points + blockIdx.x, true);
 }
 
 /* A new row of L is (vᵀ, δ), δ² what is left of the variance; so that of L⁻¹ is (-vᵀ L⁻¹, 1)/δ.
@@ -107,10 +163,11 @@ __global__ void __launch_bounds__(AT_THREADS)
     gp_believe_row(const device_gp g, const device_gp_point point, double *out)
 {
   __shared__ at_shared s;
+  __shared__ double x[GP_AXES_MAX];
   const int t = (int)threadIdx.x;
-  if (t < g.d) s.x[t] = point.x[t];
+  if (t < g.d) x[t] = point.x[t];
   __syncthreads();
-  const at a = observe(g, s, true);
+  const at a = observe(g, s, x, true);
   const double signal = g.hyper->signal, left = signal + g.hyper->noise - a.explained,
                least = gp_least_variance(signal);
   const double delta = sqrt(left > least ? left : least);
@@ -119,7 +176,7 @@ __global__ void __launch_bounds__(AT_THREADS)
     g.inverse[(int64_t)g.n * g.rows + t] = 1 / delta;
     g.alpha[t] = 0;
   }
-  if (t < g.d) g.x[t * GP_ROWS_MAX + g.n] = s.x[t];
+  if (t < g.d) g.x[t * GP_ROWS_MAX + g.n] = x[t];
   if (t == 0) *out = a.mean;
 }
 
@@ -222,16 +279,24 @@ __device__ __forceinline__ void take_first(double *score, int *index, double oth
   *index = other_index;
 }
 
-/* The `most` best of the block's TOP_SPAN scores, or, where `ranked` is not null, of as many that
- * other blocks have found; each thread keeps TOP_EACH in registers.  A round is one maximum over
- * the block, by two buffers in turn: one barrier a round.
- *   out  [blocks][most] */
-__global__ void __launch_bounds__(TOP_THREADS) gp_best(const double *score, const device_gp_ranked *ranked, int from,
-                                                       int to, device_gp_ranked after, int most, device_gp_ranked *out)
+struct top_parts {
+  device_gp_part part[GP_PARTS_MAX];
+};
+static_assert(GP_PARTS_MAX == 2, "gp_best has a choice of two");
+
+/* The `most` best of the block's TOP_SPAN scores of its part, which blockIdx.y says, or, where
+ * `ranked` is not null, of as many that other blocks have found; each thread keeps TOP_EACH in
+ * registers.  A round is one maximum over the block, by two buffers in turn: one barrier a round.
+ *   out  [parts][blocks][most] */
+__global__ void __launch_bounds__(TOP_THREADS)
+    gp_best(const double *score, const device_gp_ranked *ranked, const top_parts parts, int most, device_gp_ranked *out)
 {
   __shared__ double warp_score[2][TOP_THREADS / 32];
   __shared__ int warp_index[2][TOP_THREADS / 32];
-  const int t = (int)threadIdx.x, first = from + (int)blockIdx.x * TOP_SPAN + t;
+  const device_gp_part part = blockIdx.y ? parts.part[1] : parts.part[0];
+  const device_gp_ranked after = part.after;
+  const int t = (int)threadIdx.x, first = part.from + (int)blockIdx.x * TOP_SPAN + t, to = part.to;
+  out += (int64_t)(blockIdx.y * gridDim.x + blockIdx.x) * most;
   double s[TOP_EACH];
   int index[TOP_EACH];
   UNROLL
@@ -265,7 +330,7 @@ __global__ void __launch_bounds__(TOP_THREADS) gp_best(const double *score, cons
     UNROLL
     for (int w = 0; w < TOP_THREADS / 32; w++)
       take_first(&best, &at, warp_score[round % 2][w], warp_index[round % 2][w]);
-    if (t == 0) out[(int64_t)blockIdx.x * most + round] = device_gp_ranked{at < 0 ? 0 : best, at, 0};
+    if (t == 0) out[round] = device_gp_ranked{at < 0 ? 0 : best, at, 0};
     UNROLL
     for (int e = 0; e < TOP_EACH; e++)
       if (index[e] == at) index[e] = -1;
@@ -301,6 +366,14 @@ int gp_predict_each(const struct device_gp *g, int count, const struct device_gp
                 0, out);
 }
 
+int gp_climb(const struct device_gp *g, const struct device_gp_climb *climb, int count, struct device_gp_point *points,
+             void *stream)
+{
+  if (g->capability >= GP_CAPABILITY_90) return gp_climb_by_clusters(g, climb, count, points, stream);
+  return launch(gp_climb_by_block, dim3((unsigned)count), dim3(AT_THREADS), 0, (cudaStream_t)stream, *g, *climb,
+                points);
+}
+
 int gp_believe(const struct device_gp *g, const struct device_gp_point *point, double *out, void *stream)
 {
   return launch(gp_believe_row, dim3(1), dim3(AT_THREADS), 0, (cudaStream_t)stream, *g, *point, out);
@@ -322,19 +395,27 @@ int gp_score(int count, const double *mean, const double *sd, double best, doubl
                 score);
 }
 
-int gp_top(const double *score, int from, int to, struct device_gp_ranked after, int most,
-           struct device_gp_ranked *room, struct device_gp_ranked *out, void *stream)
+int gp_top(const double *score, int parts, const struct device_gp_part *part, int most, struct device_gp_ranked *room,
+           struct device_gp_ranked *out, void *stream)
 {
   const struct device_gp_ranked *ranked = nullptr;
-  for (;;) { /* what a level's blocks have found is the next one's; the last is one block */
-    const int blocks = to > from ? (to - from + TOP_SPAN - 1) / TOP_SPAN : 1;
+  top_parts of = {};
+  for (int p = 0; p < parts; p++) of.part[p] = part[p];
+  for (;;) { /* what a level's blocks have found is the next one's; the last is one block a part */
+    int blocks = 1;
+    for (int p = 0; p < parts; p++) {
+      const int spans = (of.part[p].to - of.part[p].from + TOP_SPAN - 1) / TOP_SPAN;
+      blocks = spans > blocks ? spans : blocks;
+    }
     struct device_gp_ranked *found = blocks > 1 ? room : out;
-    const cudaError_t error = launch(gp_best, dim3((unsigned)blocks), dim3(TOP_THREADS), 0, (cudaStream_t)stream, score,
-                                     ranked, from, to, after, most, found);
+    const cudaError_t error = launch(gp_best, dim3((unsigned)blocks, (unsigned)parts), dim3(TOP_THREADS), 0,
+                                     (cudaStream_t)stream, score, ranked, of, most, found);
     if (error || blocks == 1) return error;
     ranked = found;
-    room += blocks * most;
-    from = 0;
-    to = blocks * most;
+    room += parts * blocks * most;
+    for (int p = 0; p < parts; p++) {
+      of.part[p].from = p * blocks * most;
+      of.part[p].to = (p + 1) * blocks * most;
+    }
   }
 }

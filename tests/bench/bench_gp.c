@@ -85,8 +85,8 @@ static void rank(const struct bench *b)
 
 static void top(const struct bench *b)
 {
-  struct gp_top best[GP_TOP];
-  gp_workspace_top(b->w, 0, b->count, NULL, best);
+  struct gp_top best[1][GP_TOP];
+  gp_workspace_top(b->w, 1, &(struct gp_range){.from = 0, .to = b->count, .after = {.index = -1}}, best);
 }
 
 /* ---- timing ---------------------------------------------------------------------------------- */

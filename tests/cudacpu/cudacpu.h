@@ -149,6 +149,8 @@ struct cudacpu_counts {
   uint64_t early;          /* of them those that may begin before the one before them has ended */
   uint64_t captures;       /* captures ended well */
   uint64_t graph_launches; /* graphs launched */
+  uint64_t copies;         /* between host and device, by calls */
+  uint64_t waits;          /* for a stream, by cudaStreamSynchronize */
   uint64_t made;           /* allocations that were made, of devices' memory and pinned ones */
   /* What is live: a program that frees all it made leaves 0. */
   size_t allocations, bytes; /* of device memory */

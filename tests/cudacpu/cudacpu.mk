@@ -7,8 +7,8 @@
 # are left out in the builds with a sanitizer.
 CUDACPU_BENCH   := bench_cohort bench_gp bench_sampler
 CUDACPU_TESTS   := $(CUDACPU_BENCH) test_cohort test_cudacpu_device test_cudacpu_runtime test_device_memory test_kernels test_kernels_gp \
-                     test_kernels_gp_sampler test_kernels_space test_kernels_training test_roofline bench_cohorts bench_cudacpu
-CUDACPU_CHECKED := test_cohort_checked test_cudacpu_checked test_kernels_checked test_kernels_gp_checked test_kernels_gp_sampler_checked \
+                     test_kernels_gp_sampler test_kernels_gp_search test_kernels_space test_kernels_training test_lbfgs test_roofline bench_cohorts bench_cudacpu
+CUDACPU_CHECKED := test_cohort_checked test_cudacpu_checked test_kernels_checked test_kernels_gp_checked test_kernels_gp_sampler_checked test_lbfgs_checked \
                      bench_cudacpu_checked
 
 # Kernels are looked at by AddressSanitizer in their own tests; what trains whole networks with them
@@ -32,7 +32,7 @@ NO_TSAN       = $(if $(findstring thread,$(VARIANT)),,$(VARIANT))
 # Sources of the program that are others where there is CUDA are compiled once more, against the
 # harness's runtime.
 CUDACPU_HOST  := $(patsubst %.c,$(BUILD)/cudacpu/%.o,$(shell grep -lsE '^#ifn?def GSOS_CUDA$$' $(HOST_SOURCES) $(RUN_SOURCES)))
-CUDACPU_CU    := $(wildcard kernels/*.cu tests/cudacpu/selftest/*.cu)
+CUDACPU_CU    := $(wildcard kernels/*.cu tests/cudacpu/selftest/*.cu tests/unit/kernels/*.cu)
 CUDACPU_PLAIN := $(patsubst %.cu,$(BUILD)/cudacpu/%.o,$(CUDACPU_CU))
 CUDACPU_FAST  := $(if $(findstring address,$(VARIANT)),$(CUDACPU_PLAIN:.o=.fast.o),$(CUDACPU_PLAIN))
 CUDACPU_CHECK := $(patsubst %.cu,$(BUILD)/cudacpu/%.checked.o,$(CUDACPU_CU))

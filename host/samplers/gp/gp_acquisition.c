@@ -160,16 +160,21 @@ static void offer(const struct gp_search *s, struct gp_choice *choice, const dou
   gp_choice_offer(choice, s->request->space->n, values, score, !seen_has(s->seen, values));
 }
 
-/* The best `most` of a half that are feasible and new are refined; all that were feasible are
- * offered. */
-static void refine_best(const struct gp_search *s, const struct candidates *c, int from, int to, int most,
-                        struct gp_choice *choice)
+/* Where the local search starts. */
+struct starts {
+  int n;
+  struct gp_start at[GP_STARTS_MAX];
+};
+_Static_assert((int)REFINE_SOBOL + (int)REFINE_MUTATED <= (int)GP_STARTS_MAX, "no room for the starts");
+
+/* The best `most` of a half that are feasible and new are where it starts, which on the CPU it does
+ * at once; all that were feasible are offered. */
+static void refine_best(const struct gp_search *s, const struct candidates *c, struct gp_part *part, int most,
+                        struct gp_choice *choice, struct starts *starts)
 {
   double last[SPACE_MAX];
-  struct gp_part part;
   struct gp_top top;
-  gp_part_begin(&part, &c->ranking, from, to);
-  while (most > 0 && gp_part_next(&part, &c->ranking, &top)) {
+  while (most > 0 && gp_part_next(part, &c->ranking, &top)) {
     const double *values = candidate(c, top.index);
     if (!sampler_feasible(s->request, values)) continue;
     offer(s, choice, values, top.score);
@@ -178,7 +183,8 @@ static void refine_best(const struct gp_search *s, const struct candidates *c, i
       continue; /* small spaces: the same once more */
     memcpy(last, values, (size_t)c->width * sizeof(*last));
     choice->has_last = true;
-    gp_refine(s, values, top.score, choice);
+    starts->at[starts->n++] = (struct gp_start){values, top.score};
+    if (!s->model->workspace) gp_refine(s, 1, &starts->at[starts->n - 1], choice);
     most--;
   }
   choice->has_last = false;
@@ -207,7 +213,7 @@ static int walk(const struct gp_search *s, struct rng *rng, struct gp_choice *ch
   c.n = kept;
   if (kept) code = candidates_rank(s, &c, e);
   if (!kept || code) goto done;
-  gp_part_begin(&part, &c.ranking, 0, kept);
+  gp_parts_begin(&part, 1, &c.ranking, (const int[]){0, kept});
   while (
       gp_part_next(&part, &c.ranking, &top)) { /* the first new one is the best of them; the first is the best at all */
     offer(s, choice, candidate(&c, top.index), top.score);
@@ -222,6 +228,8 @@ int gp_maximise(const struct gp_search *s, struct rng *rng, double *values, doub
 {
   struct candidates c;
   struct gp_choice choice = {0};
+  struct starts starts = {0};
+  struct gp_part halves[2];
   int n = s->request->settings->gp_candidates, middle = s->n_incumbents ? n - n / 2 : n;
   int code = candidates_make(&c, s, n, e);
   if (code) goto done;
@@ -229,8 +237,10 @@ int gp_maximise(const struct gp_search *s, struct rng *rng, double *values, doub
   fill_mutations(s, &c, middle, n, rng);
   code = candidates_rank(s, &c, e);
   if (code) goto done;
-  refine_best(s, &c, 0, middle, REFINE_SOBOL, &choice);
-  refine_best(s, &c, middle, n, REFINE_MUTATED, &choice);
+  gp_parts_begin(halves, 2, &c.ranking, (const int[]){0, middle, n});
+  refine_best(s, &c, &halves[0], REFINE_SOBOL, &choice, &starts);
+  refine_best(s, &c, &halves[1], REFINE_MUTATED, &choice, &starts);
+  if (s->model->workspace) gp_refine(s, starts.n, starts.at, &choice);
   if (!choice.has_new) code = walk(s, rng, &choice, e);
   if (code) goto done;
   if (!choice.has_any) {

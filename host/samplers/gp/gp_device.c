@@ -82,6 +82,12 @@ void gp_workspace_predict_each(struct gp_workspace *w, int count, const double (
   (void)w, (void)count, (void)points, (void)mean, (void)sd;
 }
 
+void gp_workspace_climb(struct gp_workspace *w, const struct gp_climb *climb, int count,
+                        double (*points)[GP_DIMENSIONS_MAX])
+{
+  (void)w, (void)climb, (void)count, (void)points;
+}
+
 void gp_workspace_rank(struct gp_workspace *w, int count, const double *const *x, double best)
 {
   (void)w, (void)count, (void)x, (void)best;
@@ -92,9 +98,9 @@ void gp_workspace_read(struct gp_workspace *w, int count, double *mean, double *
   (void)w, (void)count, (void)mean, (void)sd, (void)score;
 }
 
-void gp_workspace_top(struct gp_workspace *w, int from, int to, const struct gp_top *after, struct gp_top *top)
+void gp_workspace_top(struct gp_workspace *w, int n, const struct gp_range *ranges, struct gp_top (*top)[GP_TOP])
 {
-  (void)w, (void)from, (void)to, (void)after, (void)top;
+  (void)w, (void)n, (void)ranges, (void)top;
 }
 
 #else
@@ -105,10 +111,11 @@ void gp_workspace_top(struct gp_workspace *w, int from, int to, const struct gp_
 
 _Static_assert((int)GP_ROWS_MAX == (int)GP_DEVICE_OBSERVATIONS && (int)GP_AXES_MAX == (int)GP_DIMENSIONS_MAX,
                "kernels and host differ");
-_Static_assert(2 * (int)GP_EACH_MAX <= 2 + 2 * (int)GP_DIMENSIONS_MAX, "no room for what is said of a few points");
-_Static_assert((int)GP_TOP <= (int)GP_TOP_MAX, "more of the best than a launch gives");
+_Static_assert((int)GP_EACH_MAX > (int)GP_DIMENSIONS_MAX, "no room for what is said of one point");
+_Static_assert((int)GP_TOP <= (int)GP_TOP_MAX && (int)GP_RANGES_MAX <= (int)GP_PARTS_MAX,
+               "more of the best than a launch gives");
 
-enum { RESULT_MAX = GP_PARAMETERS_MAX + 1, OUT_MAX = 2 + 2 * GP_DIMENSIONS_MAX };
+enum { RESULT_MAX = GP_PARAMETERS_MAX + 1, OUT_MAX = 2 * GP_EACH_MAX };
 
 /* What goes to the device and comes back, in pinned memory. */
 struct pinned {
@@ -118,7 +125,7 @@ struct pinned {
   int failed[GP_DEVICE_BATCH];
   double out[OUT_MAX];
   struct device_gp_point each[GP_EACH_MAX];
-  struct device_gp_ranked top[GP_TOP];
+  struct device_gp_ranked top[GP_RANGES_MAX * GP_TOP];
 };
 
 struct gp_workspace {
@@ -131,8 +138,10 @@ struct gp_workspace {
   struct device_gp_hyper *hyper;
   double *points, *mean, *sd, *score; /* [d][points], [points] ... */
   struct device_gp_point *each;
-  struct device_gp_ranked *top; /* [GP_TOP], and the room of gp_top */
+  struct device_gp_ranked *top; /* [GP_RANGES_MAX][GP_TOP], and the room of gp_top */
   struct pinned *pinned;
+  double *staged; /* [d][points] pinned: coordinates on their way to `points` */
+  bool is_staged; /* and they may still be there */
   struct error failure;
 };
 
@@ -180,6 +189,7 @@ static void down(struct gp_workspace *w, void *to, const void *from, size_t byte
 static void wait_for(struct gp_workspace *w)
 {
   CALL(w, cudaStreamSynchronize(w->stream));
+  w->is_staged = false;
 }
 
 /* ---- devices and workspaces ------------------------------------------------------------------ */
@@ -200,6 +210,7 @@ static void workspace_make(struct gp_workspace *w)
   CALL(w, gp_predict_prepare(w->g.capability));
   CALL(w, cudaStreamCreateWithFlags(&w->stream, cudaStreamNonBlocking));
   CALL(w, cudaMallocHost((void **)&w->pinned, sizeof *w->pinned));
+  CALL(w, cudaMallocHost((void **)&w->staged, (d > 0 ? d : 1) * points * number));
   w->g.x = allocate(w, GP_DIMENSIONS_MAX * GP_ROWS_MAX * number);
   w->g.z = w->z = allocate(w, GP_ROWS_MAX * number);
   w->g.hyper = w->hyper = allocate(w, GP_DEVICE_BATCH * sizeof *w->hyper);
@@ -217,7 +228,8 @@ static void workspace_make(struct gp_workspace *w)
   w->sd = allocate(w, points * number);
   w->score = allocate(w, points * number);
   w->each = allocate(w, GP_EACH_MAX * sizeof *w->each);
-  w->top = allocate(w, (size_t)(GP_TOP + gp_top_room(w->devices->points, GP_TOP)) * sizeof *w->top);
+  w->top =
+      allocate(w, (size_t)GP_RANGES_MAX * (size_t)(GP_TOP + gp_top_room(w->devices->points, GP_TOP)) * sizeof *w->top);
 }
 
 static void workspace_destroy(struct gp_workspace *w)
@@ -229,6 +241,7 @@ static void workspace_destroy(struct gp_workspace *w)
                           w->points, w->mean,     w->sd,       w->score,    w->each,      w->top};
   for (size_t i = 0; i < sizeof memory / sizeof *memory; i++) cudaFree(memory[i]);
   if (w->pinned) cudaFreeHost(w->pinned);
+  if (w->staged) cudaFreeHost(w->staged);
   if (w->stream) cudaStreamDestroy(w->stream);
 }
 
@@ -405,11 +418,16 @@ void gp_workspace_predict_one(struct gp_workspace *w, const double *point, doubl
   }
 }
 
-void gp_workspace_predict_each(struct gp_workspace *w, int count, const double (*points)[GP_DIMENSIONS_MAX],
-                               double *mean, double *sd)
+static void put_points(struct gp_workspace *w, int count, const double (*points)[GP_DIMENSIONS_MAX])
 {
   for (int i = 0; i < count; i++) w->pinned->each[i] = point_of(w, points[i]);
   up(w, w->each, w->pinned->each, (size_t)count * sizeof *w->each);
+}
+
+void gp_workspace_predict_each(struct gp_workspace *w, int count, const double (*points)[GP_DIMENSIONS_MAX],
+                               double *mean, double *sd)
+{
+  put_points(w, count, points);
   CALL(w, gp_predict_each(&w->g, count, w->each, w->out, w->stream));
   down(w, w->pinned->out, w->out, (size_t)(2 * count) * sizeof(double));
   wait_for(w);
@@ -419,15 +437,33 @@ void gp_workspace_predict_each(struct gp_workspace *w, int count, const double (
   }
 }
 
+/* A first step of a quarter of the range: further than that a lengthscale seldom is. */
+void gp_workspace_climb(struct gp_workspace *w, const struct gp_climb *climb, int count,
+                        double (*points)[GP_DIMENSIONS_MAX])
+{
+  static const double reach = 0.25;
+  struct device_gp_climb c = {
+      .best = climb->best, .tolerance = climb->tolerance, .reach = reach, .evaluations = climb->evaluations};
+  for (int i = 0; i < w->g.d; i++) c.smooth |= (uint64_t)climb->smooth[i] << i;
+  put_points(w, count, (const double(*)[GP_DIMENSIONS_MAX])points);
+  CALL(w, gp_climb(&w->g, &c, count, w->each, w->stream));
+  down(w, w->pinned->each, w->each, (size_t)count * sizeof *w->each);
+  wait_for(w);
+  for (int i = 0; i < count && !w->failure.code; i++)
+    memcpy(points[i], w->pinned->each[i].x, (size_t)w->g.d * sizeof(double));
+}
+
 /* ---- candidates ------------------------------------------------------------------------------ */
 
 void gp_workspace_rank(struct gp_workspace *w, int count, const double *const *x, double best)
 {
-  for (int i = 0; i < w->g.d; i++)
-    up(w, w->points + (size_t)i * (size_t)w->devices->points, x[i], (size_t)count * sizeof(double));
-  CALL(w, gp_predict(&w->g, count, w->devices->points, w->points, w->mean, w->sd, w->stream));
+  const size_t each = (size_t)count;
+  if (w->is_staged) wait_for(w);
+  w->is_staged = true;
+  for (int i = 0; i < w->g.d; i++) memcpy(w->staged + (size_t)i * each, x[i], each * sizeof(double));
+  up(w, w->points, w->staged, (size_t)w->g.d * each * sizeof(double));
+  CALL(w, gp_predict(&w->g, count, count, w->points, w->mean, w->sd, w->stream));
   CALL(w, gp_score(count, w->mean, w->sd, best, w->score, w->stream));
-  wait_for(w); /* the caller's memory is its own again */
 }
 
 void gp_workspace_read(struct gp_workspace *w, int count, double *mean, double *sd, double *score)
@@ -444,16 +480,23 @@ void gp_workspace_read(struct gp_workspace *w, int count, double *mean, double *
   }
 }
 
-void gp_workspace_top(struct gp_workspace *w, int from, int to, const struct gp_top *after, struct gp_top *top)
+void gp_workspace_top(struct gp_workspace *w, int n, const struct gp_range *ranges, struct gp_top (*top)[GP_TOP])
 {
-  struct device_gp_ranked last = {.score = 0, .index = -1};
-  if (after) last = (struct device_gp_ranked){.score = after->score, .index = after->index};
-  CALL(w, gp_top(w->score, from, to, last, GP_TOP, w->top + GP_TOP, w->top, w->stream));
-  down(w, w->pinned->top, w->top, sizeof w->pinned->top);
+  struct device_gp_part parts[GP_RANGES_MAX];
+  for (int k = 0; k < n; k++) {
+    const struct gp_range *r = &ranges[k];
+    parts[k] = (struct device_gp_part){
+        .from = r->from, .to = r->to, .after = {.score = r->after.score, .index = r->after.index}};
+  }
+  CALL(w, gp_top(w->score, n, parts, GP_TOP, w->top + GP_RANGES_MAX * GP_TOP, w->top, w->stream));
+  down(w, w->pinned->top, w->top, (size_t)(n * GP_TOP) * sizeof *w->top);
   wait_for(w);
-  for (int i = 0; i < GP_TOP; i++) {
-    top[i].score = w->failure.code ? 0 : w->pinned->top[i].score;
-    top[i].index = w->failure.code ? -1 : w->pinned->top[i].index;
+  for (int k = 0; k < n; k++) {
+    for (int i = 0; i < GP_TOP; i++) {
+      const struct device_gp_ranked *one = &w->pinned->top[k * GP_TOP + i];
+      top[k][i] = (struct gp_top){.score = one->score, .index = one->index};
+      if (w->failure.code) top[k][i] = (struct gp_top){.index = -1};
+    }
   }
 }
 

@@ -60,8 +60,21 @@ void gp_workspace_predict_one(struct gp_workspace *w, const double *point, doubl
 void gp_workspace_predict_each(struct gp_workspace *w, int count, const double (*points)[GP_DIMENSIONS_MAX],
                                double *mean, double *sd);
 
+/* Climbs of log expected improvement (gp_acquisition.h) in the model's coordinates, by L-BFGS with
+ * its gradient (kernels/lbfgs.cuh); all are one launch, and none depends on the others. */
+struct gp_climb {
+  const bool *smooth; /* [d] coordinates that move, within [0, 1) */
+  double best;        /* what is to be improved on */
+  double tolerance;   /* ends where a step brings less */
+  int evaluations;    /* at most, of each */
+};
+/* points [count], at most GP_EACH_MAX: where each starts, and then where it has come to; which is
+ * where it started, if nothing there is finite. */
+void gp_workspace_climb(struct gp_workspace *w, const struct gp_climb *climb, int count,
+                        double (*points)[GP_DIMENSIONS_MAX]);
+
 /* Posterior at `count` points, x [d][count], and log expected improvement over `best`; they stay on
- * the device. */
+ * the device.  x is the caller's again at once; the results are there for the calls below. */
 void gp_workspace_rank(struct gp_workspace *w, int count, const double *const *x, double best);
 /* What gp_workspace_rank left, [count] each; NULL: not wanted. */
 void gp_workspace_read(struct gp_workspace *w, int count, double *mean, double *sd, double *score);
@@ -71,8 +84,14 @@ struct gp_top {
   double score;
   int index; /* -1: there are no more */
 };
-/* The next GP_TOP best of from ... to - 1 that come after *after (NULL: the first), which may be
- * one of `top`. */
-void gp_workspace_top(struct gp_workspace *w, int from, int to, const struct gp_top *after, struct gp_top *top);
+/* Candidates from ... to - 1 that come after the one of `after` (index -1: all). */
+struct gp_range {
+  int from, to;
+  struct gp_top after;
+};
+/* The GP_TOP best of each of n ranges, at most GP_RANGES_MAX.
+ *   top  [n][GP_TOP] out */
+enum { GP_RANGES_MAX = 2 };
+void gp_workspace_top(struct gp_workspace *w, int n, const struct gp_range *ranges, struct gp_top (*top)[GP_TOP]);
 
 #endif

@@ -93,7 +93,7 @@ void gp_model_predict_one(struct gp_model *m, const double *point, double *mean,
 
 /* What gp_model_predict_one says of `count` points, at most GP_EACH_MAX; on a device all at
  * once. */
-enum { GP_EACH_MAX = 16 };
+enum { GP_EACH_MAX = 80 };
 void gp_model_predict_each(struct gp_model *m, int count, const double (*points)[GP_DIMENSIONS_MAX], double *mean,
                            double *sd);
 

@@ -51,11 +51,29 @@ void gp_ranking_destroy(struct gp_ranking *r)
   r->scored = NULL;
 }
 
-void gp_part_begin(struct gp_part *p, const struct gp_ranking *r, int from, int to)
+/* What comes next of each part from the device. */
+static void fetch(struct gp_part *parts, int n, const struct gp_ranking *r)
 {
-  p->from = p->next = from;
-  p->to = to;
-  if (r->scored) qsort(r->scored + from, (size_t)(to - from), sizeof(*r->scored), by_score);
+  struct gp_range ranges[GP_RANGES_MAX] = {{0}};
+  struct gp_top top[GP_RANGES_MAX][GP_TOP];
+  for (int k = 0; k < n; k++) {
+    const struct gp_part *p = &parts[k];
+    ranges[k] = (struct gp_range){.from = p->from, .to = p->to, .after = {.index = -1}};
+    if (p->next != p->from) ranges[k].after = p->top[GP_TOP - 1];
+  }
+  gp_workspace_top(r->model->workspace, n, ranges, top);
+  for (int k = 0; k < n; k++) memcpy(parts[k].top, top[k], sizeof(top[k]));
+}
+
+void gp_parts_begin(struct gp_part *parts, int n, const struct gp_ranking *r, const int *edges)
+{
+  for (int k = 0; k < n; k++) {
+    struct gp_part *p = &parts[k];
+    p->from = p->next = edges[k];
+    p->to = edges[k + 1];
+    if (r->scored) qsort(r->scored + p->from, (size_t)(p->to - p->from), sizeof(*r->scored), by_score);
+  }
+  if (!r->scored) fetch(parts, n, r);
 }
 
 bool gp_part_next(struct gp_part *p, const struct gp_ranking *r, struct gp_top *candidate)
@@ -66,10 +84,7 @@ bool gp_part_next(struct gp_part *p, const struct gp_ranking *r, struct gp_top *
     return true;
   }
   int at = (p->next - p->from) % GP_TOP;
-  if (at == 0) {
-    const struct gp_top *last = p->next == p->from ? NULL : &p->top[GP_TOP - 1];
-    gp_workspace_top(r->model->workspace, p->from, p->to, last, p->top);
-  }
+  if (at == 0 && p->next != p->from) fetch(p, 1, r);
   *candidate = p->top[at];
   if (candidate->index < 0) return false; /* the device has failed */
   p->next++;

@@ -27,7 +27,8 @@ struct gp_part {
   int from, to, next;
   struct gp_top top[GP_TOP]; /* what came over last from a device */
 };
-void gp_part_begin(struct gp_part *p, const struct gp_ranking *r, int from, int to);
+/* Begins n parts, at most GP_RANGES_MAX: part k is of candidates edges[k] ... edges[k + 1] - 1. */
+void gp_parts_begin(struct gp_part *parts, int n, const struct gp_ranking *r, const int *edges);
 /* The next one; false at the end. */
 bool gp_part_next(struct gp_part *p, const struct gp_ranking *r, struct gp_top *candidate);
 

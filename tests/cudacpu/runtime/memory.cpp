@@ -403,12 +403,14 @@ extern "C" cudaError_t cudaMemcpyAsync(void *to, const void *from, size_t bytes,
                                        cudaStream_t stream)
 {
   std::lock_guard<std::recursive_mutex> lock(mutex);
+  counts.copies++;
   return remember(copy_queue(to, from, bytes, kind, stream, false));
 }
 
 extern "C" cudaError_t cudaMemcpy(void *to, const void *from, size_t bytes, enum cudaMemcpyKind kind)
 {
   std::lock_guard<std::recursive_mutex> lock(mutex);
+  counts.copies++;
   return remember(copy_queue(to, from, bytes, kind, NULL, true));
 }
 

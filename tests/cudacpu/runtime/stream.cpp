@@ -233,6 +233,7 @@ extern "C" cudaError_t cudaStreamSynchronize(cudaStream_t stream)
   if (cudaError_t e = stream_find(stream, &s)) return remember(e);
   if (cudaError_t e = device_error(s->device)) return remember(e);
   if (cudaError_t e = no_capture()) return remember(e);
+  counts.waits++;
   run_until(s->last);
   return remember(device_error(s->device));
 }

@@ -383,19 +383,31 @@ static int scores_of(int turn, struct rng *rng)
   return 1 + (int)rng_below(rng, is_slow() ? 200 : 1500);
 }
 
-/* Many equal, some NaN or infinite; all of them fetched, GP_TOP_MAX or fewer at a time, in parts
- * whose ends are anywhere. */
+/* What comes next of a part, of which `seen` have come, and the last of it. */
+static void assert_next(const struct device_gp_ranked *top, int most, const struct gp_top *sorted,
+                        struct device_gp_part *part, int *seen)
+{
+  for (int i = 0; i < most; i++, ++*seen) {
+    int at = part->from + *seen, want = at < part->to ? sorted[at].index : -1;
+    assert_int_equal(top[i].index, want);
+    if (want >= 0) assert_true(top[i].score == sorted[at].score);
+  }
+  part->after = top[most - 1];
+}
+
+/* Many equal, some NaN or infinite; all of them fetched, GP_TOP_MAX or fewer at a time, of one
+ * part, or of two at once, whose ends are anywhere. */
 static void the_best_come_in_order_and_none_twice(void **state)
 {
   (void)state;
-  struct device_gp_ranked top[GP_TOP_MAX];
+  struct device_gp_ranked top[GP_PARTS_MAX * GP_TOP_MAX];
   struct rng rng = rng_make(22, 1);
   cudaStream_t stream = stream_open();
   struct device_gp_ranked *device_top = on_device(NULL, sizeof top);
   for (int turn = 0; turn < (is_slow() ? 11 : 12); turn++) {
     int n = scores_of(turn, &rng), from = turn < 10 ? (int)rng_below(&rng, (uint32_t)n) : turn == 10;
-    int most = n > 100 * GP_TOP_SPAN ? GP_TOP_MAX : 1 + (int)rng_below(&rng, GP_TOP_MAX), kinds = turn % 2 ? 5 : 100000,
-        seen = 0;
+    int most = n > 100 * GP_TOP_SPAN ? GP_TOP_MAX : 1 + (int)rng_below(&rng, GP_TOP_MAX), kinds = turn % 2 ? 5 : 100000;
+    int parts = turn % 3 ? GP_PARTS_MAX : 1, seen[GP_PARTS_MAX] = {0};
     double *score = malloc((size_t)n * sizeof *score);
     struct gp_top *sorted = malloc((size_t)n * sizeof *sorted);
     for (int i = 0; i < n; i++) {
@@ -403,22 +415,20 @@ static void the_best_come_in_order_and_none_twice(void **state)
       if (rng_below(&rng, 20) == 0) score[i] = rng_below(&rng, 2) ? NAN : -INFINITY;
       sorted[i] = (struct gp_top){isnan(score[i]) ? -INFINITY : score[i], i};
     }
+    qsort(sorted, (size_t)from, sizeof *sorted, by_rank);
     qsort(sorted + from, (size_t)(n - from), sizeof *sorted, by_rank);
     double *device_score = on_device(score, (size_t)n * sizeof *score);
-    struct device_gp_ranked *room = on_device(NULL, (size_t)(1 + gp_top_room(n - from, most)) * sizeof *room);
+    struct device_gp_ranked *room = on_device(NULL, (size_t)(1 + parts * gp_top_room(n, most)) * sizeof *room);
     cudaDeviceSynchronize();
-    struct device_gp_ranked last = {.index = -1};
-    for (int round = 0; round < (turn < 10 ? 4 : 2) || (n < 100 && last.index >= 0); round++) {
-      assert_int_equal(gp_top(device_score, from, n, last, most, room, device_top, stream), cudaSuccess);
+    struct device_gp_part part[GP_PARTS_MAX] = {{from, n, {.index = -1}}, {0, from, {.index = -1}}};
+    bool ended = false; /* after the last it would begin again */
+    for (int round = 0; !ended && (round < (turn < 10 ? 4 : 2) || n < 100); round++) {
+      assert_int_equal(gp_top(device_score, parts, part, most, room, device_top, stream), cudaSuccess);
       assert_int_equal(cudaStreamSynchronize(stream), cudaSuccess);
-      assert_int_equal(cudaMemcpy(top, device_top, (size_t)most * sizeof *top, cudaMemcpyDeviceToHost), cudaSuccess);
-      for (int i = 0; i < most; i++, seen++) {
-        int want = from + seen < n ? sorted[from + seen].index : -1;
-        assert_int_equal(top[i].index, want);
-        if (want >= 0) assert_true(top[i].score == sorted[from + seen].score);
-      }
-      last = top[most - 1];
-      if (last.index < 0) break;
+      assert_int_equal(cudaMemcpy(top, device_top, (size_t)(parts * most) * sizeof *top, cudaMemcpyDeviceToHost),
+                       cudaSuccess);
+      for (int k = 0; k < parts; k++) assert_next(top + k * most, most, sorted, &part[k], &seen[k]);
+      for (int k = 0; k < parts; k++) ended |= part[k].after.index < 0;
     }
     cudaFree(device_score);
     cudaFree(room);
@@ -430,13 +440,82 @@ static void the_best_come_in_order_and_none_twice(void **state)
   no_reports();
 }
 
+/* ---- climbs ---------------------------------------------------------------------------------- */
+
+/* Log expected improvement by the CPU's model. */
+static double improvement_at(struct gp_model *here, const double *point, double best)
+{
+  double mean, sd;
+  gp_model_predict_one(here, point, &mean, &sd, NULL, NULL);
+  return gp_log_expected_improvement(mean, sd, best, NULL, NULL);
+}
+
+/* None ends lower than it started, and along none of the coordinates that move is anything near by
+ * higher by more than the tolerance; others stay.  One whose improvement is not finite stays where
+ * it is; and each has the bits that it has alone, and in any order of threads and blocks. */
+static void climbs_end_at_the_top_and_do_not_disturb_each_other(void **state)
+{
+  enum { CLIMBS = 5 };
+  (void)state;
+  for (int turn = 0; turn < (is_slow() ? 1 : 2); turn++) {
+    struct problem p;
+    struct gp_model here, there;
+    struct error e;
+    double start[CLIMBS][GP_DIMENSIONS_MAX], end[CLIMBS][GP_DIMENSIONS_MAX], again[CLIMBS][GP_DIMENSIONS_MAX];
+    bool smooth[GP_DIMENSIONS_MAX];
+    struct rng rng = rng_make((uint64_t)turn, 5);
+    problem_make(&p, is_slow() ? 12 : 25 + 40 * turn, 4 + 3 * turn, 0, 1e-3, 31);
+    for (int i = 0; i < p.d; i++) smooth[i] = !p.categorical[i] && i != 1;
+    const struct gp_climb climb = {.smooth = smooth, .best = 1, .tolerance = 1e-7, .evaluations = is_slow() ? 12 : 100};
+    struct gp_workspace *w = gp_workspace_take(devices);
+    assert_int_equal(gp_model_make(&here, &p.data, &p.hyper, 0, NULL, &e), 0);
+    assert_int_equal(gp_model_make(&there, &p.data, &p.hyper, 0, w, &e), 0);
+    memset(start, 0, sizeof start);
+    for (int c = 0; c < CLIMBS; c++) {
+      for (int i = 0; i < p.d; i++) start[c][i] = p.categorical[i] ? rng_below(&rng, 4) : rng_uniform(&rng);
+    }
+    start[2][1] = NAN;
+    memcpy(end, start, sizeof end);
+    gp_workspace_climb(w, &climb, CLIMBS, end);
+    assert_memory_equal(end[2], start[2], sizeof end[2]);
+    for (int c = 0; c < CLIMBS; c++) {
+      memcpy(again[c], start[c], sizeof again[c]);
+      gp_workspace_climb(w, &climb, 1, &again[c]);
+      assert_memory_equal(again[c], end[c], sizeof end[c]);
+      if (c == 2) continue;
+      double top = improvement_at(&here, end[c], climb.best), near[GP_DIMENSIONS_MAX];
+      assert_true(top >= improvement_at(&here, start[c], climb.best));
+      for (int i = 0; i < p.d; i++) {
+        if (!smooth[i]) assert_true(end[c][i] == start[c][i]);
+        assert_true(!smooth[i] || (end[c][i] >= 0 && end[c][i] < 1));
+        memcpy(near, end[c], sizeof near);
+        for (int way = -1; way <= 1 && smooth[i] && climb.evaluations == 100; way += 2) {
+          near[i] = fmin(fmax(end[c][i] + 1e-3 * way, 0), 0x1.fffffffffffffp-1);
+          assert_true(improvement_at(&here, near, climb.best) < top + 1e-4);
+        }
+      }
+    }
+    for (int order = 1; order < 3; order++) {
+      cudacpu_set_order((enum cudacpu_order)order, (enum cudacpu_order)order, 7);
+      memcpy(again, start, sizeof again);
+      gp_workspace_climb(w, &climb, CLIMBS, again);
+      assert_memory_equal(again, end, sizeof end);
+    }
+    cudacpu_set_order(CUDACPU_FORWARD, CUDACPU_FORWARD, 1);
+    give_back(w);
+    gp_model_destroy(&here);
+    gp_model_destroy(&there);
+    problem_destroy(&p);
+  }
+}
+
 /* ---- the same bits --------------------------------------------------------------------------- */
 
 /* Everything that a proposal asks of a workspace. */
 struct outcome {
   double value, gradient[GP_PARAMETERS_MAX], alpha[GP_TEST_MAX], believed, mean[64], sd[64], score[64];
   double one[2], by_mean[GP_DIMENSIONS_MAX], by_sd[GP_DIMENSIONS_MAX];
-  struct gp_top top[GP_TOP];
+  struct gp_top top[1][GP_TOP];
 };
 
 /* `at`: which of a batch of `count` the problem's own hyperparameters are. */
@@ -460,7 +539,7 @@ static void outcome_of(const struct problem *p, const struct problem *q, int cou
   o->believed = gp_workspace_believe(w, point);
   gp_workspace_rank(w, q->n, q->data.x, 0.3);
   gp_workspace_read(w, q->n, o->mean, o->sd, o->score);
-  gp_workspace_top(w, 1, q->n, NULL, o->top);
+  gp_workspace_top(w, 1, &(struct gp_range){.from = 1, .to = q->n, .after = {.index = -1}}, o->top);
   for (int i = 0; i < p->d; i++) point[i] = q->x[i][1];
   gp_workspace_predict_one(w, point, &o->one[0], &o->one[1], o->by_mean, o->by_sd);
   give_back(w);
@@ -479,7 +558,7 @@ static void the_same_bits_alone_and_in_batches_and_in_any_order(void **state)
     problem_make(&q, 40, d, 0, 1, 51 + s);
     cudacpu_set_order(CUDACPU_FORWARD, CUDACPU_FORWARD, 1);
     outcome_of(&p, &q, 1, 0, &first);
-    assert_true(isfinite(first.value) && first.top[0].index >= 1);
+    assert_true(isfinite(first.value) && first.top[0][0].index >= 1);
     for (int turn = 0; turn < 4; turn++) {
       enum cudacpu_order order = turn == 0 ? CUDACPU_REVERSE : CUDACPU_SHUFFLED;
       cudacpu_set_order(order, order, 77 + (uint64_t)turn);
@@ -501,12 +580,14 @@ int main(void)
       TEST_ON_DEVICE(many_points_are_those_of_a_plain_loop),
       TEST_ON_DEVICE(many_points_by_larger_products_are_those_of_a_plain_loop),
       TEST_ON_DEVICE(posterior_and_its_gradients_are_lapacks),
+      TEST_ON_DEVICE(climbs_end_at_the_top_and_do_not_disturb_each_other),
       TEST_ON_DEVICE(a_believed_point_is_an_observation_of_the_posterior_mean),
       TEST_ON_DEVICE(log_expected_improvement_is_the_references),
       TEST_ON_DEVICE(the_best_come_in_order_and_none_twice),
       TEST_ON_DEVICE(the_same_bits_alone_and_in_batches_and_in_any_order),
 #ifndef REAL_GPU
       TEST_ON_OLDER_DEVICE(posterior_and_its_gradients_are_lapacks),
+      TEST_ON_OLDER_DEVICE(climbs_end_at_the_top_and_do_not_disturb_each_other),
       TEST_ON_OLDER_DEVICE(a_believed_point_is_an_observation_of_the_posterior_mean),
       TEST_ON_OLDER_DEVICE(the_same_bits_alone_and_in_batches_and_in_any_order),
 #endif
