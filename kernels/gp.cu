@@ -1,5 +1,5 @@
 /* The Gaussian process: log marginal likelihood and its gradient, for a batch of hyperparameters at
- * once (gp.h).
+ * once (gp.h).  From compute capability 9.0 on gp_evaluate.cu does the same in one launch.
  *
  *   gp_covariance  K tile by tile
  *   gp_cholesky    K = L Lᵀ, one block a matrix
@@ -307,10 +307,9 @@ __global__ void __launch_bounds__(COLLECT_THREADS) gp_collect(const device_gp g,
 
 /* ---- launchers ------------------------------------------------------------------------------- */
 
-int gp_factor(const struct device_gp *g, int batch, void *stream)
+static cudaError_t factor(const struct device_gp *g, int batch, cudaStream_t s)
 {
   const unsigned tiles = (unsigned)gp_tiles(g->rows), panels = (unsigned)(g->rows / GP_TILE), n = (unsigned)batch;
-  cudaStream_t s = (cudaStream_t)stream;
   cudaError_t error = launch(gp_covariance, dim3(tiles, n), dim3(COVARIANCE_THREADS), 0, s, *g);
   if (!error) error = launch(gp_cholesky, dim3(n), dim3(CHOLESKY_THREADS), 0, s, *g);
   if (!error) error = launch(gp_inverse, dim3(panels, n), dim3(INVERSE_THREADS), 0, s, *g);
@@ -318,11 +317,19 @@ int gp_factor(const struct device_gp *g, int batch, void *stream)
   return error;
 }
 
-int gp_gradient(const struct device_gp *g, int batch, void *stream)
+int gp_likelihood(const struct device_gp *g, int batch, void *stream)
 {
   const int tiles = gp_tiles(g->rows);
   cudaStream_t s = (cudaStream_t)stream;
-  cudaError_t error = launch(gp_slopes, dim3((unsigned)tiles, (unsigned)batch), dim3(SLOPES_THREADS), 0, s, *g);
+  if (g->capability >= GP_CAPABILITY_90) return gp_evaluate_by_cluster(g, batch, 1, stream);
+  cudaError_t error = factor(g, batch, s);
+  if (!error) error = launch(gp_slopes, dim3((unsigned)tiles, (unsigned)batch), dim3(SLOPES_THREADS), 0, s, *g);
   if (!error) error = launch(gp_collect, dim3((unsigned)batch), dim3(COLLECT_THREADS), 0, s, *g, tiles);
   return error;
+}
+
+int gp_condition(const struct device_gp *g, void *stream)
+{
+  if (g->capability >= GP_CAPABILITY_90) return gp_evaluate_by_cluster(g, 1, 0, stream);
+  return factor(g, 1, (cudaStream_t)stream);
 }

@@ -29,7 +29,8 @@ enum {
   GP_AXES_MAX = 64,     /* as SPACE_MAX */
   GP_POINTS = 16,       /* points that a block predicts */
   GP_TOP_MAX = 32,      /* of the best candidates, in one answer */
-  GP_CAPABILITY_90 = 9, /* major, from which on points are for gp_panel.cu and gp_at_cluster.cu */
+  GP_CAPABILITY_90 = 9, /* major, from which on gp_panel.cu, gp_at_cluster.cu and gp_evaluate.cu do the work */
+  GP_CLUSTER = 8,       /* blocks of gp_evaluate.cu's clusters, whatever n is: its bits depend on it */
   GP_TOP_SPAN = 4096,   /* scores of which a block finds the best */
   GP_PARTS_MAX = 2,     /* parts of the scores, of each of which a launch finds the best */
 };
@@ -39,20 +40,30 @@ struct device_gp_hyper {
   double signal, noise, mean;
 };
 
+/* What the blocks of a cluster leave for each other, of one setting of hyperparameters. */
+struct device_gp_scratch {
+  double inverse[2][GP_TILE * GP_TILE]; /* of the diagonal's tile, by the step's parity */
+  double diagonal[GP_ROWS_MAX];         /* of L */
+  double part[GP_ROWS_MAX / GP_TILE * (GP_ROWS_MAX / GP_TILE + 1) / 2][GP_TILE]; /* of y and α, a tile's each */
+  double sums[GP_CLUSTER][GP_AXES_MAX + 1];                                      /* of the gradient */
+};
+
 struct device_gp {
   int n, d, rows;
   int capability;                      /* the device's, major: it decides which kernels predict */
   uint64_t categorical;                /* bit i: dimension i is one */
-  double *x;                           /* [d][GP_ROWS_MAX] */
+  double *x;                           /* [d][GP_ROWS_MAX], 0 from observation n to `rows` */
   const double *z;                     /* [n] */
   const struct device_gp_hyper *hyper; /* [batch] */
-  double *factor, *inverse; /* [batch][rows][rows] L and L⁻¹, with zeros above the diagonal of the latter's tiles */
-  double *alpha;            /* [batch][rows] */
-  double *sums;             /* [batch][tiles][d + 1] of the gradient, gp_tiles(rows) tiles */
-  double *result;           /* [batch][d + 4] log likelihood, and its gradient as gp_log_likelihood has it */
-  double *packed;           /* [GP_ROWS_MAX]² L⁻¹ of the first of the batch as gp_panel.cu wants it */
-  double *scaled;           /* [d][GP_ROWS_MAX] and coordinates of the observations */
-  int *failed;              /* [batch] 1: the covariance is not positive definite, and the rest is undefined */
+  double *inverse;                     /* [batch][rows][rows] L⁻¹, with zeros above the diagonal of its tiles */
+  double *factor;                      /* [batch][rows][rows] a kernel's own: L, or tiles of 32 × 32 */
+  double *alpha;                       /* [batch][rows] */
+  struct device_gp_scratch *scratch;   /* [batch] */
+  double *sums;                        /* [batch][tiles][d + 1] of the gradient, gp_tiles(rows) tiles */
+  double *result;                      /* [batch][d + 4] log likelihood, and its gradient as gp_log_likelihood has it */
+  double *packed;                      /* [GP_ROWS_MAX]² L⁻¹ of the first of the batch as gp_panel.cu wants it */
+  double *scaled;                      /* [d][GP_ROWS_MAX] and coordinates of the observations */
+  int *failed; /* [batch] 1: the covariance is not positive definite, and the rest is undefined */
 };
 
 static inline int gp_tiles(int rows)
@@ -60,10 +71,37 @@ static inline int gp_tiles(int rows)
   return rows / GP_TILE * (rows / GP_TILE + 1) / 2;
 }
 
-/* The first half, for a batch: factor, inverse, alpha, failed, result[0]. */
-int gp_factor(const struct device_gp *g, int batch, void *stream);
-/* The second: sums and the rest of result.  Rasmussen and Williams 2006, eq. 5.9. */
-int gp_gradient(const struct device_gp *g, int batch, void *stream);
+/* alpha, failed and result, for a batch, by the kernels that suit the device's capability; the
+ * others' bits differ.  Rasmussen and Williams 2006, eq. 5.9. */
+int gp_likelihood(const struct device_gp *g, int batch, void *stream);
+/* inverse, alpha, failed and result[0], of one. */
+int gp_condition(const struct device_gp *g, void *stream);
+/* Both, of gp_evaluate.cu: with `gradient`, or for the posterior.  That needs gp_evaluate_prepare
+ * once on its device. */
+int gp_evaluate_prepare(void);
+int gp_evaluate_by_cluster(const struct device_gp *g, int batch, int gradient, void *stream);
+
+/* What the hyperparameters are sought by: log ℓ_1 ... log ℓ_d, log signal, log (noise - floor),
+ * mean.  Bounds are of these four kinds; the priors are those of host/samplers/gp/gp_fit.c. */
+struct device_gp_prior {
+  double narrowness, centre; /* of the lengthscales' prior */
+  double noise_floor;
+  double low[4], high[4];
+  double tolerance; /* of the log posterior, where a climb ends */
+  int evaluations;  /* of a climb, at most */
+};
+struct device_gp_fit_start {
+  double at[GP_AXES_MAX + 3];
+};
+struct device_gp_fitted {
+  double value, at[GP_AXES_MAX + 3]; /* the highest log posterior found, and where */
+  int evaluations, unused;           /* value -INFINITY: of the start nothing is known */
+};
+
+/* Climbs from `count` starts side by side, in one launch; from compute capability 9.0 on.
+ *   starts, out  [count]; of g's batch are `count` settings' room, hyper is not used */
+int gp_fit_by_cluster(const struct device_gp *g, int count, const struct device_gp_prior *prior,
+                        const struct device_gp_fit_start *starts, struct device_gp_fitted *out, void *stream);
 
 /* One point, by value. */
 struct device_gp_point {

@@ -37,13 +37,20 @@ __device__ __forceinline__ double gp_rsqrt_approximate(double x)
 }
 #endif
 
+/* The same to the last bit or two, by one step of third order. */
+__device__ __forceinline__ double gp_rsqrt(double x)
+{
+  const double y = gp_rsqrt_approximate(x), e = fma(-x * y, y, 1.0);
+  return fma(y, fma(e, 0.375, 0.5) * e, y);
+}
+
 /* Where sums of squares begin that gp_matern_of_square is asked for, so that none is 0. */
 #define GP_LEAST_SQUARE 1e-280
 
 /* The same by q = 5 r² > 0, with signal 1, in 25 operations without a branch: √q by one step of
  * third order from the hardware's estimate, exp(-√q) by its Taylor polynomial of degree 12 on ±½
- * log 2, whose rest is below 2e-16.  What is beyond exp(-700) stays there. */
-__device__ __forceinline__ double gp_matern_of_square(double q)
+ * log 2, whose rest is below 2e-16.  What is beyond exp(-700) stays there.  *slope is dk/dr². */
+__device__ __forceinline__ double gp_matern_of_square(double q, double *slope)
 {
   const int most = 0x411de848; /* the high word of 490000 */
   q = __double2hiint(q) > most ? 490000.0 : q;
@@ -68,7 +75,14 @@ __device__ __forceinline__ double gp_matern_of_square(double q)
   p = fma(p, r, 1.0);
   const unsigned power_high = (unsigned)__double2hiint(p) + ((unsigned)__double2loint(shifted) << 20); /* times 2ᵏ */
   const double power = __hiloint2double((int)power_high, __double2loint(p));
+  *slope = -5.0 / 6.0 * (1.0 + u) * power;
   return fma(q, 1.0 / 3.0, 1.0 + u) * power;
+}
+
+__device__ __forceinline__ double gp_matern_of_square(double q)
+{
+  double slope;
+  return gp_matern_of_square(q, &slope);
 }
 
 /* As in host/samplers/gp/gp_model.c: a posterior variance below this share of the signal's is

@@ -271,6 +271,15 @@ __device__ __forceinline__ void lbfgs_step(lbfgs_state<most> &c, int n, const lb
 
 #undef LBFGS_EACH
 
+/* By one thread, before the first evaluation. */
+template <int most> __device__ __forceinline__ void lbfgs_begin(lbfgs_state<most> &c, const lbfgs_settings &settings)
+{
+  c.pairs = c.evaluations = 0;
+  c.value = c.trial_value = c.slope = c.step = 0;
+  c.reach = settings.reach;
+  c.end = LBFGS_GOES_ON;
+}
+
 /* From c.trial, which any threads have written, within the bounds.  By all threads of a block of
  * whole warps, and of all blocks of a cluster where one evaluates; after a barrier c.at, c.value
  * and what else there is are for all of them. */
@@ -278,12 +287,7 @@ template <int most, class Function>
 __device__ __forceinline__ void lbfgs_minimise(lbfgs_state<most> &c, int n, const lbfgs_settings &settings,
                                                const Function &f)
 {
-  if (threadIdx.x == 0) {
-    c.pairs = c.evaluations = 0;
-    c.value = c.trial_value = c.slope = c.step = 0;
-    c.reach = settings.reach;
-    c.end = LBFGS_GOES_ON;
-  }
+  if (threadIdx.x == 0) lbfgs_begin(c, settings);
   do {
     __syncthreads();
     f.evaluate(c.trial, &c.trial_value, c.trial_gradient);

@@ -10,9 +10,14 @@
  * likelihood  Log likelihood and gradient, of 1 and of GP_DEVICE_BATCH settings of hyperparameters
  *             at once, as a fit asks for them.
  * condition   The posterior: factor, inverse, alpha.
+ * fit         Hyperparameters by all of their climbs, of at most FIT_EVALUATIONS likelihoods.
  * rank        Mean, deviation and log expected improvement of candidates, which go to the device
  *             first.
  * top         The GP_TOP best of them.
+ *
+ * On a GPU of compute capability 9.0 and above the first three are measured once more by the
+ * kernels for older ones (gp_workspace_use_clusters), on the same numbers; "older" is how many
+ * times as long those take.
  *
  * Ten dimensions, as the paper's space has.  A row is the median and the best of some calls; the
  * first, which may load a kernel, is not counted.  Linked with the harness of tests/cudacpu it is
@@ -33,10 +38,11 @@
 #include "host/base/number_order.h"
 #include "host/cuda/device_list.h"
 #include "host/samplers/gp/gp_device.h"
+#include "host/samplers/gp/gp_fit.h"
 #include "tests/bench/rows.h"
 #include "tests/unit/samplers/gp/gp_fixture.h"
 
-enum { DIMENSIONS = 10, ROUNDS_MIN = 3, ROUNDS_MAX = 25 };
+enum { DIMENSIONS = 10, ROUNDS_MIN = 3, ROUNDS_MAX = 25, FIT_EVALUATIONS = 200 };
 static const double rounds_s = 0.1;
 
 static struct rows rows;
@@ -75,6 +81,14 @@ static void condition(const struct bench *b)
   if (!gp_workspace_condition(b->w, &b->p->hyper, alpha)) fprintf(stderr, "bench_gp: not positive definite\n");
 }
 
+static void fit(const struct bench *b)
+{
+  struct gp_hyper hyper;
+  struct error e = {0};
+  check(gp_fit(&b->p->data, GP_PRIOR_SEARCH, rows.tiny ? 8 : FIT_EVALUATIONS, b->w, &hyper, &e), &e);
+  gp_workspace_observe(b->w, &b->p->data, 0); /* a part of it may have been the last */
+}
+
 /* The scores stay on the device: reading one of them waits for all. */
 static void rank(const struct bench *b)
 {
@@ -91,11 +105,15 @@ static void top(const struct bench *b)
 
 /* ---- timing ---------------------------------------------------------------------------------- */
 
-static void measure(const char *what, void (*call)(const struct bench *), const struct bench *b)
+struct times {
+  double median_ms, best_ms;
+  int rounds;
+};
+
+static struct times time_of(void (*call)(const struct bench *), const struct bench *b)
 {
   double ms[ROUNDS_MAX], sum = 0;
   int n = 0, most = rows.tiny ? 1 : ROUNDS_MAX, least = rows.tiny ? 1 : ROUNDS_MIN;
-  if (rows_time_is_up(&rows)) return;
   call(b);
   while (n < most && (n < least || sum < 1e3 * rounds_s)) {
     double t = monotonic_seconds();
@@ -103,15 +121,45 @@ static void measure(const char *what, void (*call)(const struct bench *), const 
     sum += ms[n++] = 1e3 * (monotonic_seconds() - t);
   }
   qsort(ms, (size_t)n, sizeof *ms, number_order);
-  double median = n % 2 ? ms[n / 2] : (ms[n / 2 - 1] + ms[n / 2]) / 2;
-  printf("%-10s %6d %9d %11.3f %9.3f\n", what, b->p->n, b->count, median, ms[0]);
+  return (struct times){n % 2 ? ms[n / 2] : (ms[n / 2 - 1] + ms[n / 2]) / 2, ms[0], n};
+}
+
+/* older: what the kernels for older GPUs take, or 0 rounds. */
+static void write_row(const char *what, const struct bench *b, struct times t, struct times older)
+{
+  printf("%-10s %6d %9d %11.3f %9.3f", what, b->p->n, b->count, t.median_ms, t.best_ms);
+  if (older.rounds) printf(" %8.2f", older.median_ms / t.median_ms);
+  printf("\n");
   fflush(stdout);
   if (!rows.json) return;
   fprintf(rows.json,
           "{\"kind\": \"gp\", \"what\": \"%s\", \"trials\": %d, \"count\": %d, \"median_ms\": %.6g, \"best_ms\": %.6g, "
-          "\"rounds\": %d}\n",
-          what, b->p->n, b->count, median, ms[0], n);
+          "\"rounds\": %d",
+          what, b->p->n, b->count, t.median_ms, t.best_ms, t.rounds);
+  if (older.rounds)
+    fprintf(rows.json, ", \"older_median_ms\": %.6g, \"older_best_ms\": %.6g", older.median_ms, older.best_ms);
+  fprintf(rows.json, "}\n");
   fflush(rows.json);
+}
+
+static void measure(const char *what, void (*call)(const struct bench *), const struct bench *b)
+{
+  if (rows_time_is_up(&rows)) return;
+  write_row(what, b, time_of(call, b), (struct times){.rounds = 0});
+}
+
+/* By the kernels for clusters, and by the others. */
+static void measure_both(const char *what, void (*call)(const struct bench *), const struct bench *b)
+{
+  struct times t, older = {.rounds = 0};
+  if (rows_time_is_up(&rows)) return;
+  t = time_of(call, b);
+  if (gp_workspace_fits(b->w)) {
+    gp_workspace_use_clusters(b->w, false);
+    older = time_of(call, b);
+    gp_workspace_use_clusters(b->w, true);
+  }
+  write_row(what, b, t, older);
 }
 
 static void measure_problem(struct gp_devices *devices, int n, const int *candidates, int sizes, const double *const *x)
@@ -121,9 +169,11 @@ static void measure_problem(struct gp_devices *devices, int n, const int *candid
   problem_make(&p, n, DIMENSIONS, 0, 1e-2, (uint64_t)n);
   struct bench b = {.w = gp_workspace_take(devices), .p = &p, .x = x};
   gp_workspace_observe(b.w, &p.data, 0);
-  for (b.count = 1; b.count <= GP_DEVICE_BATCH; b.count += GP_DEVICE_BATCH - 1) measure("likelihood", likelihood, &b);
+  for (b.count = 1; b.count <= GP_DEVICE_BATCH; b.count += GP_DEVICE_BATCH - 1)
+    measure_both("likelihood", likelihood, &b);
   b.count = 1;
-  measure("condition", condition, &b);
+  measure_both("fit", fit, &b);
+  measure_both("condition", condition, &b);
   condition(&b); /* also where the limit left it out */
   for (int i = 0; i < sizes; i++) {
     b.count = candidates[i];
@@ -154,7 +204,7 @@ static void measure_all(void)
     if (!x[d]) check(error_set(&e, ERROR_MACHINE, "no memory"), &e);
   }
   printf("the Gaussian process in %d dimensions; ms until the answer is there\n", DIMENSIONS);
-  printf("%-10s %6s %9s %11s %9s\n", "what", "trials", "count", "median ms", "best ms");
+  printf("%-10s %6s %9s %11s %9s %8s\n", "what", "trials", "count", "median ms", "best ms", "older");
   for (int i = 0; i < problems; i++) measure_problem(devices, n[i], candidates, counts, (const double *const *)x);
   for (int d = 0; d < DIMENSIONS; d++) free(x[d]);
   gp_devices_close(devices);

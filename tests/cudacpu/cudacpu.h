@@ -13,7 +13,7 @@
  *             each seed.  (Pageable host memory is read at once, written before the call returns;
  *             pinned memory when the copy's turn comes.)
  *   graphs    Captures, with fork and join through events; instantiated, launched, updated.
- *   clusters  Blocks of whole warps, side by side in x, of at most 1,024 threads together; what is
+ *   clusters  Blocks of whole warps, side by side in x, of at most 2,048 threads together; what is
  *             shared is dynamic shared memory.  On devices of compute capability 9 and above.
  *   limits    Threads of a block, grid, shared memory (more than 48 KiB by cudaFuncSetAttribute),
  *             memory of a device.

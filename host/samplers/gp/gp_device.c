@@ -58,6 +58,24 @@ void gp_workspace_likelihoods(struct gp_workspace *w, int count, const struct gp
   (void)w, (void)count, (void)h, (void)value, (void)gradient;
 }
 
+bool gp_workspace_fits(const struct gp_workspace *w)
+{
+  (void)w;
+  return false;
+}
+
+int gp_workspace_fit(struct gp_workspace *w, const struct gp_fit_settings *settings, int count,
+                       const double (*starts)[GP_PARAMETERS_MAX], double *value, double (*at)[GP_PARAMETERS_MAX])
+{
+  (void)w, (void)settings, (void)count, (void)starts, (void)value, (void)at;
+  return 0;
+}
+
+void gp_workspace_use_clusters(struct gp_workspace *w, bool yes)
+{
+  (void)w, (void)yes;
+}
+
 bool gp_workspace_condition(struct gp_workspace *w, const struct gp_hyper *h, double *alpha)
 {
   (void)w, (void)h, (void)alpha;
@@ -123,6 +141,8 @@ struct pinned {
   struct device_gp_hyper hyper[GP_DEVICE_BATCH];
   double result[GP_DEVICE_BATCH * RESULT_MAX];
   int failed[GP_DEVICE_BATCH];
+  struct device_gp_fit_start starts[GP_DEVICE_BATCH];
+  struct device_gp_fitted fitted[GP_DEVICE_BATCH];
   double out[OUT_MAX];
   struct device_gp_point each[GP_EACH_MAX];
   struct device_gp_ranked top[GP_RANGES_MAX * GP_TOP];
@@ -131,11 +151,13 @@ struct pinned {
 struct gp_workspace {
   struct gp_devices *devices;
   struct gp_workspace *next; /* of those that are idle */
-  int device;
+  int device, capability;
   cudaStream_t stream;
   struct device_gp g; /* its pointers are the workspace's device memory */
   double *z, *out;
   struct device_gp_hyper *hyper;
+  struct device_gp_fit_start *starts;
+  struct device_gp_fitted *fitted;
   double *points, *mean, *sd, *score; /* [d][points], [points] ... */
   struct device_gp_point *each;
   struct device_gp_ranked *top; /* [GP_RANGES_MAX][GP_TOP], and the room of gp_top */
@@ -206,17 +228,22 @@ static void workspace_make(struct gp_workspace *w)
   const size_t matrix = (size_t)GP_ROWS_MAX * GP_ROWS_MAX * sizeof(double), number = sizeof(double);
   const size_t points = (size_t)w->devices->points, d = (size_t)w->devices->d;
   CALL(w, cudaSetDevice(w->device));
-  CALL(w, cudaDeviceGetAttribute(&w->g.capability, cudaDevAttrComputeCapabilityMajor, w->device));
-  CALL(w, gp_predict_prepare(w->g.capability));
+  CALL(w, cudaDeviceGetAttribute(&w->capability, cudaDevAttrComputeCapabilityMajor, w->device));
+  CALL(w, gp_predict_prepare(w->capability));
+  if (w->capability >= GP_CAPABILITY_90) CALL(w, gp_evaluate_prepare());
+  w->g.capability = w->capability;
   CALL(w, cudaStreamCreateWithFlags(&w->stream, cudaStreamNonBlocking));
   CALL(w, cudaMallocHost((void **)&w->pinned, sizeof *w->pinned));
   CALL(w, cudaMallocHost((void **)&w->staged, (d > 0 ? d : 1) * points * number));
   w->g.x = allocate(w, GP_DIMENSIONS_MAX * GP_ROWS_MAX * number);
   w->g.z = w->z = allocate(w, GP_ROWS_MAX * number);
   w->g.hyper = w->hyper = allocate(w, GP_DEVICE_BATCH * sizeof *w->hyper);
+  w->starts = allocate(w, sizeof w->pinned->starts);
+  w->fitted = allocate(w, sizeof w->pinned->fitted);
   w->g.factor = allocate(w, GP_DEVICE_BATCH * matrix);
   w->g.inverse = allocate(w, GP_DEVICE_BATCH * matrix);
   w->g.alpha = allocate(w, GP_DEVICE_BATCH * GP_ROWS_MAX * number);
+  w->g.scratch = allocate(w, GP_DEVICE_BATCH * sizeof *w->g.scratch);
   w->g.sums = allocate(w, GP_DEVICE_BATCH * (size_t)gp_tiles(GP_ROWS_MAX) * (GP_DIMENSIONS_MAX + 1) * number);
   w->g.result = allocate(w, sizeof w->pinned->result);
   w->g.failed = allocate(w, sizeof w->pinned->failed);
@@ -236,9 +263,9 @@ static void workspace_destroy(struct gp_workspace *w)
 {
   if (!w->devices) return; /* never made */
   cudaSetDevice(w->device);
-  void *const memory[] = {w->g.x,    w->z,        w->hyper,    w->g.factor, w->g.inverse, w->g.alpha,
-                          w->g.sums, w->g.result, w->g.failed, w->g.packed, w->g.scaled,  w->out,
-                          w->points, w->mean,     w->sd,       w->score,    w->each,      w->top};
+  void *const memory[] = {w->g.x,      w->z,        w->hyper,    w->g.factor, w->g.inverse, w->g.alpha, w->g.sums,
+                          w->g.result, w->g.failed, w->g.packed, w->g.scaled, w->out,       w->points,  w->mean,
+                          w->sd,       w->score,    w->each,     w->top,      w->g.scratch, w->starts,  w->fitted};
   for (size_t i = 0; i < sizeof memory / sizeof *memory; i++) cudaFree(memory[i]);
   if (w->pinned) cudaFreeHost(w->pinned);
   if (w->staged) cudaFreeHost(w->staged);
@@ -334,6 +361,7 @@ void gp_workspace_observe(struct gp_workspace *w, const struct gp_data *data, in
   for (int i = 0; i < data->d; i++) {
     if (data->categorical[i]) g->categorical |= (uint64_t)1 << i;
     memcpy(w->pinned->x[i], data->x[i], (size_t)data->n * sizeof(double));
+    for (int k = data->n; k < g->rows; k++) w->pinned->x[i][k] = 0;
   }
   memcpy(w->pinned->z, data->z, (size_t)data->n * sizeof(double));
   up(w, g->x, w->pinned->x, (size_t)data->d * sizeof w->pinned->x[0]);
@@ -357,8 +385,7 @@ void gp_workspace_likelihoods(struct gp_workspace *w, int count, const struct gp
 {
   const int d = w->g.d;
   put_hyper(w, count, h);
-  CALL(w, gp_factor(&w->g, count, w->stream));
-  CALL(w, gp_gradient(&w->g, count, w->stream));
+  CALL(w, gp_likelihood(&w->g, count, w->stream));
   down(w, w->pinned->result, w->g.result, (size_t)(count * (d + 4)) * sizeof(double));
   wait_for(w);
   for (int b = 0; b < count; b++) {
@@ -369,12 +396,55 @@ void gp_workspace_likelihoods(struct gp_workspace *w, int count, const struct gp
   }
 }
 
+bool gp_workspace_fits(const struct gp_workspace *w)
+{
+  return w->g.capability >= GP_CAPABILITY_90;
+}
+
+void gp_workspace_use_clusters(struct gp_workspace *w, bool yes)
+{
+  w->g.capability = yes || w->capability < GP_CAPABILITY_90 ? w->capability : GP_CAPABILITY_90 - 1;
+  CALL(w, gp_predict_prepare(w->g.capability));
+}
+
+static struct device_gp_prior prior_of(const struct gp_fit_settings *settings)
+{
+  struct device_gp_prior p = {.narrowness = settings->narrowness,
+                              .centre = settings->centre,
+                              .noise_floor = settings->noise_floor,
+                              .tolerance = settings->tolerance,
+                              .evaluations = settings->evaluations};
+  memcpy(p.low, settings->low, sizeof p.low);
+  memcpy(p.high, settings->high, sizeof p.high);
+  return p;
+}
+
+int gp_workspace_fit(struct gp_workspace *w, const struct gp_fit_settings *settings, int count,
+                       const double (*starts)[GP_PARAMETERS_MAX], double *value, double (*at)[GP_PARAMETERS_MAX])
+{
+  const struct device_gp_prior prior = prior_of(settings);
+  const size_t parameters = (size_t)(w->g.d + 3) * sizeof(double);
+  int evaluations = 0;
+  for (int b = 0; b < count; b++) memcpy(w->pinned->starts[b].at, starts[b], parameters);
+  up(w, w->starts, w->pinned->starts, (size_t)count * sizeof *w->starts);
+  CALL(w, gp_fit_by_cluster(&w->g, count, &prior, w->starts, w->fitted, w->stream));
+  down(w, w->pinned->fitted, w->fitted, (size_t)count * sizeof *w->fitted);
+  wait_for(w);
+  for (int b = 0; b < count; b++) {
+    const struct device_gp_fitted *c = &w->pinned->fitted[b];
+    value[b] = w->failure.code ? -INFINITY : c->value;
+    memcpy(at[b], w->failure.code ? starts[b] : c->at, parameters);
+    evaluations += w->failure.code ? 0 : c->evaluations;
+  }
+  return evaluations;
+}
+
 /* ---- posterior ------------------------------------------------------------------------------- */
 
 bool gp_workspace_condition(struct gp_workspace *w, const struct gp_hyper *h, double *alpha)
 {
   put_hyper(w, 1, h);
-  CALL(w, gp_factor(&w->g, 1, w->stream));
+  CALL(w, gp_condition(&w->g, w->stream));
   down(w, w->pinned->failed, w->g.failed, sizeof(int));
   down(w, w->pinned->z, w->g.alpha, (size_t)w->g.n * sizeof(double));
   wait_for(w);

@@ -1,5 +1,6 @@
-/* Fitting the Gaussian process: maximum a posteriori by L-BFGS (NLopt's; Nocedal 1980) from fixed
- * starts.
+/* Fitting the Gaussian process: maximum a posteriori by L-BFGS (Nocedal 1980) from fixed starts.
+ * It is NLopt's, but where a device climbs by itself (gp_device.h): that ends about as high, and
+ * waits for no host between evaluations.
  *
  * Priors, in d dimensions:
  *   lengthscale   Wide: log ℓ ~ N(log(0.6 √d), √3²).  The typical distance of two points grows with
@@ -40,7 +41,21 @@
 enum { PART = 100, STARTS = 3 };
 _Static_assert((int)STARTS <= (int)GP_DEVICE_BATCH, "a device has no room for the starts");
 
-static const double noise_floor = 1e-6;
+static const double noise_floor = 1e-6, tolerance = 1e-3;
+
+/* Bounds of log ℓ, log signal, log (noise - floor) and mean. */
+enum { KINDS = 4 };
+static const double least[KINDS] = {0.005, 0.02, 1e-8, -10}, most[KINDS] = {1000, 50, 2, 10};
+
+static double lower(int kind)
+{
+  return kind == KINDS - 1 ? least[kind] : log(least[kind]);
+}
+
+static double upper(int kind)
+{
+  return kind == KINDS - 1 ? most[kind] : log(most[kind]);
+}
 
 /* --- priors --- */
 
@@ -50,9 +65,15 @@ double gp_prior_narrowness(enum gp_prior prior, int n)
   return prior == GP_PRIOR_WIDE ? 0 : fmin(1, fmax(0, (to - n) / (to - from)));
 }
 
+/* Of log ℓ. */
+static double prior_centre(int d)
+{
+  return log(0.6) + 0.5 * log(d > 0 ? d : 1);
+}
+
 double gp_log_prior(const struct gp_hyper *h, int d, double narrowness, double *gradient)
 {
-  double centre = log(0.6) + 0.5 * log(d > 0 ? d : 1), value = 0;
+  double centre = prior_centre(d), value = 0;
   for (int i = 0; i < d; i++) {
     double t = log(h->lengthscale[i]) - centre, square = h->lengthscale[i] * h->lengthscale[i];
     value += (1 - narrowness) * (-0.5 * t * t / 3) + narrowness * (-0.1 * (square + 1 / square));
@@ -152,14 +173,11 @@ static void climb(void *context, struct lockstep *lockstep, int number)
   struct fit *f = context;
   struct climb *c = &f->climbs[number];
   int d = f->data->d;
-  double low[GP_PARAMETERS_MAX], high[GP_PARAMETERS_MAX], t[GP_PARAMETERS_MAX], least;
-  for (int i = 0; i < d; i++) {
-    low[i] = log(0.005);
-    high[i] = log(1000.0);
+  double low[GP_PARAMETERS_MAX], high[GP_PARAMETERS_MAX], t[GP_PARAMETERS_MAX], value;
+  for (int i = 0; i < d + 3; i++) {
+    low[i] = lower(i < d ? 0 : i - d + 1);
+    high[i] = upper(i < d ? 0 : i - d + 1);
   }
-  low[d] = log(0.02), high[d] = log(50.0);
-  low[d + 1] = log(1e-8), high[d + 1] = log(2.0);
-  low[d + 2] = -10, high[d + 2] = 10;
   memcpy(t, c->start, (size_t)(d + 3) * sizeof(*t));
   c->lockstep = lockstep;
   c->best = -INFINITY;
@@ -171,10 +189,34 @@ static void climb(void *context, struct lockstep *lockstep, int number)
   nlopt_set_lower_bounds(opt, low);
   nlopt_set_upper_bounds(opt, high);
   nlopt_set_maxeval(opt, f->evaluations);
-  nlopt_set_ftol_abs(opt, 1e-3);
+  nlopt_set_ftol_abs(opt, tolerance);
   nlopt_set_vector_storage(opt, 10);
-  nlopt_optimize(opt, t, &least);
+  nlopt_optimize(opt, t, &value);
   nlopt_destroy(opt);
+}
+
+/* The first `n` climbs, by the device itself. */
+static void climb_on_device(struct fit *f, int n)
+{
+  struct gp_fit_settings settings = {.narrowness = f->narrowness,
+                                       .centre = prior_centre(f->data->d),
+                                       .noise_floor = noise_floor,
+                                       .tolerance = tolerance,
+                                       .evaluations = f->evaluations};
+  double starts[STARTS][GP_PARAMETERS_MAX], at[STARTS][GP_PARAMETERS_MAX], value[STARTS];
+  for (int i = 0; i < KINDS; i++) {
+    settings.low[i] = lower(i);
+    settings.high[i] = upper(i);
+  }
+  for (int k = 0; k < n; k++) memcpy(starts[k], f->climbs[k].start, sizeof(starts[k]));
+  gp_workspace_fit(f->workspace, &settings, n, (const double(*)[GP_PARAMETERS_MAX])starts, value, at);
+  for (int k = 0; k < n; k++) {
+    struct climb *c = &f->climbs[k];
+    c->code = 0;
+    c->best = value[k];
+    memcpy(c->best_at, c->start, sizeof(c->start));
+    memcpy(c->best_at, at[k], (size_t)(f->data->d + 3) * sizeof(double));
+  }
 }
 
 /* The first `n` climbs; side by side where there is a device, which has room for all.  The bits are
@@ -184,7 +226,9 @@ static int climb_all(struct fit *f, int n, double *at, struct error *e)
   int code = 0;
   double best = -INFINITY;
   if (f->workspace) gp_workspace_observe(f->workspace, f->data, 0);
-  if (f->workspace && n > 1) {
+  if (f->workspace && gp_workspace_fits(f->workspace)) {
+    climb_on_device(f, n);
+  } else if (f->workspace && n > 1) {
     code = lockstep_run(n, climb, answer, f, e);
   } else {
     for (int k = 0; k < n; k++) climb(f, NULL, k);

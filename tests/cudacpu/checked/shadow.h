@@ -11,7 +11,7 @@ namespace cudacpu
 {
 
 /* Flags beside the writer's number. */
-constexpr uint16_t ALLOWED = 0x8000, WRITTEN = 0x4000, ATOMIC = 0x2000, WHO = 0x03ff;
+constexpr uint16_t ALLOWED = 0x8000, WRITTEN = 0x4000, ATOMIC = 0x2000, WHO = 0x07ff;
 constexpr uint16_t MANY = 0xffff, BLOCKS = 0xfffe; /* readers of several warps, of several blocks of a cluster */
 
 struct cell {

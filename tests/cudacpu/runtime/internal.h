@@ -28,7 +28,7 @@ namespace cudacpu
 
 /* ---------------------------------------------------------------------------- block.cpp: fibers */
 
-constexpr unsigned MAX_THREADS = 1024; /* of a block, or of a cluster's blocks together */
+constexpr unsigned MAX_THREADS = 2048; /* of a cluster's blocks together; a block has at most 1,024 */
 constexpr unsigned MAX_CLUSTER = 8;    /* blocks */
 
 struct async_copy {
@@ -164,7 +164,7 @@ struct graph_run {
 
 /* ----------------------------------------------------------------------------------- memory.cpp */
 
-constexpr size_t DYNAMIC_SHARED_BYTES = 256 << 10;
+constexpr size_t DYNAMIC_SHARED_BYTES = 1792 << 10; /* a guard page follows, within the 2 MiB before the arenas */
 struct region { /* all that kernels may touch but static shared memory: dynamic shared memory, then the arenas */
   char *base;
   size_t bytes;

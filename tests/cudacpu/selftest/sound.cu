@@ -4,6 +4,7 @@
 #include <mma.h>
 #include <string.h>
 
+#include "kernels/cluster.cuh"
 #include "kernels/launch.h"
 #include "kernels/philox.h"
 #include "kernels/tensor_core.cuh"
@@ -336,6 +337,35 @@ extern "C" cudaError_t sound_convolution(int tf32, int n, float *y, const float 
 {
   if (tf32) return launch(convolution_tf32, (unsigned)n, 13 * 32, 0, stream, y, x, w);
   return launch(convolution_fp32, (unsigned)n, 224, 0, stream, y, x, w);
+}
+
+/* A cluster of eight blocks of 256 threads.  Thread g of all has in[g] at the end of its block's
+ * shared memory and in out[g]; out[2048 + g] becomes the sum of what the next block has and of
+ * out[g ± 1024].  Without `waits` it is a fault: the latter is read though no barrier of the
+ * cluster lies between. */
+static __global__ void hand_on(unsigned *out, const unsigned *in, int words, int waits)
+{
+  DYNAMIC_SHARED(unsigned, a);
+  const unsigned t = threadIdx.x, g = blockIdx.x * 256 + t, rank = cluster_rank();
+  unsigned *own = a + words - 256;
+  own[t] = in[g];
+  out[g] = in[g];
+  if (waits)
+    cluster_sync();
+  else
+    __syncthreads();
+  unsigned sum = out[(g + 1024) % 2048];
+  if (waits) sum += cluster_shared(own, (rank + 1) % 8)[t];
+  cluster_sync();
+  out[2048 + g] = sum;
+}
+
+extern "C" cudaError_t sound_hand_on(int words, int waits, unsigned *out, const unsigned *in, cudaStream_t stream)
+{
+  const int bytes = words * (int)sizeof(unsigned);
+  cudaError_t error = cudaFuncSetAttribute(hand_on, cudaFuncAttributeMaxDynamicSharedMemorySize, bytes);
+  if (error != cudaSuccess) return error;
+  return launch_cluster(hand_on, 8, 8, 256, (size_t)bytes, stream, out, in, words, waits);
 }
 
 /* -------------------------------------------------------------------------------------- by name */

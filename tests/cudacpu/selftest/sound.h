@@ -20,6 +20,10 @@ cudaError_t sound_allow_shared(const char *name, int bytes);
  * channels, rows, columns, each step one fmaf; in TF32 as the tensor cores go. */
 cudaError_t sound_convolution(int tf32, int n, float *y, const float *x, const float *w, cudaStream_t stream);
 
+/* Eight blocks of 256 threads as one cluster, of so many words of dynamic shared memory each: in
+ * [2048], out [4096].  With waits 0 there is a race between thread g and thread g + 1024 of all. */
+cudaError_t sound_hand_on(int words, int waits, unsigned *out, const unsigned *in, cudaStream_t stream);
+
 #ifdef __cplusplus
 }
 #endif

@@ -203,6 +203,32 @@ static void what_a_kernel_touches_before_it_waits_is_held_apart(void **state)
   fresh_machine(NULL);
 }
 
+static void a_race_of_far_blocks_of_a_large_cluster_is_found(void **state)
+{
+  (void)state;
+  for (int order = CUDACPU_FORWARD; order <= CUDACPU_SHUFFLED; order++) {
+    cudaStream_t s;
+    unsigned *in, *out;
+    fresh_machine(NULL);
+    cudacpu_set_order((enum cudacpu_order)order, (enum cudacpu_order)order, 3);
+    assert_int_equal(cudaStreamCreateWithFlags(&s, cudaStreamNonBlocking), cudaSuccess);
+    assert_int_equal(cudaMalloc((void **)&in, 2048 * sizeof *in), cudaSuccess);
+    assert_int_equal(cudaMalloc((void **)&out, 4096 * sizeof *out), cudaSuccess);
+    assert_int_equal(cudaMemset(in, 0, 2048 * sizeof *in), cudaSuccess);
+    assert_int_equal(cudaMemset(out, 0, 4096 * sizeof *out), cudaSuccess);
+    assert_int_equal(cudaDeviceSynchronize(), cudaSuccess);
+    assert_int_equal(sound_hand_on(1024, 0, out, in, s), cudaSuccess);
+    assert_int_equal(cudaStreamSynchronize(s), cudaSuccess);
+    assert_true(cudacpu_report_count() > 0);
+    for (int k = 0; k < cudacpu_report_count(); k++) {
+      assert_int_equal(cudacpu_report(k)->kind, CUDACPU_RACE);
+      assert_string_equal(cudacpu_report(k)->kernel, "hand_on");
+      assert_non_null(strstr(cudacpu_report(k)->text, "barrier of the cluster"));
+    }
+  }
+  fresh_machine(NULL);
+}
+
 int main(void)
 {
   const struct CMUnitTest tests[] = {
@@ -211,6 +237,7 @@ int main(void)
       cmocka_unit_test_setup(freed_memory_is_out_of_bounds, fresh_machine),
       cmocka_unit_test_setup(kernels_of_a_graph_that_nothing_orders_are_held_apart, fresh_machine),
       cmocka_unit_test_setup(what_a_kernel_touches_before_it_waits_is_held_apart, fresh_machine),
+      cmocka_unit_test_setup(a_race_of_far_blocks_of_a_large_cluster_is_found, fresh_machine),
   };
   if (!cudacpu_is_checked()) return 1;
   cudacpu_print_reports(0);

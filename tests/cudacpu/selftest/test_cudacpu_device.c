@@ -275,6 +275,25 @@ static void clusters_are_refused_where_there_are_none(void **state)
   assert_int_equal(cudaStreamSynchronize(m.stream), cudaSuccess);
 }
 
+static void eight_large_blocks_are_a_cluster(void **state)
+{
+  (void)state;
+  enum { WORDS = 50 * 1024 };
+  unsigned in[2048], out[4096];
+  for (int i = 0; i < 2048; i++) in[i] = random_word();
+  for (int order = 0; order < ORDERS; order++) {
+    set_order(order);
+    unsigned *device_in = to_device(in, sizeof in), *device_out = to_device(out, sizeof out);
+    assert_int_equal(sound_hand_on(WORDS, 1, device_out, device_in, stream), cudaSuccess);
+    assert_int_equal(cudaStreamSynchronize(stream), cudaSuccess);
+    assert_int_equal(cudaMemcpy(out, device_out, sizeof out, cudaMemcpyDeviceToHost), cudaSuccess);
+    for (int i = 0; i < 2048; i++) assert_int_equal(out[2048 + i], in[(i + 1024) % 2048] + in[(i + 256) % 2048]);
+    if (cudacpu_report_count()) fail_msg("%s", cudacpu_report(0)->text);
+    cudaFree(device_in);
+    cudaFree(device_out);
+  }
+}
+
 /* -------------------------------------------------------------------------- shared memory, sums */
 
 static void dynamic_shared_memory_is_the_size_asked_for(void **state)
@@ -515,6 +534,7 @@ static int device_tests(void)
       cmocka_unit_test_setup(intrinsics_on_bits_are_exact, one_stream),
       cmocka_unit_test_setup(a_doubles_halves_are_its_words, one_stream),
       cmocka_unit_test_setup(clusters_are_refused_where_there_are_none, one_stream),
+      cmocka_unit_test_setup(eight_large_blocks_are_a_cluster, one_stream),
       cmocka_unit_test_setup(dynamic_shared_memory_is_the_size_asked_for, one_stream),
       cmocka_unit_test_setup(a_sum_in_fixed_order_has_the_same_bits_in_any_order_of_threads, one_stream),
       cmocka_unit_test_setup(products_of_small_matrices_are_those_of_plain_loops, one_stream),

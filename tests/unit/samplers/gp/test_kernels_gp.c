@@ -6,6 +6,8 @@
  * sanitizer. */
 #include "tests/unit/samplers/gp/kernels_gp_fixture.h"
 
+#include "host/samplers/gp/gp_fit.h"
+
 enum { POINTS = 150 };
 
 /* ---- likelihood ------------------------------------------------------------------------------ */
@@ -571,6 +573,99 @@ static void the_same_bits_alone_and_in_batches_and_in_any_order(void **state)
   }
 }
 
+/* Starts about the problem's own hyperparameters; `first` ... of three. */
+static void climb_of(const struct problem *p, int first, int count, double *value, double (*at)[GP_PARAMETERS_MAX])
+{
+  const struct gp_fit_settings settings = {.narrowness = 0.3,
+                                             .centre = -0.4,
+                                             .noise_floor = 1e-6,
+                                             .low = {-5, -4, -18, -10},
+                                             .high = {7, 4, 0.7, 10},
+                                             .tolerance = 1e-3,
+                                             .evaluations = is_slow() ? 3 : 8};
+  double starts[3][GP_PARAMETERS_MAX] = {{0}};
+  for (int b = 0; b < 3; b++) {
+    for (int i = 0; i < p->d; i++) starts[b][i] = log(p->hyper.lengthscale[i]) + 0.3 * b;
+    starts[b][p->d + 1] = log(p->hyper.noise) - b;
+  }
+  struct gp_workspace *w = gp_workspace_take(devices);
+  gp_workspace_observe(w, &p->data, 0);
+  gp_workspace_fit(w, &settings, count, (const double(*)[GP_PARAMETERS_MAX])(starts + first), value, at);
+  give_back(w);
+}
+
+static void a_climb_has_the_same_bits_alone_and_beside_others_and_in_any_order(void **state)
+{
+  static const int n[] = {1, 33, 70, 130};
+  (void)state;
+  for (size_t s = 0; s < (is_slow() ? 2 : sizeof n / sizeof *n); s++) {
+    struct problem p;
+    double value[3], at[3][GP_PARAMETERS_MAX] = {{0}}, alone, alone_at[1][GP_PARAMETERS_MAX] = {{0}};
+    problem_make(&p, n[s], 1 + (int)s * 3, n[s] / 8, 1e-3, 91 + s);
+    cudacpu_set_order(CUDACPU_FORWARD, CUDACPU_FORWARD, 1);
+    climb_of(&p, 0, 3, value, at);
+    struct gp_workspace *other = gp_workspace_take(devices); /* so that the next is another one */
+    for (int b = 0; b < 3; b++) {
+      enum cudacpu_order order = b == 0 ? CUDACPU_REVERSE : CUDACPU_SHUFFLED;
+      cudacpu_set_order(order, order, 5 + (uint64_t)b);
+      climb_of(&p, b, 1, &alone, alone_at);
+      assert_true(isfinite(alone) && alone == value[b]);
+      assert_memory_equal(alone_at[0], at[b], sizeof at[b]);
+    }
+    give_back(other);
+    cudacpu_set_order(CUDACPU_FORWARD, CUDACPU_FORWARD, 1);
+    problem_destroy(&p);
+  }
+}
+
+/* The start's value is the likelihood and the prior; a climb ends no lower, and within the bounds.
+ * From a start of which nothing is known, it ends there. */
+static void a_climb_rises_from_the_log_posterior_that_the_host_has(void **state)
+{
+  (void)state;
+  struct problem p;
+  struct gp_room room;
+  struct error e;
+  problem_make(&p, 60, 4, 0, 1e-2, 17);
+  for (int narrow = 0; narrow < 2; narrow++) {
+    struct gp_fit_settings settings = {.narrowness = narrow,
+                                         .centre = log(0.6) + 0.5 * log(p.d),
+                                         .noise_floor = 1e-6,
+                                         .low = {-5, -4, -18, -10},
+                                         .high = {7, 4, 0.7, 10},
+                                         .tolerance = 1e-3,
+                                         .evaluations = 1};
+    double start[1][GP_PARAMETERS_MAX] = {{0}}, value, at[1][GP_PARAMETERS_MAX], risen;
+    struct gp_hyper h = p.hyper;
+    for (int i = 0; i < p.d; i++) h.lengthscale[i] = exp(start[0][i] = 0.2 * i);
+    h.signal = exp(start[0][p.d] = 0.3);
+    h.noise = 1e-6 + exp(start[0][p.d + 1] = -3);
+    h.mean = start[0][p.d + 2] = 0.1;
+    struct gp_workspace *w = gp_workspace_take(devices);
+    gp_workspace_observe(w, &p.data, 0);
+    const double(*starts)[GP_PARAMETERS_MAX] = (const double(*)[GP_PARAMETERS_MAX])start;
+    assert_int_equal(gp_workspace_fit(w, &settings, 1, starts, &value, at), 1);
+    assert_int_equal(gp_room_make(&room, p.n, &e), 0);
+    double expected = gp_log_likelihood(&p.data, &h, &room, NULL) + gp_log_prior(&h, p.d, narrow, NULL);
+    gp_room_destroy(&room);
+    assert_true(fabs(value - expected) <= 1e-9 * fabs(expected));
+    assert_memory_equal(at[0], start[0], (size_t)(p.d + 3) * sizeof(double));
+    settings.evaluations = is_slow() ? 4 : 20;
+    assert_true(gp_workspace_fit(w, &settings, 1, starts, &risen, at) <= settings.evaluations);
+    assert_true(risen > value);
+    for (int i = 0; i < p.d + 3; i++) {
+      int kind = i < p.d ? 0 : i - p.d + 1;
+      assert_true(at[0][i] >= settings.low[kind] && at[0][i] <= settings.high[kind]);
+    }
+    settings.noise_floor = -5; /* not positive definite */
+    assert_int_equal(gp_workspace_fit(w, &settings, 1, starts, &value, at), 1);
+    assert_true(isinf(value) && value < 0);
+    assert_memory_equal(at[0], start[0], (size_t)(p.d + 3) * sizeof(double));
+    give_back(w);
+  }
+  problem_destroy(&p);
+}
+
 int main(void)
 {
   const struct CMUnitTest tests[] = {
@@ -585,7 +680,11 @@ int main(void)
       TEST_ON_DEVICE(log_expected_improvement_is_the_references),
       TEST_ON_DEVICE(the_best_come_in_order_and_none_twice),
       TEST_ON_DEVICE(the_same_bits_alone_and_in_batches_and_in_any_order),
+      TEST_ON_DEVICE(a_climb_has_the_same_bits_alone_and_beside_others_and_in_any_order),
+      TEST_ON_DEVICE(a_climb_rises_from_the_log_posterior_that_the_host_has),
 #ifndef REAL_GPU
+      TEST_ON_OLDER_DEVICE(likelihood_and_gradient_are_lapacks_and_the_references),
+      TEST_ON_OLDER_DEVICE(a_covariance_that_is_not_positive_definite_is_told_and_harms_no_other),
       TEST_ON_OLDER_DEVICE(posterior_and_its_gradients_are_lapacks),
       TEST_ON_OLDER_DEVICE(climbs_end_at_the_top_and_do_not_disturb_each_other),
       TEST_ON_OLDER_DEVICE(a_believed_point_is_an_observation_of_the_posterior_mean),

@@ -17,31 +17,120 @@ static double posterior_density(const struct problem *p, const struct gp_hyper *
   return value;
 }
 
-/* Climbs that end where the gain is below 1e-3 end that near to each other.  150 are more than a
+/* A device that climbs by itself has another L-BFGS than NLopt's: its climbs may end higher, and
+ * lower by as much as ends that were below the tolerance of 1e-3 may differ, so long as the
+ * evaluations suffice.  One that does not has the CPU's own, but for rounding.  150 are more than a
  * part. */
 static void a_fit_finds_what_the_cpus_finds(void **state)
 {
   (void)state;
+  struct gp_workspace *w = gp_workspace_take(devices);
+  bool climbs = gp_workspace_fits(w);
   for (int n = is_slow() ? 20 : 40; n <= (is_slow() ? 20 : 150); n += 110) {
     struct problem p;
     struct gp_hyper here, there, again;
     struct error e;
-    int evaluations = is_slow() ? 20 : 60;
+    int evaluations = is_slow() ? 20 : climbs ? 120 : 60;
     problem_make(&p, n, 4, 0, 1e-4, 10);
     for (int k = 0; k < p.n; k++) p.z[k] = sin(8 * p.x[0][k]) + (p.x[2][k] == 1 ? 1 : 0);
     memset(&there, 0, sizeof there);
     memset(&again, 0, sizeof again);
-    struct gp_workspace *w = gp_workspace_take(devices);
     assert_int_equal(gp_fit(&p.data, GP_PRIOR_SEARCH, evaluations, NULL, &here, &e), 0);
     assert_int_equal(gp_fit(&p.data, GP_PRIOR_SEARCH, evaluations, w, &there, &e), 0);
     cudacpu_set_order(CUDACPU_SHUFFLED, CUDACPU_SHUFFLED, 5);
     assert_int_equal(gp_fit(&p.data, GP_PRIOR_SEARCH, evaluations, w, &again, &e), 0);
-    give_back(w);
     assert_memory_equal(&there, &again, sizeof there);
     double difference = posterior_density(&p, &here) - posterior_density(&p, &there);
-    assert_true(fabs(difference) < (is_slow() ? 1e-6 : 1e-2));
+    if (!climbs)
+      assert_true(fabs(difference) < (is_slow() ? 1e-6 : 1e-2));
+    else
+      assert_true(difference < (is_slow() ? INFINITY : 1e-2));
     problem_destroy(&p);
   }
+  give_back(w);
+}
+
+/* Histories as searches have them: smooth or rough, with noise or without, of few dimensions and
+ * many, some with points a hair beside others. */
+static void draw_history(struct problem *p, int k)
+{
+  struct rng rng = rng_make(2300 + (uint64_t)k, philox_subsequence(PHILOX_TEST, 0, 0));
+  int n = 8 + (int)rng_below(&rng, 55), d = 1 + (int)rng_below(&rng, 8);
+  problem_make(p, n, d, k % 5 == 0 ? n / 6 : 0, 1e-4, 2300 + (uint64_t)k);
+  double rough = exp(1.5 * rng_uniform(&rng) + 0.5), noise = k % 3 == 0 ? 0 : pow(10, -3 * rng_uniform(&rng));
+  double sum = 0, square = 0;
+  for (int i = 0; i < n; i++) {
+    double f = 0;
+    for (int a = 0; a < d; a++) f += sin(rough * p->x[a][i] + a) / (1 + a);
+    p->z[i] = f + noise * normal(&rng);
+    sum += p->z[i];
+    square += p->z[i] * p->z[i];
+  }
+  double mean = sum / n, sd = sqrt(square / n - mean * mean);
+  for (int i = 0; i < n; i++) p->z[i] = (p->z[i] - mean) / (sd > 0 ? sd : 1);
+}
+
+static int by_size(const void *a, const void *b)
+{
+  const double x = *(const double *)a, y = *(const double *)b;
+  return (x > y) - (x < y);
+}
+
+/* Where both climbs end below the tolerance of 1e-3 they differ by about as much; either may find
+ * the better of two summits, and from a flat start the one or the other may have used up its
+ * evaluations. */
+static void a_fit_ends_as_high_as_nlopts(void **state)
+{
+  enum { HISTORIES = 24 };
+  (void)state;
+  double lower[HISTORIES], sum = 0;
+  if (is_slow()) skip(); /* the numbers would be the same */
+  struct gp_workspace *w = gp_workspace_take(devices);
+  for (int k = 0; k < HISTORIES; k++) {
+    struct problem p;
+    struct gp_hyper here, there;
+    struct error e;
+    draw_history(&p, k);
+    assert_int_equal(gp_fit(&p.data, GP_PRIOR_SEARCH, 200, NULL, &here, &e), 0);
+    assert_int_equal(gp_fit(&p.data, GP_PRIOR_SEARCH, 200, w, &there, &e), 0);
+    lower[k] = posterior_density(&p, &here) - posterior_density(&p, &there);
+    sum += lower[k];
+    problem_destroy(&p);
+  }
+  give_back(w);
+  qsort(lower, HISTORIES, sizeof(*lower), by_size);
+  if (!(sum / HISTORIES <= 1e-2 && lower[HISTORIES / 2] <= 1e-3 && lower[HISTORIES - 2] <= 2e-2))
+    fail_msg("lower than NLopt's by %g on average, half of them by %g, all but one by %g, one by %g", sum / HISTORIES,
+             lower[HISTORIES / 2], lower[HISTORIES - 2], lower[HISTORIES - 1]);
+}
+
+/* Each stage is one, whatever it evaluates; where the host climbs there are six for each batch of
+ * likelihoods. */
+static void launches_of_a_fit(bool clusters, uint64_t *launches)
+{
+  struct problem p;
+  struct gp_hyper hyper;
+  struct error e;
+  problem_make(&p, is_slow() ? 20 : 110, 3, 0, 1e-2, 5);
+  struct gp_workspace *w = gp_workspace_take(devices);
+  gp_workspace_use_clusters(w, clusters);
+  uint64_t before = cudacpu_counts().launches;
+  assert_int_equal(gp_fit(&p.data, GP_PRIOR_SEARCH, 40, w, &hyper, &e), 0);
+  *launches = cudacpu_counts().launches - before;
+  gp_workspace_use_clusters(w, true);
+  give_back(w);
+  problem_destroy(&p);
+}
+
+static void a_fit_is_two_launches(void **state)
+{
+  (void)state;
+  uint64_t launches, older;
+  launches_of_a_fit(true, &launches);
+  launches_of_a_fit(false, &older);
+  print_message("a fit of at most 40 likelihoods: %d launches, on an older device %d\n", (int)launches, (int)older);
+  assert_int_equal(launches, 2);
+  assert_true(older % 6 == 0 && older >= 6 * 12);
 }
 
 static const char *const mixed_lines[] = {"lr",     "float 1e-5 .. 1 log default 0.01",
@@ -153,7 +242,9 @@ static double units_of(void *context, const double *values)
   return 1e9 * values[3];
 }
 
-/* Rounding leads L-BFGS along another way now and then, and that to another proposal; rarely. */
+/* Rounding leads L-BFGS along another way now and then, and that to another proposal; rarely.  On a
+ * device that climbs by itself all ways are others, and only their ends are the same, if there are
+ * as many evaluations as they need. */
 static void proposals_of_the_device_are_mostly_those_of_the_cpu(void **state)
 {
   (void)state;
@@ -161,10 +252,14 @@ static void proposals_of_the_device_are_mostly_those_of_the_cpu(void **state)
   double here[MIXED], there[MIXED];
   int near = 0, asks = 0;
   uint64_t launches = cudacpu_counts().launches;
+  struct gp_workspace *w = gp_workspace_take(devices);
+  bool climbs = gp_workspace_fits(w);
+  give_back(w);
   for (int n = 12; n <= (is_slow() ? 12 : 60); n += 12) {
     open_history(&f, n);
     f.flops = units_of;
-    for (uint64_t seed = 0; seed < 4; seed++, asks++) {
+    if (climbs) f.settings.gp_evaluations = is_slow() ? 8 : 200;
+    for (uint64_t seed = 0; seed < 4; seed += climbs ? 2 : 1, asks++) {
       f.settings.gp_cost = seed < 2 ? GP_COST_NONE : GP_COST_FLOPS;
       double largest = 0;
       f.settings.gp_devices = NULL;
@@ -179,8 +274,8 @@ static void proposals_of_the_device_are_mostly_those_of_the_cpu(void **state)
     }
     fixture_close(&f);
   }
-  assert_true(near * 4 >= asks * 3);
-  assert_true(cudacpu_counts().launches > launches + 100 * (uint64_t)asks);
+  assert_true(near * 4 >= asks * (climbs && is_slow() ? 0 : 3));
+  assert_true(cudacpu_counts().launches >= launches + 5 * (uint64_t)asks);
 }
 
 static void more_trials_than_a_device_takes_are_the_cpus(void **state)
@@ -246,7 +341,7 @@ static void a_fit_that_failed_is_not_remembered(void **state)
   f.settings.gp_devices = devices;
   fixture_ask(&f, "gp", 1, expected);
   assert_int_equal(gp_fits_open(&f.settings.gp_fits, &e), 0);
-  cudacpu_fail_launch(20, cudaErrorLaunchOutOfResources);
+  cudacpu_fail_launch(2, cudaErrorLaunchOutOfResources); /* the last climb's */
   fixture_ask(&f, "gp", 1, v);
   assert_memory_equal(v, expected, sizeof v);
   assert_int_equal(gp_fits_made(f.settings.gp_fits), 2);
@@ -260,11 +355,11 @@ static void a_device_without_memory_is_not_opened(void **state)
   struct gp_devices *other;
   struct error e;
   const int number = 1;
-  for (int n = 1; n <= 37; n++) { /* eighteen allocations of each workspace, and one more */
+  for (int n = 1; n <= 43; n++) { /* twenty-one allocations of each workspace, and one more */
     size_t before = cudacpu_counts().allocations;
     cudacpu_fail_allocation(n);
     int code = gp_devices_open(&other, 1, &number, 100, 3, &e);
-    if (n <= 36) {
+    if (n <= 42) {
       assert_int_equal(code, ERROR_MACHINE);
       assert_non_null(strstr(e.message, "no memory left for the Gaussian process"));
       assert_null(other);
@@ -320,7 +415,13 @@ static void devices_auto_is_what_there_is(void **state)
 int main(void)
 {
   const struct CMUnitTest tests[] = {
+#ifndef REAL_GPU
+      TEST_ON_OLDER_DEVICE(a_fit_finds_what_the_cpus_finds),
+      TEST_ON_OLDER_DEVICE(proposals_of_the_device_are_mostly_those_of_the_cpu),
+#endif
       TEST_ON_DEVICE(a_fit_finds_what_the_cpus_finds),
+      TEST_ON_DEVICE(a_fit_ends_as_high_as_nlopts),
+      TEST_ON_DEVICE(a_fit_is_two_launches),
       TEST_ON_DEVICE(a_proposal_has_the_same_bits_whatever_runs_beside_it),
       TEST_ON_DEVICE(proposals_that_see_the_same_results_share_a_fit),
       TEST_ON_DEVICE(small_spaces_are_filled_and_then_repeated),

@@ -1,0 +1,448 @@
+/* The Gaussian process on GPUs of compute capability 9.0 and above: what gp.cu computes in six
+ * launches by one, a cluster of blocks for each setting of hyperparameters.
+ *
+ *   covariance, inverse of its factor   gp_tiles.cuh
+ *   y = L⁻¹ (z - mean), α = L⁻ᵀ y       a tile a warp, and then the tiles' sums
+ *   likelihood
+ *   gradient     half a tile of K⁻¹ a warp, and at once what the gradient wants of it
+ *   posterior    L⁻¹ by rows, as the kernels for points want it
+ *
+ * gp_fit_climb is a whole climb of the log posterior in one launch, a cluster for each start: L-BFGS
+ * (lbfgs.cuh) between evaluations, without a round trip to the host.
+ *
+ * The blocks' parts of the gradient are added in the order of the blocks, so their number is a
+ * constant.  Rasmussen and Williams 2006, algorithm 2.1 and eq. 5.9; the terms of the gradient are
+ * written out in host/samplers/gp/gp_model.c. */
+#include "kernels/gp_tiles.cuh"
+#include "kernels/lbfgs.cuh"
+
+/* Dynamic, as all shared memory of clusters here. */
+struct alignas(16) evaluate_shared {
+  double y[GP_ROWS_MAX], alpha[GP_ROWS_MAX]; /* first: they are read in pairs */
+  double of_warp[TILES_WARPS];
+  device_gp_hyper hyper;
+  int failed; /* the first block's */
+};
+
+/* And the room behind, which is first tiles_invert's, then the gradient's, [d][TILES_THREADS]. */
+static size_t evaluate_room(int rows, int d)
+{
+  const size_t tiles = gp_tiles_bytes(rows / GP_TILE), lanes = (size_t)d * TILES_THREADS * sizeof(double);
+  return tiles > lanes ? tiles : lanes;
+}
+
+/* As gp_block_sum, which has static shared memory. */
+__device__ __forceinline__ double evaluate_block_sum(evaluate_shared &s, double x)
+{
+  x = gp_warp_sum(x);
+  if (threadIdx.x % 32 == 0) s.of_warp[threadIdx.x / 32] = x;
+  __syncthreads();
+  double sum = 0;
+  for (int w = 0; w < TILES_WARPS; w++) sum += s.of_warp[w];
+  __syncthreads();
+  return sum;
+}
+
+/* ---- weights --------------------------------------------------------------------------------- */
+
+/* What each tile of X adds to y, a row a lane. */
+__device__ __forceinline__ void parts_of_y(const device_gp &g, const gp_matrix &m, int rank)
+{
+  const int lane = (int)threadIdx.x % 32, pairs = m.count * (m.count + 1) / 2;
+  for (int pair = rank * TILES_WARPS + (int)threadIdx.x / 32; pair < pairs; pair += GP_CLUSTER * TILES_WARPS) {
+    int i, j;
+    pair_place(pair, &i, &j);
+    const int column = GP_TILE * j + lane;
+    const double right = column < g.n ? g.z[column] - m.hyper->mean : 0, *x = tile_of(m, i, j) + lane;
+    double sum = 0;
+    UNROLL
+    for (int k = 0; k < GP_TILE; k++) sum = fma(x[k * GP_TILE], __shfl_sync(0xffffffffu, right, k), sum);
+    m.scratch->part[pair][lane] = sum;
+  }
+}
+
+/* And to α, a column a lane; s.y is y. */
+__device__ __forceinline__ void parts_of_alpha(const gp_matrix &m, const evaluate_shared &s, int rank)
+{
+  const int lane = (int)threadIdx.x % 32, pairs = m.count * (m.count + 1) / 2;
+  for (int pair = rank * TILES_WARPS + (int)threadIdx.x / 32; pair < pairs; pair += GP_CLUSTER * TILES_WARPS) {
+    int i, j;
+    pair_place(pair, &i, &j);
+    const double *x = tile_of(m, i, j) + lane * GP_TILE, *y = s.y + GP_TILE * i;
+    double sum = 0;
+    UNROLL
+    for (int k = 0; k < GP_TILE; k += 2) {
+      const double2 of_x = *(const double2 *)(x + k), of_y = *(const double2 *)(y + k);
+      sum = fma(of_x.x, of_y.x, sum);
+      sum = fma(of_x.y, of_y.y, sum);
+    }
+    m.scratch->part[pair][lane] = sum;
+  }
+}
+
+/* The sums of both, in the order of the tiles, for the block itself: of a row of tiles, or of a
+ * column of them. */
+__device__ __forceinline__ void sum_rows(const gp_matrix &m, double *y)
+{
+  for (int k = (int)threadIdx.x; k < GP_TILE * m.count; k += TILES_THREADS) {
+    const int i = k / GP_TILE;
+    double sum = 0;
+    for (int j = 0; j <= i; j++) sum += m.scratch->part[i * (i + 1) / 2 + j][k % GP_TILE];
+    y[k] = sum;
+  }
+}
+
+__device__ __forceinline__ void sum_columns(const gp_matrix &m, double *alpha)
+{
+  for (int k = (int)threadIdx.x; k < GP_TILE * m.count; k += TILES_THREADS) {
+    const int j = k / GP_TILE;
+    double sum = 0;
+    for (int i = j; i < m.count; i++) sum += m.scratch->part[i * (i + 1) / 2 + j][k % GP_TILE];
+    alpha[k] = sum;
+  }
+}
+
+/* y and α into s; all blocks have all of them. */
+__device__ __forceinline__ void evaluate_weights(const device_gp &g, const gp_matrix &m, evaluate_shared &s, int rank)
+{
+  parts_of_y(g, m, rank);
+  cluster_sync();
+  sum_rows(m, s.y);
+  cluster_sync(); /* all have read the parts of y */
+  parts_of_alpha(m, s, rank);
+  cluster_sync();
+  sum_columns(m, s.alpha);
+  __syncthreads();
+}
+
+/* ---- gradient -------------------------------------------------------------------------------- */
+
+/* A lane's elements of K⁻¹, 16 rows from `row` on of 32 columns from `column` on, become those of
+ * g_ij = (α_i α_j - K⁻¹_ij) dk_ij/dr², i > j; what they add to the trace is returned. */
+__device__ __forceinline__ double weigh_inverse(int n, const double *alpha, const double *slopes, double (&sum)[4][4],
+                                                int row, int column)
+{
+  const int r = row + (int)threadIdx.x % 32 / 4, c = column + 2 * ((int)threadIdx.x % 4);
+  double trace = 0;
+  UNROLL
+  for (int q = 0; q < 4; q++) {
+    UNROLL
+    for (int half = 0; half < 2; half++) {
+      const int i = r + 8 * half, j = c + 8 * q;
+      const double2 slope = two_of<false>(slopes, i % GP_TILE, j % GP_TILE);
+      double *of = sum[q] + 2 * half;
+      if (i == j && i < n) trace += of[0];
+      if (i == j + 1 && i < n) trace += of[1];
+      of[0] = (alpha[i] * alpha[j] - of[0]) * slope.x;
+      of[1] = (alpha[i] * alpha[j + 1] - of[1]) * slope.y;
+    }
+  }
+  return trace;
+}
+
+/* Σ g_ij δ_a(i, j) over a lane's elements. */
+__device__ __forceinline__ double slope_by_axis(const device_gp &g, const double (&sum)[4][4], int a, int row,
+                                                int column)
+{
+  const double *x = g.x + a * GP_ROWS_MAX + row + (int)threadIdx.x % 32 / 4,
+               *other = g.x + a * GP_ROWS_MAX + column + 2 * ((int)threadIdx.x % 4);
+  const double top = x[0], bottom = x[8];
+  double total = 0;
+  UNROLL
+  for (int q = 0; q < 4; q++) {
+    const double2 at = *(const double2 *)(other + 8 * q);
+    total = fma(sum[q][0], gp_distance(g, a, top, at.x), total);
+    total = fma(sum[q][1], gp_distance(g, a, top, at.y), total);
+    total = fma(sum[q][2], gp_distance(g, a, bottom, at.x), total);
+    total = fma(sum[q][3], gp_distance(g, a, bottom, at.y), total);
+  }
+  return total;
+}
+
+/* The block's halves of tiles of K⁻¹ = XᵀX: mine[a][·] of the thread gets its part of what the
+ * gradient wants of dimension a; its part of the trace is returned. */
+__device__ __forceinline__ double evaluate_slopes(const device_gp &g, const gp_matrix &m, const evaluate_shared &s,
+                                                  double *mine, int rank)
+{
+  const int pairs = m.count * (m.count + 1) / 2;
+  double trace = 0;
+  for (int a = 0; a < g.d; a++) mine[a * TILES_THREADS] = 0;
+  NO_UNROLL
+  for (int unit = rank * TILES_WARPS + (int)threadIdx.x / 32; unit < 2 * pairs; unit += GP_CLUSTER * TILES_WARPS) {
+    const int half = unit % 2;
+    int i, j;
+    pair_place(unit / 2, &i, &j);
+    double sum[4][4] = {};
+    NO_UNROLL
+    for (int k = i; k < m.count; k++)
+      multiply_rows<false, false>(sum, tile_of(m, k, i) + half * HALF, tile_of(m, k, j));
+    const int row = GP_TILE * i + 16 * half, column = GP_TILE * j;
+    trace += weigh_inverse(g.n, s.alpha, m.slopes + (int64_t)(unit / 2) * TILE, sum, row, column);
+    NO_UNROLL
+    for (int a = 0; a < g.d; a++) mine[a * TILES_THREADS] += slope_by_axis(g, sum, a, row, column);
+  }
+  return trace;
+}
+
+/* The block's sums of both. */
+__device__ __forceinline__ void sum_slopes(const device_gp &g, const gp_matrix &m, evaluate_shared &s,
+                                           const double *lanes, double trace, int rank)
+{
+  const int warp = (int)threadIdx.x / 32, lane = (int)threadIdx.x % 32;
+  trace = evaluate_block_sum(s, trace); /* a barrier, too */
+  if (threadIdx.x == 0) m.scratch->sums[rank][g.d] = trace;
+  for (int a = warp; a < g.d; a += TILES_WARPS) {
+    double sum = 0;
+    for (int w = 0; w < TILES_WARPS; w++) sum += lanes[a * TILES_THREADS + 32 * w + lane];
+    sum = gp_warp_sum(sum);
+    if (lane == 0) m.scratch->sums[rank][a] = sum;
+  }
+}
+
+/* ---- results --------------------------------------------------------------------------------- */
+
+/* The sum over k of what f(k) is. */
+template <typename F> __device__ __forceinline__ double sum_over(evaluate_shared &s, int n, F f)
+{
+  double sum = 0;
+  for (int k = (int)threadIdx.x; k < n; k += TILES_THREADS) sum += f(k);
+  return evaluate_block_sum(s, sum);
+}
+
+/* By the first block: the likelihood, and with `gradient` the rest of what `result` is. */
+__device__ __forceinline__ void evaluate_result(const device_gp &g, const gp_matrix &m, evaluate_shared &s,
+                                                bool gradient, double *result)
+{
+  const int t = (int)threadIdx.x;
+  const double *y = s.y, *alpha = s.alpha, *diagonal = m.scratch->diagonal;
+  const double fit = sum_over(s, g.n, [y](int k) { return y[k] * y[k]; });
+  const double determinant = sum_over(s, g.n, [diagonal](int k) { return log(diagonal[k]); });
+  const double square = sum_over(s, g.n, [alpha](int k) { return alpha[k] * alpha[k]; });
+  const double total = sum_over(s, g.n, [alpha](int k) { return alpha[k]; });
+  if (s.failed) {
+    if (t < g.d + 4) result[t] = t ? 0 : -INFINITY;
+    return;
+  }
+  if (t == 0) result[0] = -0.5 * fit - determinant - 0.5 * g.n * 1.8378770664093454836;
+  if (!gradient || t > g.d) return;
+  double sum = 0;
+  for (int r = 0; r < GP_CLUSTER; r++) sum += m.scratch->sums[r][t];
+  if (t < g.d) {
+    result[1 + t] = -2 * m.hyper->weight[t] * sum;
+    return;
+  }
+  const double by_noise = 0.5 * m.hyper->noise * (square - sum);
+  result[1 + g.d] = 0.5 * (fit - g.n) - by_noise;
+  result[2 + g.d] = by_noise;
+  result[3 + g.d] = total;
+}
+
+/* L⁻¹ by rows: tiles of Xᵀ turned, a tile a warp. */
+__device__ __forceinline__ void evaluate_inverse(const gp_matrix &m, double *inverse, int rows, int rank)
+{
+  const int lane = (int)threadIdx.x % 32, pairs = m.count * (m.count + 1) / 2;
+  for (int pair = rank * TILES_WARPS + (int)threadIdx.x / 32; pair < pairs; pair += GP_CLUSTER * TILES_WARPS) {
+    int i, j;
+    pair_place(pair, &i, &j);
+    const double *x = tile_of(m, i, j) + lane * GP_TILE;
+    double *to = inverse + (int64_t)GP_TILE * i * rows + GP_TILE * j + lane;
+    UNROLL
+    for (int k = 0; k < GP_TILE; k += 2) {
+      const double2 of = *(const double2 *)(x + k);
+      to[(int64_t)k * rows] = of.x;
+      to[(int64_t)(k + 1) * rows] = of.y;
+    }
+  }
+}
+
+/* All of it, for the batch-th setting, whose hyperparameters all blocks have in s.  The first block
+ * writes the results last. */
+__device__ __forceinline__ void evaluate(const device_gp &g, evaluate_shared &s, double *room, int batch, bool gradient)
+{
+  const int t = (int)threadIdx.x, rank = (int)cluster_rank();
+  const int64_t matrix = (int64_t)batch * g.rows * g.rows;
+  const gp_matrix m = {g.rows / GP_TILE, &s.hyper, g.factor + matrix, gradient ? g.inverse + matrix : nullptr,
+                       g.scratch + batch};
+  if (t == 0) s.failed = 0;
+  tiles_covariance(g, m, rank);
+  cluster_sync();
+  tiles_invert(m, room, rank, &s.failed);
+  evaluate_weights(g, m, s, rank);
+  if (gradient) {
+    const double trace = evaluate_slopes(g, m, s, room + t, rank);
+    sum_slopes(g, m, s, room, trace, rank);
+  } else {
+    evaluate_inverse(m, g.inverse + matrix, g.rows, rank);
+  }
+  cluster_sync();
+  if (rank == 0) {
+    double *alpha = g.alpha + (int64_t)batch * g.rows;
+    for (int k = t; k < g.rows; k += TILES_THREADS) alpha[k] = s.failed ? 0 : s.alpha[k];
+    if (t == 0) g.failed[batch] = s.failed;
+    evaluate_result(g, m, s, gradient, g.result + (int64_t)batch * (g.d + 4));
+  }
+}
+
+/* A cluster for each of the batch. */
+__global__ void __launch_bounds__(TILES_THREADS, 1) gp_evaluate(const device_gp g, int gradient)
+{
+#if defined(CUDACPU) || (defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900)
+  DYNAMIC_SHARED(evaluate_shared, s);
+  const int t = (int)threadIdx.x, batch = (int)blockIdx.x / GP_CLUSTER;
+  const device_gp_hyper *hyper = g.hyper + batch;
+  if (t < g.d) s->hyper.weight[t] = hyper->weight[t];
+  if (t == 0) {
+    s->hyper.signal = hyper->signal;
+    s->hyper.noise = hyper->noise;
+    s->hyper.mean = hyper->mean;
+  }
+  __syncthreads();
+  evaluate(g, *s, (double *)(s + 1), batch, gradient != 0);
+#endif
+}
+
+/* ---- climbs ---------------------------------------------------------------------------------- */
+
+struct alignas(16) climb_shared {
+  evaluate_shared evaluation;
+  lbfgs_state<GP_AXES_MAX + 3> climb; /* the first block's */
+};
+
+/* Parameters are log ℓ_1 ... log ℓ_d, log signal, log (noise - floor) and mean. */
+__device__ __forceinline__ int kind_of(int k, int d)
+{
+  return k < d ? 0 : 1 + k - d;
+}
+
+struct climb_bounds {
+  const device_gp_prior &prior;
+  int d;
+
+  static __device__ __forceinline__ double of_kind(const double (&of)[4], int kind) /* no local memory */
+  {
+    return kind == 0 ? of[0] : kind == 1 ? of[1] : kind == 2 ? of[2] : of[3];
+  }
+  __device__ __forceinline__ double low(int k) const
+  {
+    return of_kind(prior.low, kind_of(k, d));
+  }
+  __device__ __forceinline__ double high(int k) const
+  {
+    return of_kind(prior.high, kind_of(k, d));
+  }
+};
+
+__device__ __forceinline__ void climb_hyper(device_gp_hyper &h, const device_gp_prior &prior, const double *x, int d)
+{
+  const int t = (int)threadIdx.x;
+  if (t < d) h.weight[t] = exp(-2 * x[t]);
+  if (t > 0) return;
+  h.signal = exp(x[d]);
+  h.noise = prior.noise_floor + exp(x[d + 1]);
+  h.mean = x[d + 2];
+}
+
+/* The log prior of a parameter, and its derivative by log ℓ, log signal, log noise or mean. */
+__device__ __forceinline__ double prior_part(const device_gp_prior &prior, const device_gp_hyper &h, int kind, double x,
+                                             double *slope)
+{
+  const double narrow = prior.narrowness, wide = 1 - narrow;
+  if (kind == 0) {
+    const double t = x - prior.centre, square = exp(2 * x), inverse = 1 / square;
+    *slope = wide * (-t / 3) + narrow * (-0.2 * (square - inverse));
+    return wide * (-0.5 * t * t / 3) + narrow * (-0.1 * (square + inverse));
+  }
+  if (kind == 1) {
+    *slope = 1 - h.signal;
+    return x - h.signal;
+  }
+  if (kind == 2) {
+    *slope = 0.1 - 30 * h.noise;
+    return 0.1 * log(h.noise) - 30 * h.noise;
+  }
+  *slope = -x / 4;
+  return -0.5 * x * x / 4;
+}
+
+/* Minus the log posterior and its gradient at the trial, from the likelihood's `result`; by a warp
+ * (host/samplers/gp/gp_fit.c has the priors, and says why). */
+__device__ __forceinline__ void climb_posterior(climb_shared &s, const device_gp_prior &prior, const double *result,
+                                                int d)
+{
+  const device_gp_hyper &h = s.evaluation.hyper;
+  const double *x = s.climb.trial;
+  double sum = 0;
+  for (int k = (int)threadIdx.x; k < d + 3; k += 32) {
+    double slope;
+    sum += prior_part(prior, h, kind_of(k, d), x[k], &slope);
+    const double of_noise = k == d + 1 ? (h.noise - prior.noise_floor) / h.noise : 1;
+    s.climb.trial_gradient[k] = -(result[1 + k] + slope) * of_noise;
+  }
+  sum = gp_warp_sum(sum);
+  if (threadIdx.x == 0) s.climb.trial_value = -(result[0] + sum);
+  __syncwarp();
+}
+
+/* A cluster for each start: all its blocks evaluate, the first climbs. */
+__global__ void __launch_bounds__(TILES_THREADS, 1)
+    gp_fit_climb(const device_gp g, const device_gp_prior prior, const device_gp_fit_start *starts, device_gp_fitted *out)
+{
+#if defined(CUDACPU) || (defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900)
+  DYNAMIC_SHARED(climb_shared, s);
+  const int t = (int)threadIdx.x, batch = (int)blockIdx.x / GP_CLUSTER, parameters = g.d + 3;
+  const lbfgs_settings settings = {prior.tolerance, 1, prior.evaluations};
+  lbfgs_state<GP_AXES_MAX + 3> &c = s->climb;
+  const lbfgs_state<GP_AXES_MAX + 3> &first = *cluster_shared(&c, 0);
+  if (cluster_rank() == 0) {
+    if (t < parameters) c.trial[t] = starts[batch].at[t];
+    if (t == 0) lbfgs_begin(c, settings);
+  }
+  for (;;) {
+    cluster_sync();
+    if (first.end != LBFGS_GOES_ON) break;
+    climb_hyper(s->evaluation.hyper, prior, first.trial, g.d);
+    __syncthreads();
+    evaluate(g, s->evaluation, (double *)(s + 1), batch, true);
+    __syncthreads();
+    if (cluster_rank() || t >= 32) continue;
+    climb_posterior(*s, prior, g.result + (int64_t)batch * (g.d + 4), g.d);
+    lbfgs_step(c, parameters, settings, climb_bounds{prior, g.d});
+  }
+  if (cluster_rank() == 0) {
+    if (t < GP_AXES_MAX + 3) out[batch].at[t] = t < parameters ? c.at[t] : 0;
+    if (t == 0) {
+      out[batch].unused = 0;
+      out[batch].value = c.end == LBFGS_FAILED ? -INFINITY : -c.value;
+      out[batch].evaluations = c.evaluations;
+    }
+  }
+  cluster_sync(); /* the first block's memory is there until all have read its end */
+#endif
+}
+
+/* ---- launchers ------------------------------------------------------------------------------- */
+
+/* The most that either may ever have: a bound that changed from launch to launch would be another
+ * thread's, too. */
+int gp_evaluate_prepare(void)
+{
+  const int room = (int)evaluate_room(GP_ROWS_MAX, GP_AXES_MAX);
+  cudaError_t error = cudaFuncSetAttribute(gp_evaluate, cudaFuncAttributeMaxDynamicSharedMemorySize,
+                                           (int)sizeof(evaluate_shared) + room);
+  if (error != cudaSuccess) return error;
+  return cudaFuncSetAttribute(gp_fit_climb, cudaFuncAttributeMaxDynamicSharedMemorySize, (int)sizeof(climb_shared) + room);
+}
+
+int gp_evaluate_by_cluster(const struct device_gp *g, int batch, int gradient, void *stream)
+{
+  return launch_cluster(gp_evaluate, GP_CLUSTER, dim3((unsigned)(GP_CLUSTER * batch)), dim3(TILES_THREADS),
+                        sizeof(evaluate_shared) + evaluate_room(g->rows, g->d), (cudaStream_t)stream, *g, gradient);
+}
+
+int gp_fit_by_cluster(const struct device_gp *g, int count, const struct device_gp_prior *prior,
+                        const struct device_gp_fit_start *starts, struct device_gp_fitted *out, void *stream)
+{
+  return launch_cluster(gp_fit_climb, GP_CLUSTER, dim3((unsigned)(GP_CLUSTER * count)), dim3(TILES_THREADS),
+                        sizeof(climb_shared) + evaluate_room(g->rows, g->d), (cudaStream_t)stream, *g, *prior, starts,
+                        out);
+}
