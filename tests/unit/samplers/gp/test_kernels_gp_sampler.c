@@ -243,8 +243,9 @@ static double units_of(void *context, const double *values)
 }
 
 /* Rounding leads L-BFGS along another way now and then, and that to another proposal; rarely.  On a
- * device that climbs by itself all ways are others, and only their ends are the same, if there are
- * as many evaluations as they need. */
+ * device that climbs by itself all ways are others, and where they end, if there are as many
+ * evaluations as they need, is the same hill more often than the same place on it: how high, is held
+ * by a_fit_ends_as_high_as_nlopts, and of the search by test_kernels_gp_search.c. */
 static void proposals_of_the_device_are_mostly_those_of_the_cpu(void **state)
 {
   (void)state;
@@ -270,11 +271,11 @@ static void proposals_of_the_device_are_mostly_those_of_the_cpu(void **state)
         const struct param *p = &f.space.params[i];
         largest = fmax(largest, fabs(param_to_unit(p, here[i]) - param_to_unit(p, there[i])));
       }
-      near += largest < 0.01;
+      near += largest < (climbs ? 0.02 : 0.01);
     }
     fixture_close(&f);
   }
-  assert_true(near * 4 >= asks * (climbs && is_slow() ? 0 : 3));
+  assert_true(near * 20 >= asks * (!climbs ? 15 : is_slow() ? 0 : 12));
   assert_true(cudacpu_counts().launches >= launches + 5 * (uint64_t)asks);
 }
 
@@ -305,18 +306,21 @@ static void a_proposal_is_made_again_where_a_device_has_failed(void **state)
   double expected[MIXED], v[MIXED];
   open_history(&f, 15);
   f.settings.gp_devices = devices;
+  uint64_t before = cudacpu_counts().launches;
   fixture_ask(&f, "gp", 1, expected);
+  int launches = (int)(cudacpu_counts().launches - before);
+  assert_true(launches >= 8);
   assert_int_equal(gp_devices_open(&two, 2, numbers, POINTS_ROOM, MIXED, &e), 0);
   f.settings.gp_devices = two;
-  cudacpu_fail_launch(40, cudaErrorLaunchOutOfResources); /* does not stick: the device's other workspace may do */
+  cudacpu_fail_launch(launches / 4, cudaErrorLaunchOutOfResources); /* does not stick: the device's other workspace may do */
   fixture_ask(&f, "gp", 1, v);
   assert_memory_equal(v, expected, sizeof v);
-  cudacpu_lose_device(1, 100, cudaErrorLaunchFailure);
+  cudacpu_lose_device(1, launches / 2, cudaErrorLaunchFailure);
   fixture_ask(&f, "gp", 1, v);
   assert_memory_equal(v, expected, sizeof v);
   fixture_ask(&f, "gp", 1, v);
   assert_memory_equal(v, expected, sizeof v);
-  cudacpu_lose_device(0, 150, cudaErrorLaunchFailure);
+  cudacpu_lose_device(0, 3 * launches / 4, cudaErrorLaunchFailure);
   struct sampler_request request = fixture_request(&f, 1);
   for (int turn = 0; turn < 2; turn++) {
     assert_int_equal(sampler_find("gp")->ask(&request, v, &e), ERROR_MACHINE);
