@@ -35,9 +35,9 @@ mkdir -p "$top/bin" "$top/lib/system"
   while read -r file; do [ ! -f "$file" ] || echo "$file"; done | tar -c -T - | tar -x -C "$top"
 
 # ---- programs
-cp "$build"/gpu/* "$top/bin/"
+cp -P "$build"/gpu/* "$top/bin/" # most are links to one
 [ -x "$top/bin/gsos" ] || fail "$build/gpu holds no gsos"
-strip --strip-debug "$top"/bin/* # a third of what they take
+find "$top/bin" -type f -exec strip --strip-debug {} + # a third of what they take
 
 # ---- libraries.  ldd: "NAME => PATH (ADDRESS)", and the loader as a path alone.
 for program in "$top"/bin/*; do ldd "$program"; done >"$stage/ldd"

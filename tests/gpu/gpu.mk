@@ -26,11 +26,20 @@ $(BUILD)/gpu/gsos: $(MAIN) $(BUILD)/libgsos.a $(BUILD)/link
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS) $(GPU_RPATH) -o $@ $(filter %.o %.a,$^) $(LIBS) $(LDLIBS)
 
-$(foreach source,$(GPU_SOURCES),$(eval \
-  $(BUILD)/gpu/$(basename $(notdir $(source))): $(source:tests/%.c=$(BUILD)/real-gpu/%.o)))
-$(GPU_TESTS): $(BUILD)/tests/bench/rows.o $(BUILD)/libgsos.a $(BUILD)/link
+# The tests and benchmarks are one program (tests/gpu/programs.c).
+GPU_RENAMED := $(GPU_TESTS:$(BUILD)/gpu/%=$(BUILD)/real-gpu/renamed/%.o)
+$(foreach object,$(GPU_OBJECTS),$(eval $(BUILD)/real-gpu/renamed/$(notdir $(object)): $(object)))
+$(GPU_RENAMED):
+	@mkdir -p $(@D)
+	objcopy --redefine-sym main=main_of_$(basename $(@F)) $< $@
+$(BUILD)/real-gpu/programs.o: tests/gpu/programs.c $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(CC) -D'PROGRAMS=$(GPU_TESTS:$(BUILD)/gpu/%=P(%))' $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+$(BUILD)/gpu/programs: $(BUILD)/real-gpu/programs.o $(GPU_RENAMED) $(BUILD)/tests/bench/rows.o $(BUILD)/libgsos.a $(BUILD)/link
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS) $(GPU_RPATH) -o $@ $(filter %.o,$^) $(filter %.a,$^) $(LIBS) $(LDLIBS) -lcmocka
+$(GPU_TESTS): $(BUILD)/gpu/programs
+	@ln -sf programs $@
 
 # What writes down the ranges that a profiler would show (tests/gpu/test_ranges.sh).
 $(BUILD)/gpu/nvtx_recorder.so: tests/gpu/nvtx/recorder.c $(BUILD)/flags
