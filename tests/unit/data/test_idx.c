@@ -330,7 +330,7 @@ static void hostile_headers_are_refused(void **state)
   refuses_bytes("one-byte-short", file, 799, "is cut off: its header promises 800 bytes, the file has 799");
   uint8_t longer[801] = {0};
   memcpy(longer, file, 800);
-  refuses_bytes("one-byte-more", longer, 801, "has 1 bytes more than its header promises");
+  refuses_bytes("one-byte-more", longer, 801, "has 1 byte more than its header promises");
 }
 
 static void hostile_gzip_is_refused(void **state)
