@@ -37,13 +37,35 @@ static bool is_special(const char *path)
   return stat(path, &s) == 0 && !S_ISREG(s.st_mode) && !S_ISDIR(s.st_mode);
 }
 
-int file_replace_begin(struct file_replace *f, const char *path, struct error *e)
+/* By its first bytes (SQLite, "Database File Format", 1.3.1). */
+static bool is_database(const char *path)
+{
+  static const char begins[16] = "SQLite format 3";
+  char bytes[sizeof begins];
+  FILE *in = file_open_to_read(path);
+  bool is = in && fread(bytes, 1, sizeof bytes, in) == sizeof bytes && !memcmp(bytes, begins, sizeof begins);
+  if (in) fclose(in);
+  return is;
+}
+
+int file_replace_check(const char *path, struct error *e)
 {
   char shown[512];
-  memset(f, 0, sizeof *f);
   if (is_special(path))
     return error_set(e, ERROR_FAILED, "%s: is no regular file, so it is not written over; name a file",
                      text_escape(shown, sizeof shown, path));
+  if (is_database(path))
+    return error_set(e, ERROR_FAILED,
+                     "%s: is a database, which holds a search, so it is not written over; name another file",
+                     text_escape(shown, sizeof shown, path));
+  return 0;
+}
+
+int file_replace_begin(struct file_replace *f, const char *path, struct error *e)
+{
+  memset(f, 0, sizeof *f);
+  int refused = file_replace_check(path, e);
+  if (refused) return refused;
   size_t size = strlen(path) + sizeof ".tmp";
   f->path = strdup(path);
   f->temporary = malloc(size);

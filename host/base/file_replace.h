@@ -12,7 +12,10 @@ struct file_replace {
   char *path, *temporary;
 };
 
-/* Opens PATH.tmp.  On error nothing is left behind; a PATH that is a device or a pipe is one. */
+/* Whether PATH may be written over, ERROR_FAILED: a device, a pipe and a database (study.db, of any
+ * run) may not.  Asked by file_replace_begin as well; for whoever works long before that. */
+int file_replace_check(const char *path, struct error *e);
+/* Opens PATH.tmp.  On error nothing is left behind. */
 int file_replace_begin(struct file_replace *f, const char *path, struct error *e);
 /* Syncs and renames.  Frees `f` in any case; on error PATH is as it was and PATH.tmp is gone. */
 int file_replace_commit(struct file_replace *f, struct error *e);

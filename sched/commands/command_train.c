@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "host/base/file_replace.h"
 #include "host/base/text_units.h"
 #include "host/experiment/experiment.h"
 #include "host/base/monotonic.h"
@@ -88,6 +89,9 @@ static int prepare_output(struct output *to, const struct options *o, struct err
     return error_set(e, ERROR_CONFIG,
                      "--output %s would write its configuration over %s, which is being read; give another name",
                      o->output, o->ini.path);
+  if (same_file(o->output, o->ini.path))
+    return error_set(e, ERROR_CONFIG, "--output %s is the file that is being read; give another name", o->output);
+  if (file_replace_check(o->output, e)) return e->code = ERROR_CONFIG;
   const char *slash = strrchr(o->output, '/');
   char *folder = !slash               ? strdup(".")
                  : slash == o->output ? strdup("/")

@@ -114,6 +114,27 @@ static void a_pipe_under_the_temporary_name_is_told(void **state)
   assert_non_null(strstr(e.message, "out.tmp: cannot be written: it is no regular file"));
 }
 
+/* Whatever a command is told to write to: what a search has found is not written over. */
+static void a_database_is_not_written_over(void **state)
+{
+  struct error e = {0};
+  char text[20] = "";
+  (void)state;
+  FILE *out = fopen(at("study.db"), "wb");
+  assert_non_null(out);
+  assert_int_equal(fwrite("SQLite format 3\0and more", 1, 24, out), 24);
+  fclose(out);
+  assert_int_equal(file_replace_text(at("study.db"), "<html>", &e), ERROR_FAILED);
+  assert_non_null(strstr(e.message, "study.db: is a database, which holds a search"));
+  FILE *in = file_open_to_read(at("study.db"));
+  assert_non_null(in);
+  assert_int_equal(fread(text, 1, 15, in), 15);
+  fclose(in);
+  assert_string_equal(text, "SQLite format 3");
+  assert_int_equal(file_replace_text(at("short"), "SQLite", &e), 0);
+  assert_int_equal(file_replace_text(at("short"), "SQLite", &e), 0);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, make_root, remove_root)
 int main(void)
 {
@@ -121,6 +142,7 @@ int main(void)
       TEST(what_is_no_regular_file_is_not_opened),
       TEST(a_file_is_read_and_made),
       TEST(a_pipe_under_the_temporary_name_is_told),
+      TEST(a_database_is_not_written_over),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
