@@ -101,7 +101,7 @@ struct device_gp_fitted {
 /* Climbs from `count` starts side by side, in one launch; from compute capability 9.0 on.
  *   starts, out  [count]; of g's batch are `count` settings' room, hyper is not used */
 int gp_fit_by_cluster(const struct device_gp *g, int count, const struct device_gp_prior *prior,
-                        const struct device_gp_fit_start *starts, struct device_gp_fitted *out, void *stream);
+                      const struct device_gp_fit_start *starts, struct device_gp_fitted *out, void *stream);
 
 /* One point, by value. */
 struct device_gp_point {

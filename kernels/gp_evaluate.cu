@@ -7,8 +7,8 @@
  *   gradient     half a tile of K⁻¹ a warp, and at once what the gradient wants of it
  *   posterior    L⁻¹ by rows, as the kernels for points want it
  *
- * gp_fit_climb is a whole climb of the log posterior in one launch, a cluster for each start: L-BFGS
- * (lbfgs.cuh) between evaluations, without a round trip to the host.
+ * gp_fit_climb is a whole climb of the log posterior in one launch, a cluster for each start:
+ * L-BFGS (lbfgs.cuh) between evaluations, without a round trip to the host.
  *
  * The blocks' parts of the gradient are added in the order of the blocks, so their number is a
  * constant.  Rasmussen and Williams 2006, algorithm 2.1 and eq. 5.9; the terms of the gradient are
@@ -385,7 +385,8 @@ __device__ __forceinline__ void climb_posterior(climb_shared &s, const device_gp
 
 /* A cluster for each start: all its blocks evaluate, the first climbs. */
 __global__ void __launch_bounds__(TILES_THREADS, 1)
-    gp_fit_climb(const device_gp g, const device_gp_prior prior, const device_gp_fit_start *starts, device_gp_fitted *out)
+    gp_fit_climb(const device_gp g, const device_gp_prior prior, const device_gp_fit_start *starts,
+                 device_gp_fitted *out)
 {
 #if defined(CUDACPU) || (defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900)
   DYNAMIC_SHARED(climb_shared, s);
@@ -430,7 +431,8 @@ int gp_evaluate_prepare(void)
   cudaError_t error = cudaFuncSetAttribute(gp_evaluate, cudaFuncAttributeMaxDynamicSharedMemorySize,
                                            (int)sizeof(evaluate_shared) + room);
   if (error != cudaSuccess) return error;
-  return cudaFuncSetAttribute(gp_fit_climb, cudaFuncAttributeMaxDynamicSharedMemorySize, (int)sizeof(climb_shared) + room);
+  return cudaFuncSetAttribute(gp_fit_climb, cudaFuncAttributeMaxDynamicSharedMemorySize,
+                              (int)sizeof(climb_shared) + room);
 }
 
 int gp_evaluate_by_cluster(const struct device_gp *g, int batch, int gradient, void *stream)
@@ -440,7 +442,7 @@ int gp_evaluate_by_cluster(const struct device_gp *g, int batch, int gradient, v
 }
 
 int gp_fit_by_cluster(const struct device_gp *g, int count, const struct device_gp_prior *prior,
-                        const struct device_gp_fit_start *starts, struct device_gp_fitted *out, void *stream)
+                      const struct device_gp_fit_start *starts, struct device_gp_fitted *out, void *stream)
 {
   return launch_cluster(gp_fit_climb, GP_CLUSTER, dim3((unsigned)(GP_CLUSTER * count)), dim3(TILES_THREADS),
                         sizeof(climb_shared) + evaluate_room(g->rows, g->d), (cudaStream_t)stream, *g, *prior, starts,

@@ -65,7 +65,7 @@ bool gp_workspace_fits(const struct gp_workspace *w)
 }
 
 int gp_workspace_fit(struct gp_workspace *w, const struct gp_fit_settings *settings, int count,
-                       const double (*starts)[GP_PARAMETERS_MAX], double *value, double (*at)[GP_PARAMETERS_MAX])
+                     const double (*starts)[GP_PARAMETERS_MAX], double *value, double (*at)[GP_PARAMETERS_MAX])
 {
   (void)w, (void)settings, (void)count, (void)starts, (void)value, (void)at;
   return 0;
@@ -420,7 +420,7 @@ static struct device_gp_prior prior_of(const struct gp_fit_settings *settings)
 }
 
 int gp_workspace_fit(struct gp_workspace *w, const struct gp_fit_settings *settings, int count,
-                       const double (*starts)[GP_PARAMETERS_MAX], double *value, double (*at)[GP_PARAMETERS_MAX])
+                     const double (*starts)[GP_PARAMETERS_MAX], double *value, double (*at)[GP_PARAMETERS_MAX])
 {
   const struct device_gp_prior prior = prior_of(settings);
   const size_t parameters = (size_t)(w->g.d + 3) * sizeof(double);

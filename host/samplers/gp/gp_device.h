@@ -69,7 +69,7 @@ struct gp_fit_settings {
  *   at      [count][GP_PARAMETERS_MAX] out: where
  * Returns the evaluations of all of them. */
 int gp_workspace_fit(struct gp_workspace *w, const struct gp_fit_settings *settings, int count,
-                       const double (*starts)[GP_PARAMETERS_MAX], double *value, double (*at)[GP_PARAMETERS_MAX]);
+                     const double (*starts)[GP_PARAMETERS_MAX], double *value, double (*at)[GP_PARAMETERS_MAX]);
 
 /* For measurements and tests: whether kernels for compute capability 9.0 are used where they can
  * be, as they are at first. */

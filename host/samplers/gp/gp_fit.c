@@ -199,10 +199,10 @@ static void climb(void *context, struct lockstep *lockstep, int number)
 static void climb_on_device(struct fit *f, int n)
 {
   struct gp_fit_settings settings = {.narrowness = f->narrowness,
-                                       .centre = prior_centre(f->data->d),
-                                       .noise_floor = noise_floor,
-                                       .tolerance = tolerance,
-                                       .evaluations = f->evaluations};
+                                     .centre = prior_centre(f->data->d),
+                                     .noise_floor = noise_floor,
+                                     .tolerance = tolerance,
+                                     .evaluations = f->evaluations};
   double starts[STARTS][GP_PARAMETERS_MAX], at[STARTS][GP_PARAMETERS_MAX], value[STARTS];
   for (int i = 0; i < KINDS; i++) {
     settings.low[i] = lower(i);

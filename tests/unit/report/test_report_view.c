@@ -366,6 +366,7 @@ static void a_figure_is_there_or_not(void **state)
     assert_true(fabs(value - expected[i]) < 1e-9);
   }
   trials[1].value = INFINITY;
+  s.trials = trials;
   assert_false(report_best_value(&s, &value));
 }
 

@@ -577,12 +577,12 @@ static void the_same_bits_alone_and_in_batches_and_in_any_order(void **state)
 static void climb_of(const struct problem *p, int first, int count, double *value, double (*at)[GP_PARAMETERS_MAX])
 {
   const struct gp_fit_settings settings = {.narrowness = 0.3,
-                                             .centre = -0.4,
-                                             .noise_floor = 1e-6,
-                                             .low = {-5, -4, -18, -10},
-                                             .high = {7, 4, 0.7, 10},
-                                             .tolerance = 1e-3,
-                                             .evaluations = is_slow() ? 3 : 8};
+                                           .centre = -0.4,
+                                           .noise_floor = 1e-6,
+                                           .low = {-5, -4, -18, -10},
+                                           .high = {7, 4, 0.7, 10},
+                                           .tolerance = 1e-3,
+                                           .evaluations = is_slow() ? 3 : 8};
   double starts[3][GP_PARAMETERS_MAX] = {{0}};
   for (int b = 0; b < 3; b++) {
     for (int i = 0; i < p->d; i++) starts[b][i] = log(p->hyper.lengthscale[i]) + 0.3 * b;
@@ -629,12 +629,12 @@ static void a_climb_rises_from_the_log_posterior_that_the_host_has(void **state)
   problem_make(&p, 60, 4, 0, 1e-2, 17);
   for (int narrow = 0; narrow < 2; narrow++) {
     struct gp_fit_settings settings = {.narrowness = narrow,
-                                         .centre = log(0.6) + 0.5 * log(p.d),
-                                         .noise_floor = 1e-6,
-                                         .low = {-5, -4, -18, -10},
-                                         .high = {7, 4, 0.7, 10},
-                                         .tolerance = 1e-3,
-                                         .evaluations = 1};
+                                       .centre = log(0.6) + 0.5 * log(p.d),
+                                       .noise_floor = 1e-6,
+                                       .low = {-5, -4, -18, -10},
+                                       .high = {7, 4, 0.7, 10},
+                                       .tolerance = 1e-3,
+                                       .evaluations = 1};
     double start[1][GP_PARAMETERS_MAX] = {{0}}, value, at[1][GP_PARAMETERS_MAX], risen;
     struct gp_hyper h = p.hyper;
     for (int i = 0; i < p.d; i++) h.lengthscale[i] = exp(start[0][i] = 0.2 * i);

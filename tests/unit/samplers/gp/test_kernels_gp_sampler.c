@@ -244,8 +244,8 @@ static double units_of(void *context, const double *values)
 
 /* Rounding leads L-BFGS along another way now and then, and that to another proposal; rarely.  On a
  * device that climbs by itself all ways are others, and where they end, if there are as many
- * evaluations as they need, is the same hill more often than the same place on it: how high, is held
- * by a_fit_ends_as_high_as_nlopts, and of the search by test_kernels_gp_search.c. */
+ * evaluations as they need, is the same hill more often than the same place on it: how high, is
+ * held by a_fit_ends_as_high_as_nlopts, and of the search by test_kernels_gp_search.c. */
 static void proposals_of_the_device_are_mostly_those_of_the_cpu(void **state)
 {
   (void)state;
@@ -312,7 +312,8 @@ static void a_proposal_is_made_again_where_a_device_has_failed(void **state)
   assert_true(launches >= 8);
   assert_int_equal(gp_devices_open(&two, 2, numbers, POINTS_ROOM, MIXED, &e), 0);
   f.settings.gp_devices = two;
-  cudacpu_fail_launch(launches / 4, cudaErrorLaunchOutOfResources); /* does not stick: the device's other workspace may do */
+  /* It does not stick: the device's other workspace may do. */
+  cudacpu_fail_launch(launches / 4, cudaErrorLaunchOutOfResources);
   fixture_ask(&f, "gp", 1, v);
   assert_memory_equal(v, expected, sizeof v);
   cudacpu_lose_device(1, launches / 2, cudaErrorLaunchFailure);
