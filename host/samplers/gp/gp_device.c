@@ -64,10 +64,10 @@ bool gp_workspace_fits(const struct gp_workspace *w)
   return false;
 }
 
-int gp_workspace_fit(struct gp_workspace *w, const struct gp_fit_settings *settings, int count,
+int gp_workspace_fit(struct gp_workspace *w, const struct device_gp_prior *prior, int count,
                      const double (*starts)[GP_PARAMETERS_MAX], double *value, double (*at)[GP_PARAMETERS_MAX])
 {
-  (void)w, (void)settings, (void)count, (void)starts, (void)value, (void)at;
+  (void)w, (void)prior, (void)count, (void)starts, (void)value, (void)at;
   return 0;
 }
 
@@ -124,8 +124,6 @@ void gp_workspace_top(struct gp_workspace *w, int n, const struct gp_range *rang
 #else
 
 #include <cuda_runtime_api.h>
-
-#include "kernels/gp.h"
 
 _Static_assert((int)GP_ROWS_MAX == (int)GP_DEVICE_OBSERVATIONS && (int)GP_AXES_MAX == (int)GP_DIMENSIONS_MAX,
                "kernels and host differ");
@@ -407,27 +405,14 @@ void gp_workspace_use_clusters(struct gp_workspace *w, bool yes)
   CALL(w, gp_predict_prepare(w->g.capability));
 }
 
-static struct device_gp_prior prior_of(const struct gp_fit_settings *settings)
-{
-  struct device_gp_prior p = {.narrowness = settings->narrowness,
-                              .centre = settings->centre,
-                              .noise_floor = settings->noise_floor,
-                              .tolerance = settings->tolerance,
-                              .evaluations = settings->evaluations};
-  memcpy(p.low, settings->low, sizeof p.low);
-  memcpy(p.high, settings->high, sizeof p.high);
-  return p;
-}
-
-int gp_workspace_fit(struct gp_workspace *w, const struct gp_fit_settings *settings, int count,
+int gp_workspace_fit(struct gp_workspace *w, const struct device_gp_prior *prior, int count,
                      const double (*starts)[GP_PARAMETERS_MAX], double *value, double (*at)[GP_PARAMETERS_MAX])
 {
-  const struct device_gp_prior prior = prior_of(settings);
   const size_t parameters = (size_t)(w->g.d + 3) * sizeof(double);
   int evaluations = 0;
   for (int b = 0; b < count; b++) memcpy(w->pinned->starts[b].at, starts[b], parameters);
   up(w, w->starts, w->pinned->starts, (size_t)count * sizeof *w->starts);
-  CALL(w, gp_fit_by_cluster(&w->g, count, &prior, w->starts, w->fitted, w->stream));
+  CALL(w, gp_fit_by_cluster(&w->g, count, prior, w->starts, w->fitted, w->stream));
   down(w, w->pinned->fitted, w->fitted, (size_t)count * sizeof *w->fitted);
   wait_for(w);
   for (int b = 0; b < count; b++) {

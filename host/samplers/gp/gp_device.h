@@ -16,6 +16,7 @@
 
 #include "host/base/error.h"
 #include "host/samplers/gp/gp_model.h"
+#include "kernels/gp.h"
 
 enum {
   GP_DEVICE_OBSERVATIONS = 512, /* observations and believed ones; more are the CPU's */
@@ -52,23 +53,13 @@ void gp_workspace_likelihoods(struct gp_workspace *w, int count, const struct gp
 /* Whether the device climbs by itself; from compute capability 9.0 on it does. */
 bool gp_workspace_fits(const struct gp_workspace *w);
 
-/* How gp_fit seeks hyperparameters, by log ℓ_1 ... log ℓ_d, log signal, log (noise - floor), mean:
- * bounds are of these four kinds. */
-struct gp_fit_settings {
-  double narrowness, centre; /* of the lengthscales' prior, gp_log_prior's */
-  double noise_floor;
-  double low[4], high[4];
-  double tolerance; /* of the log posterior, where a climb ends */
-  int evaluations;  /* of each climb, at most */
-};
-
 /* Climbs of the log posterior from `count` starts at once, at most GP_DEVICE_BATCH: one launch.  Of
  * a device that climbs.
  *   starts  [count][GP_PARAMETERS_MAX], d + 3 each, within the bounds
  *   value   [count] out: the highest; -INFINITY where not even the start has one
  *   at      [count][GP_PARAMETERS_MAX] out: where
  * Returns the evaluations of all of them. */
-int gp_workspace_fit(struct gp_workspace *w, const struct gp_fit_settings *settings, int count,
+int gp_workspace_fit(struct gp_workspace *w, const struct device_gp_prior *prior, int count,
                      const double (*starts)[GP_PARAMETERS_MAX], double *value, double (*at)[GP_PARAMETERS_MAX]);
 
 /* For measurements and tests: whether kernels for compute capability 9.0 are used where they can

@@ -198,7 +198,7 @@ static void climb(void *context, struct lockstep *lockstep, int number)
 /* The first `n` climbs, by the device itself. */
 static void climb_on_device(struct fit *f, int n)
 {
-  struct gp_fit_settings settings = {.narrowness = f->narrowness,
+  struct device_gp_prior settings = {.narrowness = f->narrowness,
                                      .centre = prior_centre(f->data->d),
                                      .noise_floor = noise_floor,
                                      .tolerance = tolerance,

@@ -576,7 +576,7 @@ static void the_same_bits_alone_and_in_batches_and_in_any_order(void **state)
 /* Starts about the problem's own hyperparameters; `first` ... of three. */
 static void climb_of(const struct problem *p, int first, int count, double *value, double (*at)[GP_PARAMETERS_MAX])
 {
-  const struct gp_fit_settings settings = {.narrowness = 0.3,
+  const struct device_gp_prior settings = {.narrowness = 0.3,
                                            .centre = -0.4,
                                            .noise_floor = 1e-6,
                                            .low = {-5, -4, -18, -10},
@@ -628,7 +628,7 @@ static void a_climb_rises_from_the_log_posterior_that_the_host_has(void **state)
   struct error e;
   problem_make(&p, 60, 4, 0, 1e-2, 17);
   for (int narrow = 0; narrow < 2; narrow++) {
-    struct gp_fit_settings settings = {.narrowness = narrow,
+    struct device_gp_prior settings = {.narrowness = narrow,
                                        .centre = log(0.6) + 0.5 * log(p.d),
                                        .noise_floor = 1e-6,
                                        .low = {-5, -4, -18, -10},
