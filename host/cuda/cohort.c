@@ -144,7 +144,7 @@ struct cohort_weight cohort_weigh(const struct plan *p, const struct gpu_rates *
   struct device_trial trial;
   struct step_cost cost;
   bool tf32 = precision == PRECISION_TF32;
-  if (device_network_make(&trial, p, 0) < 0) return (struct cohort_weight){0};
+  if (device_network_make(&trial, p, 0, DEVICE_SHARED_LARGE) < 0) return (struct cohort_weight){0};
   step_cost_make(&cost, &trial, p);
   return (struct cohort_weight){.share = step_share(&cost, rates, tf32, streams),
                                 .wait_us = step_wait_us(&cost),
@@ -154,7 +154,7 @@ struct cohort_weight cohort_weigh(const struct plan *p, const struct gpu_rates *
 int64_t cohort_trial_bytes(const struct plan *p)
 {
   struct device_trial entry;
-  int64_t bytes = device_network_make(&entry, p, 0);
+  int64_t bytes = device_network_make(&entry, p, 0, DEVICE_SHARED_LARGE);
   return bytes < 0 ? 0 : bytes;
 }
 
@@ -192,7 +192,7 @@ static int occupy(struct cohort *c, int id, const struct plan *p, uint64_t key, 
 {
   struct device_trial entry;
   const struct device_data *data = c->data;
-  int64_t bytes = device_network_make(&entry, p, key);
+  int64_t bytes = device_network_make(&entry, p, key, data->shared);
   int i = 0;
   if (find(c, id) >= 0) return error_set(e, ERROR_FAILED, "trial %d is in this cohort already", id);
   if (bytes < 0) return error_set(e, ERROR_FAILED, "the kernels cannot train a network with these classes or channels");
