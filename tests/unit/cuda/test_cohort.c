@@ -440,6 +440,29 @@ static void launches_in_line_begin_early_where_the_gpu_can(void **state)
   free(plain);
 }
 
+/* Those that begin early are left out, once a cohort: the graph of the networks that come later is
+ * not tried with them. */
+static void a_graph_that_the_driver_refuses_is_made_without_early_launches(void **state)
+{
+  (void)state;
+  make_data(1);
+  int n = 2; /* the second has three layers: it needs a graph of its own */
+  struct outcome *early = outcomes(n), *plain = outcomes(n);
+  struct cohort_counts counts;
+  train_cohort(0, 1, 0, n, PRECISION_FP32, early, NULL);
+  struct cudacpu_counts before = cudacpu_counts();
+  cudacpu_refuse_early_graphs(1);
+  train_cohort(0, 1, 0, n, PRECISION_FP32, plain, &counts);
+  cudacpu_refuse_early_graphs(0);
+  struct cudacpu_counts after = cudacpu_counts();
+  assert_int_equal(counts.captures, 2);
+  assert_int_equal(after.captures - before.captures, 3);
+  assert_int_equal(after.early, before.early);
+  for (int i = 0; i < n; i++) same(early + i, plain + i);
+  free(early);
+  free(plain);
+}
+
 /* Consumers' cards give a block less than half of an H100's shared memory; these networks are small
  * enough that their pieces are the same all the same, and so are their bits. */
 static void networks_of_kernel_5_and_3_train_on_cards_with_less_shared_memory(void **state)
@@ -502,6 +525,7 @@ int main(void)
       cmocka_unit_test(a_stop_is_heard),
 #ifndef REAL_GPU
       cmocka_unit_test(launches_in_line_begin_early_where_the_gpu_can),
+      cmocka_unit_test(a_graph_that_the_driver_refuses_is_made_without_early_launches),
       cmocka_unit_test(networks_of_kernel_5_and_3_train_on_cards_with_less_shared_memory),
       cmocka_unit_test(a_lost_device_is_told_from_one_without_memory),
 #endif
