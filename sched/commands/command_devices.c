@@ -28,6 +28,8 @@ int command_devices(int argc, char **argv)
   for (int i = 0; i < n; i++) {
     trial_device_describe(i, text, sizeof text);
     printf("cuda:%-2d %s\n", i, text);
+    trial_device_remark(i, text, sizeof text);
+    if (text[0]) printf("        %s\n", text);
   }
   if (n == 0) printf("no GPU: %s\n", why);
   return command_end(0);
