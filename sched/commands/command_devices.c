@@ -8,7 +8,8 @@
 
 static const char help[] = "Usage: gsos devices\n"
                            "List where trials can run on this machine: the CPU, and each GPU by the number\n"
-                           "that [scheduler] devices takes, or why there is none.\n"
+                           "that [scheduler] devices takes, or why there is none; and below a GPU, why it\n"
+                           "cannot be used, or what is done otherwise there.\n"
                            "\n"
                            "  -h, --help   print this and exit\n";
 

@@ -259,7 +259,7 @@ static void many_points_by_larger_products_are_those_of_a_plain_loop(void **stat
 {
   int capability = 0;
   (void)state;
-  cudaDeviceGetAttribute(&capability, cudaDevAttrComputeCapabilityMajor, 0);
+  assert_int_equal(gp_capability(&capability), cudaSuccess);
   if (capability < GP_CAPABILITY_90) skip();
   many_points_have_the_posterior_of_a_plain_loop(capability);
 }
