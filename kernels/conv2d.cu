@@ -255,6 +255,15 @@ int conv2d_splits(const struct device_conv *c, int batch)
   return divide_up(batch, windows > area ? windows / area : 1);
 }
 
+int conv2d_block_bytes(int most)
+{
+  int device = 0, given = 0;
+  cudaError_t error = cudaGetDevice(&device);
+  if (!error) error = cudaDeviceGetAttribute(&given, cudaDevAttrMaxSharedMemoryPerBlockOptin, device);
+  if (error) return most; /* the launch says what is wrong */
+  return most < device_shared(given) ? most : device_shared(given);
+}
+
 int conv2d_forward_launch(const device_trial *trials, device_tiles tiles, int layer, enum precision precision,
                           void *stream)
 {

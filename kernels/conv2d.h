@@ -25,6 +25,10 @@ void conv2d_first_tensor_patch(struct device_trial *t);
 /* The patch of its gradient in TF32; none where that is in FP32. */
 void conv2d_first_gradient_patch(struct device_trial *t);
 
+/* The dynamic shared memory of a block on the present device, of a kernel that takes `most` where
+ * there is so much; its pieces are of shapes that have room in it (struct device_conv, `shared`). */
+int conv2d_block_bytes(int most);
+
 /* Sets c->forward and c->gradients, from the shapes. */
 void conv2d_forward_pieces(struct device_conv *c);
 void conv2d_gradient_pieces(struct device_conv *c);

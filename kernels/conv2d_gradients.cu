@@ -16,7 +16,8 @@
  *   weights   a block: one part of the images; 32 channels, some filters.  A warp keeps the taps of
  *             its filters in registers while it goes over the windows.
  *
- * The order of every sum follows from the layer's shapes and the batch. */
+ * The order of every sum follows from the layer's shapes, the batch, and, of kernel 5, from the shared
+ * memory that the device gives a block (struct device_conv, `shared`). */
 #include "kernels/async_copy.cuh"
 #include "kernels/conv2d.h"
 #include "kernels/gemm_tile.cuh"
@@ -503,19 +504,20 @@ template <int K, int S> static bool pieces_of(struct device_conv *c)
   typedef data_shape<K, S> data;
   typedef weight_shape<K, S> weights;
   const int height = c->pool_height, width = c->pool_width;
+  const int most = smaller(data::BYTES, c->shared);
   struct device_pieces *p = &c->gradients;
   int least = smaller(data::LEAST_ROWS, height), columns = width, halo = 0, rows = height;
-  while (columns > 1 && data::bytes(1, least, columns + halo) > data::BYTES) {
+  while (columns > 1 && data::bytes(1, least, columns + halo) > most) {
     columns = divide_up(columns, 2);
     halo = data::HALO;
   }
-  if (data::bytes(1, least, columns + halo) > data::BYTES) return false;
-  for (int bands = 1; rows > least && data::bytes(1, rows, columns + halo) > data::BYTES; bands++)
+  if (data::bytes(1, least, columns + halo) > most) return false;
+  for (int bands = 1; rows > least && data::bytes(1, rows, columns + halo) > most; bands++)
     rows = divide_up(height, bands) > least ? divide_up(height, bands) : least;
   p->data_columns = columns, p->data_rows = rows, p->data_images = 1;
   if (rows == height && columns == width)
     while ((p->data_images + 1) * height * divide_up(width, data::STRIP) <= data::WARPS &&
-           data::bytes(p->data_images + 1, rows, width) <= data::BYTES)
+           data::bytes(p->data_images + 1, rows, width) <= most)
       p->data_images++;
 
   columns = width, rows = height;
@@ -578,7 +580,8 @@ int step_tiles_weight_gradient_5(const struct device_trial *t, int layer)
 static int launch_pieces(void (*kernel)(const device_trial *, device_tiles, int), int threads, int bytes,
                          const device_trial *trials, device_tiles tiles, int layer, void *stream)
 {
-  return launch_large(kernel, dim3(tiles.room), dim3(threads), bytes, (cudaStream_t)stream, trials, tiles, layer);
+  return launch_large(kernel, dim3(tiles.room), dim3(threads), conv2d_block_bytes(bytes), (cudaStream_t)stream, trials,
+                      tiles, layer);
 }
 
 int step_data_gradient_3(const device_trial *trials, device_tiles tiles, int layer, enum precision, void *stream)

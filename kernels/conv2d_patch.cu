@@ -66,11 +66,11 @@ template <int K, int S> struct patch_shape : forward_block<K> {
   {
     return rows(windows, height, columns) * pitch(columns);
   }
-  static bool fits(int windows, int height, int columns)
+  static bool fits(int windows, int height, int columns, int shared)
   {
     int places = rows(windows, height, columns) * STEP * width(columns);
     int bytes = 2 * (2 * 16 * quad(windows, height, columns) + 4 * patch_shape::WEIGHTS) + 8 * places;
-    return bytes <= patch_shape::BYTES && places <= patch_shape::ROUNDS * patch_shape::THREADS / 2;
+    return bytes <= patch_shape::BYTES && bytes <= shared && places <= patch_shape::ROUNDS * patch_shape::THREADS / 2;
   }
 };
 
@@ -291,7 +291,8 @@ template <int K, int S> static bool patch_fits(const struct device_conv *c, int 
 {
   typedef patch_shape<K, S> shape;
   int few = windows < shape::WINDOWS / 2 ? windows : shape::WINDOWS / 2;
-  return shape::fits(windows, c->pool_height, columns) && shape::fits(few, c->pool_height, columns);
+  return shape::fits(windows, c->pool_height, columns, c->shared) &&
+         shape::fits(few, c->pool_height, columns, c->shared);
 }
 
 /* As many columns and windows of a block as fit; rather narrow columns than few windows. */
@@ -351,7 +352,7 @@ int step_tiles_forward_5(const struct device_trial *t, int layer)
 template <int K> static int launch_forward(const device_trial *trials, device_tiles tiles, int layer, void *stream)
 {
   typedef forward_block<K> block;
-  return launch_large(conv2d_forward_patch<K>, dim3(tiles.room), dim3(block::THREADS), block::BYTES,
+  return launch_large(conv2d_forward_patch<K>, dim3(tiles.room), dim3(block::THREADS), conv2d_block_bytes(block::BYTES),
                       (cudaStream_t)stream, trials, tiles, layer);
 }
 

@@ -372,7 +372,8 @@ template <int K, int S> static bool grids_of(struct device_conv *c)
   typedef tensor_data_block<K> data;
   const int odd = S == 1 ? (K - 1 - c->pad) % 2 : c->pad % 2;
   if (c->pad != 0 && c->pad != (K - 1) / 2) return false;
-  const grid_limits f = {2 * S, S + K, forward::PIXEL, forward::BYTES / 4 - forward::WEIGHTS, forward::WARPS * 8, 8};
+  const int most = forward::BYTES < c->shared ? forward::BYTES : c->shared;
+  const grid_limits f = {2 * S, S + K, forward::PIXEL, most / 4 - forward::WEIGHTS, forward::WARPS * 8, 8};
   const grid_limits d = {
       1, S == 1 ? (K + 2 + odd) / 2 : (K + 1) / 2, data::PIXEL, data::BYTES / 4 - data::WEIGHTS, data::WARPS * 8, 8};
   return grid_make(&c->tensor.forward, f, c->pool_height, c->pool_width) &&
@@ -431,7 +432,7 @@ int step_tiles_data_gradient_tensor_5(const struct device_trial *t, int layer)
 int step_forward_tensor_3(const device_trial *trials, device_tiles tiles, int layer, enum precision, void *stream)
 {
   return launch_large(conv2d_forward_tensor<3>, dim3(tiles.room), dim3(tensor_forward_block<3>::THREADS),
-                      tensor_forward_block<3>::BYTES, (cudaStream_t)stream, trials, tiles, layer);
+                      conv2d_block_bytes(tensor_forward_block<3>::BYTES), (cudaStream_t)stream, trials, tiles, layer);
 }
 int step_forward_tensor_5(const device_trial *trials, device_tiles tiles, int layer, enum precision, void *stream)
 {

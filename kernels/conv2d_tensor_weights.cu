@@ -11,7 +11,9 @@
  *             windows in turn, and are added at the end, the second onto the first
  *   kernel 5  a warp has a row of taps of 32 filters
  * Order of a part's sums: groups of windows as they lie (kernel 3: the even ones, then the odd
- * ones), of each the pixels 0 ... 3, of each the windows 0 ... 7. */
+ * ones), of each the pixels 0 ... 3, of each the windows 0 ... 7.  How wide maps lie in strips
+ * follows from their shape, and, of kernel 5, from the shared memory that the device gives a
+ * block. */
 #include "kernels/conv2d.h"
 #include "kernels/conv2d_tensor.cuh"
 #include "kernels/launch.h"
@@ -305,7 +307,8 @@ void conv2d_tensor_weight_grid(struct device_conv *c)
 {
   const int K = c->kernel, S = c->stride;
   if (c->tensor.forward.rows == 0) return;
-  const int bytes = K == 3 ? tensor_weight_block<3>::BYTES : tensor_weight_block<5>::BYTES;
+  const int wanted = K == 3 ? tensor_weight_block<3>::BYTES : tensor_weight_block<5>::BYTES;
+  const int bytes = wanted < c->shared ? wanted : c->shared;
   const int head = K == 3 ? tensor_weight_block<3>::HEAD : tensor_weight_block<5>::HEAD;
   const int turns = K == 3 ? tensor_weight_block<3>::TURNS : tensor_weight_block<5>::TURNS;
   const grid_limits l = {
@@ -342,5 +345,5 @@ int step_weight_gradient_tensor_5(const device_trial *trials, device_tiles tiles
                                   void *stream)
 {
   return launch_large(conv2d_weight_gradient_tensor<5>, dim3(tiles.room), dim3(tensor_weight_block<5>::THREADS),
-                      tensor_weight_block<5>::BYTES, (cudaStream_t)stream, trials, tiles, layer);
+                      conv2d_block_bytes(tensor_weight_block<5>::BYTES), (cudaStream_t)stream, trials, tiles, layer);
 }

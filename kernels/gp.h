@@ -50,7 +50,7 @@ struct device_gp_scratch {
 
 struct device_gp {
   int n, d, rows;
-  int capability;                      /* the device's, major: it decides which kernels predict */
+  int capability;                      /* gp_capability's: it decides which kernels do the work */
   uint64_t categorical;                /* bit i: dimension i is one */
   double *x;                           /* [d][GP_ROWS_MAX], 0 from observation n to `rows` */
   const double *z;                     /* [n] */
@@ -70,6 +70,12 @@ static inline int gp_tiles(int rows)
 {
   return rows / GP_TILE * (rows / GP_TILE + 1) / 2;
 }
+
+/* Compute capability, major, of the present device, as far as kernels go by it: GP_CAPABILITY_90
+ * and above only where a block may have the shared memory, and a cluster the multiprocessors, that
+ * the kernels for it want at most.  GPUs of 12.0 give a block too little; a slice of a GPU may have
+ * too few multiprocessors side by side. */
+int gp_capability(int *capability);
 
 /* alpha, failed and result, for a batch, by the kernels that suit the device's capability; the
  * others' bits differ.  Rasmussen and Williams 2006, eq. 5.9. */
@@ -155,6 +161,7 @@ int gp_predict_prepare(int capability);
 int gp_predict_panel(const struct device_gp *g, int count, int stride, const double *x, double *mean, double *sd,
                      void *stream);
 int gp_predict_panel_prepare(void);
+int gp_predict_panel_bytes(void); /* of shared memory, that a block takes at most */
 
 /* Log expected improvement over `best` (expected_improvement.h). */
 int gp_score(int count, const double *mean, const double *sd, double best, double *score, void *stream);

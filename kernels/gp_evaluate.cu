@@ -425,14 +425,42 @@ __global__ void __launch_bounds__(TILES_THREADS, 1)
 
 /* The most that either may ever have: a bound that changed from launch to launch would be another
  * thread's, too. */
+static int most_bytes(size_t own)
+{
+  return (int)(own + evaluate_room(GP_ROWS_MAX, GP_AXES_MAX));
+}
+
 int gp_evaluate_prepare(void)
 {
-  const int room = (int)evaluate_room(GP_ROWS_MAX, GP_AXES_MAX);
   cudaError_t error = cudaFuncSetAttribute(gp_evaluate, cudaFuncAttributeMaxDynamicSharedMemorySize,
-                                           (int)sizeof(evaluate_shared) + room);
+                                           most_bytes(sizeof(evaluate_shared)));
   if (error != cudaSuccess) return error;
   return cudaFuncSetAttribute(gp_fit_climb, cudaFuncAttributeMaxDynamicSharedMemorySize,
-                              (int)sizeof(climb_shared) + room);
+                              most_bytes(sizeof(climb_shared)));
+}
+
+/* gp_fit_climb has the largest clusters of all: whoever has room for them has for the others'. */
+int gp_capability(int *capability)
+{
+  static_assert(sizeof(climb_shared) >= sizeof(evaluate_shared), "gp_fit_climb's block is the larger one");
+  const int most = most_bytes(sizeof(climb_shared));
+  int device = 0, given = 0, clusters = 0;
+  cudaError_t error = cudaGetDevice(&device);
+  if (!error) error = cudaDeviceGetAttribute(capability, cudaDevAttrComputeCapabilityMajor, device);
+  if (!error) error = cudaDeviceGetAttribute(&given, cudaDevAttrMaxSharedMemoryPerBlockOptin, device);
+  if (error || *capability < GP_CAPABILITY_90) return error;
+  if (given >= most && given >= gp_predict_panel_bytes()) {
+    error = (cudaError_t)gp_evaluate_prepare();
+    if (!error)
+      error = active_clusters(gp_fit_climb, GP_CLUSTER, dim3(GP_CLUSTER), dim3(TILES_THREADS), (size_t)most, &clusters);
+    if (error == cudaErrorInvalidClusterSize || error == cudaErrorNotSupported) { /* as good as none */
+      cudaGetLastError();
+      error = cudaSuccess;
+      clusters = 0;
+    }
+  }
+  if (clusters == 0) *capability = GP_CAPABILITY_90 - 1;
+  return error;
 }
 
 int gp_evaluate_by_cluster(const struct device_gp *g, int batch, int gradient, void *stream)

@@ -266,10 +266,14 @@ static size_t panel_bytes(int n, int d, int warps)
   return (size_t)(panel_doubles(n) + d * PANEL_POINTS + 32 * warps + kept) * sizeof(double);
 }
 
+int gp_predict_panel_bytes(void)
+{
+  return (int)panel_bytes(GP_ROWS_MAX, GP_AXES_MAX, MANY_WARPS);
+}
+
 int gp_predict_panel_prepare(void)
 {
-  const int few = (int)panel_bytes(FEW_ROWS, GP_AXES_MAX, FEW_WARPS),
-            many = (int)panel_bytes(GP_ROWS_MAX, GP_AXES_MAX, MANY_WARPS);
+  const int few = (int)panel_bytes(FEW_ROWS, GP_AXES_MAX, FEW_WARPS), many = gp_predict_panel_bytes();
   cudaError_t error =
       cudaFuncSetAttribute(gp_posterior_panel<FEW_WARPS, 2>, cudaFuncAttributeMaxDynamicSharedMemorySize, few);
   if (!error)

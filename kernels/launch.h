@@ -87,6 +87,24 @@ static inline cudaError_t launch_cluster(void (*kernel)(P...), unsigned cluster,
   return cudaLaunchKernelEx(&config, kernel, static_cast<P>(arguments)...);
 }
 
+/* How many such clusters the present device has room for at once. */
+template <typename... P>
+static inline cudaError_t active_clusters(void (*kernel)(P...), unsigned cluster, dim3 grid, dim3 block,
+                                          size_t dynamic_shared_bytes, int *clusters)
+{
+  cudaLaunchAttribute attribute = {};
+  attribute.id = cudaLaunchAttributeClusterDimension;
+  attribute.val.clusterDim.x = cluster;
+  attribute.val.clusterDim.y = attribute.val.clusterDim.z = 1;
+  cudaLaunchConfig_t config = {};
+  config.gridDim = grid;
+  config.blockDim = block;
+  config.dynamicSmemBytes = dynamic_shared_bytes;
+  config.attrs = &attribute;
+  config.numAttrs = 1;
+  return cudaOccupancyMaxActiveClusters(clusters, kernel, &config);
+}
+
 /* The same with more dynamic shared memory than the 48 KB that every kernel may have. */
 template <typename... P, typename... A>
 static inline cudaError_t launch_large(void (*kernel)(P...), dim3 grid, dim3 block, int dynamic_shared_bytes,

@@ -42,6 +42,15 @@ enum {
   COHORT_MAX = 32,
 };
 
+/* Dynamic shared memory that a block may have, at most: of what its device gives a block
+ * (cudaDevAttrMaxSharedMemoryPerBlockOptin), a KB is for what is static.  GPUs of compute
+ * capability 8.6, 8.9 and 12.0 give 99 KB, those of 8.0, 8.7, 9.0 and 10.0 at least 163. */
+enum { DEVICE_SHARED_SMALL = 98 * 1024, DEVICE_SHARED_LARGE = 112 * 1024, DEVICE_SHARED_STATIC = 1024 };
+static inline int device_shared(int given)
+{
+  return given < DEVICE_SHARED_LARGE + DEVICE_SHARED_STATIC ? DEVICE_SHARED_SMALL : DEVICE_SHARED_LARGE;
+}
+
 /* Tiles: rows and columns of the output that a block makes. */
 enum { TILE_ROWS = 64, TILE_COLUMNS = 32, TILE_DEPTH = 16, TILE_THREADS = 128 };
 
@@ -102,6 +111,7 @@ struct device_conv {
   int in_height, in_width;
   int kernel, stride, pad;
   int pool_height, pool_width; /* of its map; the convolution's own is not kept, and rows beyond 2·pool do not matter */
+  int shared;                  /* device_shared of the device that it is for: what its pieces have room in */
   float *map;                  /* [batch][pool_height][pool_width][columns] */
   float *gradient;             /* the same, of the loss by the map */
   uint8_t *argmax;
@@ -312,7 +322,7 @@ step_tiles step_tiles_first_forward, step_tiles_forward, step_tiles_forward_tf32
  * layer's over as many images.  After conv2d_divisors. */
 int conv2d_splits(const struct device_conv *c, int batch);
 int conv2d_first_splits(const struct device_conv *c, int batch);
-/* Fills the divisors and the pieces, from everything else. */
+/* Fills the divisors and the pieces, from everything else: the shapes, and `shared`. */
 void conv2d_divisors(struct device_conv *c);
 struct device_divisor conv2d_divisor(int by);
 /* Fills the first convolution's patches, from everything else. */

@@ -67,7 +67,7 @@ static int run(const char *ini, const char *const *settings, int n, struct error
     struct step_cost s;
     space_defaults(&x->space, values);
     cnn_make_plan(cnn_of(o), values, &p);
-    int64_t bytes = p.feasible ? device_network_make(&t, &p, 0) : -1;
+    int64_t bytes = p.feasible ? device_network_make(&t, &p, 0, DEVICE_SHARED_LARGE) : -1;
     if (bytes < 0)
       code =
           error_set(e, ERROR_CONFIG, "%s: the default configuration: %s", ini, p.feasible ? "not for a GPU" : p.reason);
@@ -97,7 +97,7 @@ static int launches_of_kernel_3(int layers)
   struct device_trial t;
   struct step_cost s;
   plan_make(&p, &c, 28, 28, 1, 10, 4000, 1000);
-  if (!p.feasible || device_network_make(&t, &p, 0) < 0) return 0;
+  if (!p.feasible || device_network_make(&t, &p, 0, DEVICE_SHARED_LARGE) < 0) return 0;
   step_cost_make(&s, &t, &p);
   return s.n;
 }

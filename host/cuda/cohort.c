@@ -54,6 +54,7 @@ struct cohort {
   int n_launches;
   int room[STEP_LAUNCHES_MAX]; /* blocks of each, a power of two; 0: no trial has needed this launch */
   cudaGraphExec_t graph;
+  bool in_turn; /* no launch begins early: a driver has refused a graph of such */
   struct cohort_counts told;
 };
 
@@ -144,7 +145,7 @@ struct cohort_weight cohort_weigh(const struct plan *p, const struct gpu_rates *
   struct device_trial trial;
   struct step_cost cost;
   bool tf32 = precision == PRECISION_TF32;
-  if (device_network_make(&trial, p, 0) < 0) return (struct cohort_weight){0};
+  if (device_network_make(&trial, p, 0, DEVICE_SHARED_LARGE) < 0) return (struct cohort_weight){0};
   step_cost_make(&cost, &trial, p);
   return (struct cohort_weight){.share = step_share(&cost, rates, tf32, streams),
                                 .wait_us = step_wait_us(&cost),
@@ -154,7 +155,7 @@ struct cohort_weight cohort_weigh(const struct plan *p, const struct gpu_rates *
 int64_t cohort_trial_bytes(const struct plan *p)
 {
   struct device_trial entry;
-  int64_t bytes = device_network_make(&entry, p, 0);
+  int64_t bytes = device_network_make(&entry, p, 0, DEVICE_SHARED_LARGE);
   return bytes < 0 ? 0 : bytes;
 }
 
@@ -192,7 +193,7 @@ static int occupy(struct cohort *c, int id, const struct plan *p, uint64_t key, 
 {
   struct device_trial entry;
   const struct device_data *data = c->data;
-  int64_t bytes = device_network_make(&entry, p, key);
+  int64_t bytes = device_network_make(&entry, p, key, data->shared);
   int i = 0;
   if (find(c, id) >= 0) return error_set(e, ERROR_FAILED, "trial %d is in this cohort already", id);
   if (bytes < 0) return error_set(e, ERROR_FAILED, "the kernels cannot train a network with these classes or channels");
@@ -334,14 +335,15 @@ static int queue_step(struct cohort *c, struct error *e)
     if (beside) code = CUDA(cudaStreamWaitEvent(c->branch, c->fork, 0), e);
     bool joins = forked && l->stage->line == JOINS;
     if (joins) code = wait_for(c->stream, c->branch, c->join, e);
-    if (!code) code = queue_launch(c, i, beside ? c->branch : c->stream, early && !beside && !joins, e);
+    if (!code) code = queue_launch(c, i, beside ? c->branch : c->stream, early && !beside && !joins && !c->in_turn, e);
     forked |= beside;
     early |= !beside;
   }
   return code;
 }
 
-static int capture(struct cohort *c, struct error *e)
+/* The step's graph, and what the driver says of it. */
+static int capture_once(struct cohort *c, cudaError_t *made, struct error *e)
 {
   cudaGraph_t graph = NULL;
   int code = CUDA(cudaStreamBeginCapture(c->stream, cudaStreamCaptureModeThreadLocal), e);
@@ -349,8 +351,24 @@ static int capture(struct cohort *c, struct error *e)
   code = queue_step(c, e);
   cudaError_t ended = cudaStreamEndCapture(c->stream, &graph);
   if (!code) code = CUDA(ended, e);
-  if (!code) code = CUDA(cudaGraphInstantiate(&c->graph, graph, 0), e);
+  *made = code ? cudaSuccess : cudaGraphInstantiate(&c->graph, graph, 0);
+  if (*made) c->graph = NULL;
   if (graph) cudaGraphDestroy(graph);
+  return code;
+}
+
+/* A driver that refuses a graph gets one without launches that begin early, now and from then on:
+ * they hide time, and change no result. */
+static int capture(struct cohort *c, struct error *e)
+{
+  cudaError_t made;
+  int code = capture_once(c, &made, e);
+  if (!code && made && made != cudaErrorMemoryAllocation && !c->in_turn) {
+    cudaGetLastError();
+    c->in_turn = true;
+    code = capture_once(c, &made, e);
+  }
+  if (!code) code = cuda_error(e, made, "cudaGraphInstantiate", __FILE__, __LINE__);
   if (!code) c->told.captures++;
   return code;
 }

@@ -211,7 +211,10 @@ int device_data_open(struct device_data **out, const struct dataset *d, int devi
   pthread_mutex_init(&data->lock, NULL);
   data->device = device;
   data->d = d;
+  int given = 0;
   int code = CUDA(cudaSetDevice(device), e);
+  if (!code) code = CUDA(cudaDeviceGetAttribute(&given, cudaDevAttrMaxSharedMemoryPerBlockOptin, device), e);
+  data->shared = device_shared(given);
   if (!code) code = allocate(data, need, e);
   for (int i = 0; i < 2 && !code; i++) code = CUDA(cudaEventCreate(&data->anchor[i]), e);
   if (!code) code = upload(data, e);

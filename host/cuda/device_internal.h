@@ -28,7 +28,7 @@ struct cohort_tables {
 enum { DEVICE_COHORTS_MAX = 64 };
 
 struct device_data {
-  int device;
+  int device, shared; /* device_shared of it */
   const struct dataset *d;
   uint8_t *images; /* the rows of both parts, one after the other */
   uint16_t *labels;

@@ -19,7 +19,7 @@ static int64_t matrix_size(const struct device_matrix *m)
   return (int64_t)(m->rows + 1) * m->columns;
 }
 
-static void make_layers(struct device_trial *t, const struct plan *p)
+static void make_layers(struct device_trial *t, const struct plan *p, int shared)
 {
   const struct network_config *c = &p->config;
   int64_t weights = 0, partial = 0;
@@ -36,6 +36,7 @@ static void make_layers(struct device_trial *t, const struct plan *p)
     d->pad = s->pad;
     d->pool_height = s->pool_height;
     d->pool_width = s->pool_width;
+    d->shared = shared;
     d->matrix.rows = d->in_channels * s->kernel * s->kernel;
     d->matrix.columns = filters;
     conv2d_divisors(d);
@@ -105,7 +106,7 @@ static void divide(struct device_trial *t, struct pieces *p)
   for (int i = 0; i < n; i++) *pieces[i].at = pieces_take(p, pieces[i].bytes);
 }
 
-int64_t device_network_make(struct device_trial *t, const struct plan *p, uint64_t key)
+int64_t device_network_make(struct device_trial *t, const struct plan *p, uint64_t key, int shared)
 {
   const struct network_config *c = &p->config;
   struct pieces count = {.alignment = ALIGNMENT};
@@ -125,7 +126,7 @@ int64_t device_network_make(struct device_trial *t, const struct plan *p, uint64
   t->dropout_scale = c->dropout_rate > 0 ? (float)(1 / (1 - c->dropout_rate)) : 1;
   t->train_images = p->train_images;
   t->validation_images = p->validation_images;
-  make_layers(t, p);
+  make_layers(t, p, shared);
   divide(t, &count);
   return count.used;
 }

@@ -7,9 +7,10 @@
 #include "host/network/plan.h"
 
 /* Fills everything of `t` that follows from the plan and the trial's key; pointers are NULL.
+ *   shared  device_shared of the device that it is for; what is returned does not depend on it
  * Returns the bytes of device memory that the trial needs, or -1 where the kernels cannot (more
  * than 4 channels, 8 convolutions, 16,384 classes). */
-int64_t device_network_make(struct device_trial *t, const struct plan *p, uint64_t key);
+int64_t device_network_make(struct device_trial *t, const struct plan *p, uint64_t key, int shared);
 
 /* Divides memory of that size, aligned to 256 bytes, among the entry's pointers. */
 void device_network_place(struct device_trial *t, void *memory);

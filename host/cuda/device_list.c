@@ -8,7 +8,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "kernels/step.h"
+
 #ifdef GSOS_CUDA
+
+enum { LEAST_MAJOR = 8 }; /* the compute capability that kernels are compiled for (Makefile) */
 
 /* CUDA says "insufficient" of a driver that is too old and of none alike. */
 static void tell_driver(char *why, size_t size)
@@ -52,7 +56,46 @@ void devices_name(int device, char *text, size_t size)
            (double)p.totalGlobalMem / 0x1p30, driver / 1000, driver % 1000 / 10, runtime / 1000, runtime % 1000 / 10);
 }
 
+static int attribute_of(int device, enum cudaDeviceAttr attribute)
+{
+  int value = 0;
+  if (cudaDeviceGetAttribute(&value, attribute, device) != cudaSuccess) cudaGetLastError();
+  return value;
+}
+
+bool devices_usable(int device, char *why, size_t size)
+{
+  int major = attribute_of(device, cudaDevAttrComputeCapabilityMajor);
+  if (major == 0 || major >= LEAST_MAJOR) return true; /* what cannot be asked says so when it is used */
+  snprintf(why, size, "cuda:%d is of compute capability %d.%d, and the kernels are for %d.0 and above", device, major,
+           attribute_of(device, cudaDevAttrComputeCapabilityMinor), LEAST_MAJOR);
+  return false;
+}
+
+void devices_remark(int device, char *text, size_t size)
+{
+  int given = attribute_of(device, cudaDevAttrMaxSharedMemoryPerBlockOptin);
+  text[0] = 0;
+  if (given == 0 || device_shared(given) == DEVICE_SHARED_LARGE) return;
+  snprintf(text, size, "a block has %d KB of shared memory: convolutions in smaller pieces%s", given / 1024,
+           attribute_of(device, cudaDevAttrComputeCapabilityMajor) > LEAST_MAJOR
+               ? ", the Gaussian process by the kernels for 8.0"
+               : "");
+}
+
 #else
+
+bool devices_usable(int device, char *why, size_t size)
+{
+  (void)device, (void)why, (void)size;
+  return true;
+}
+
+void devices_remark(int device, char *text, size_t size)
+{
+  (void)device, (void)size;
+  text[0] = 0;
+}
 
 int devices_count(char *why, size_t size)
 {
@@ -105,8 +148,16 @@ int devices_choose(const char *text, int *list, int *n, char *why, size_t size, 
     if (wanted.list[i] >= there)
       return error_set(e, ERROR_CONFIG, "[scheduler] devices = %s: there is no device %d; there are %d, from 0", text,
                        wanted.list[i], there);
-  *n = wanted.n > 0 ? wanted.n : there < DEVICES_MAX ? there : DEVICES_MAX;
-  for (int i = 0; i < *n; i++) list[i] = wanted.n > 0 ? wanted.list[i] : i;
+  for (int i = 0; i < (wanted.n > 0 ? wanted.n : there) && *n < DEVICES_MAX; i++) {
+    const int device = wanted.n > 0 ? wanted.list[i] : i;
+    if (devices_usable(device, why, size))
+      list[(*n)++] = device;
+    else if (wanted.n > 0)
+      return error_set(e, ERROR_CONFIG, "[scheduler] devices = %s: %s", text, why);
+  }
+  if (wanted.kind == DEVICES_CUDA && *n == 0)
+    return error_set(e, ERROR_CONFIG, "[scheduler] devices = %s: %s; use auto or cpu", text, why);
+  if (*n > 0) why[0] = 0;
   return 0;
 }
 

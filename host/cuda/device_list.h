@@ -12,6 +12,13 @@
  * Returns their number. */
 int devices_count(char *why, size_t size);
 
+/* Can the kernels run there?
+ *   why  [size] out where they cannot: the GPU is older than all that they are compiled for */
+bool devices_usable(int device, char *why, size_t size);
+
+/* What kernels do otherwise there than on most GPUs, for people; empty where nothing. */
+void devices_remark(int device, char *text, size_t size);
+
 /* "NVIDIA H100 80GB HBM3, compute capability 9.0, 79.2 GiB, driver 13.0, runtime 13.0": without its
  * place in the box. */
 void devices_name(int device, char *text, size_t size);
@@ -32,7 +39,8 @@ bool devices_parse(const char *text, struct devices *d);
 /* Which CUDA devices of this machine the text means.
  *   list, n  [DEVICES_MAX] out; n = 0: the CPU
  *   why      why there is no device where n = 0 and one was looked for; else empty
- * ERROR_CONFIG where devices are asked for that are not there. */
+ * Those that the kernels cannot run on are left out, where they are not named.  ERROR_CONFIG where
+ * devices are asked for that are not there, or cannot be used. */
 int devices_choose(const char *text, int *list, int *n, char *why, size_t size, struct error *e);
 
 /* Are these devices of one model?  Others differ in the last bits of all they compute.

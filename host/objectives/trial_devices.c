@@ -18,3 +18,12 @@ void trial_device_describe(int device, char *text, size_t size)
   else
     devices_name(device, text, size);
 }
+
+void trial_device_remark(int device, char *text, size_t size)
+{
+  char why[300];
+  if (devices_usable(device, why, sizeof why))
+    devices_remark(device, text, size);
+  else
+    snprintf(text, size, "cannot be used: %s", why);
+}

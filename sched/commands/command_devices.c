@@ -8,7 +8,8 @@
 
 static const char help[] = "Usage: gsos devices\n"
                            "List where trials can run on this machine: the CPU, and each GPU by the number\n"
-                           "that [scheduler] devices takes, or why there is none.\n"
+                           "that [scheduler] devices takes, or why there is none; and below a GPU, why it\n"
+                           "cannot be used, or what is done otherwise there.\n"
                            "\n"
                            "  -h, --help   print this and exit\n";
 
@@ -28,6 +29,8 @@ int command_devices(int argc, char **argv)
   for (int i = 0; i < n; i++) {
     trial_device_describe(i, text, sizeof text);
     printf("cuda:%-2d %s\n", i, text);
+    trial_device_remark(i, text, sizeof text);
+    if (text[0]) printf("        %s\n", text);
   }
   if (n == 0) printf("no GPU: %s\n", why);
   return command_end(0);

@@ -251,7 +251,7 @@ static void tell_step(const struct shape *s, const struct plan *p, int precision
   struct device_trial t;
   struct step_cost cost;
   double floor = NAN, images = 1e6 * trials * s->batch / median;
-  device_network_make(&t, p, 0);
+  device_network_make(&t, p, 0, DEVICE_SHARED_LARGE);
   step_cost_make(&cost, &t, p);
   if (options.gpu) floor = step_floor_us(&cost, options.gpu, precision == PRECISION_TF32, trials);
   printf("%-8s %5d  %s %7d %8d %11.1f %11.1f", s->name, s->batch, name_of(precision), trials, streams, median, best);

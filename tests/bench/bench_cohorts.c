@@ -84,7 +84,7 @@ static bool make_trial(struct trial *t, const struct bench *b, const struct expe
   network_config_from_values(&config, names, &x->space, values, &x->model);
   plan_make(&p, &config, SIDE, SIDE, 1, CLASSES, TRAIN, VALIDATION);
   *t = (struct trial){0};
-  if (!p.feasible || device_network_make(&d, &p, 0) < 0) return false;
+  if (!p.feasible || device_network_make(&d, &p, 0, DEVICE_SHARED_LARGE) < 0) return false;
   step_cost_make(&cost, &d, &p);
   int batch = config.batch_size;
   t->flops = p.flops_total;

@@ -133,6 +133,29 @@ check devices_says_why_there_is_no_gpu all 'exits 0' 'said "^cpu "' 'said "^no G
 "$plain" devices >/dev/full 2>"$work/err"
 code=$?
 check devices_notices_a_full_disk_behind_its_output all 'exits 1' 'complained "standard output cannot be written: No space"'
+run env CUDACPU_CAPABILITY=8.6 "$gsos" devices
+check devices_says_what_is_otherwise_on_a_card_with_less_shared_memory all 'exits 0' 'said "^cuda:0 .*capability 8.6"' \
+  'said "^        a block has 99 KB of shared memory: convolutions in smaller pieces$"'
+run env CUDACPU_CAPABILITY=7.5 "$gsos" devices
+check devices_says_which_gpu_is_too_old all 'exits 0' 'said "^        cannot be used: cuda:1 is of compute capability 7.5, .* for 8.0 and above$"'
+run env CUDACPU_CAPABILITY=7.5 "$gsos" run "$work/small.ini" --output "$work/none" --set scheduler.devices=cuda:1
+check a_run_on_a_gpu_that_is_too_old_is_refused all 'exits 2' 'complained "devices = cuda:1: cuda:1 is of compute capability 7.5"' \
+  '[ ! -e "$work/none" ]'
+run env CUDACPU_CAPABILITY=7.5 "$gsos" check "$work/small.ini" --set model.precision=tf32
+check where_all_gpus_are_too_old_the_cpu_is_meant_and_the_reason_said all 'exits 2' 'complained "this runs on the CPU: cuda:1 is of"'
+# The sampler that is the default, both precisions, and both kernels that have patches.
+small_cards() { # CAPABILITY PRECISION
+  run env CUDACPU_CAPABILITY="$1" "$gsos" run "$work/small.ini" --output "$work/card-$1" --quiet --set experiment.sampler=gp --set experiment.trials=5 \
+    --set experiment.strategies=simultaneous --set gp.startup=3 --set model.precision="$2" --set 'space.kernel=ordinal 3, 5 default 5' \
+    --set 'space.num_conv_layers=int 2 .. 2 default 2' --set 'space.epoch=int 1 .. 1 default 1' --set 'space.batch_size=ordinal 32 default 32'
+}
+small_cards 8.6 fp32
+check a_run_on_a_card_with_less_shared_memory all 'exits 0' 'said "fp32"' \
+  '[ "$(sqlite3 "$work/card-8.6/study.db" "SELECT count(*) FROM trials WHERE state = '"'COMPLETE'"'")" = 5 ]'
+small_cards 12.0 tf32
+check a_run_on_a_card_that_has_clusters_and_less_shared_memory all 'exits 0' 'said "tf32"' \
+  '[ "$(sqlite3 "$work/card-12.0/study.db" "SELECT count(*) FROM trials WHERE state = '"'COMPLETE'"'")" = 5 ]' \
+  'sqlite3 "$work/card-12.0/study.db" .dump | grep -q "by kernels for 8.0"'
 run "$gsos" train "$work/small.ini" --quiet
 check train_runs_on_a_device all 'exits 0' 'said "validation accuracy"'
 run "$gsos" check "$work/small.ini"

@@ -14,7 +14,8 @@
  *             pinned memory when the copy's turn comes.)
  *   graphs    Captures, with fork and join through events; instantiated, launched, updated.
  *   clusters  Blocks of whole warps, side by side in x, of at most 2,048 threads together; what is
- *             shared is dynamic shared memory.  On devices of compute capability 9 and above.
+ *             shared is dynamic shared memory.  On devices of compute capability 9 and above, that
+ *             have multiprocessors enough for one.
  *   limits    Threads of a block, grid, shared memory (more than 48 KiB by cudaFuncSetAttribute),
  *             memory of a device.
  *   errors    A kernel that fails leaves its device with an error that sticks.
@@ -56,15 +57,21 @@ extern "C" {
 /* ---------------------------------------------------------------------------------- the machine */
 
 /* Throws all devices away, with what is on them, and starts with `count` new ones of `memory` bytes
- * each (all like an H100; 1 GiB for NULL).  Orders, faults and settings are as at the start of the
- * program: two devices, orders as the environment says (CUDACPU_ORDER=forward|reverse|shuffled,
+ * each (1 GiB for NULL), all like an H100 or of the kind CUDACPU_CAPABILITY=MAJOR.MINOR
+ * (cudacpu_set_capability).  Orders, faults and settings are as at the start of the program: two
+ * devices, orders as the environment says (CUDACPU_ORDER=forward|reverse|shuffled,
  * CUDACPU_SEED=N).  Reports stay.  A program that does not call it begins with CUDACPU_DEVICES=N
- * devices, 2, of which CUDACPU_FREE_MIB=N MiB, all, are free, and with the faults of
- * CUDACPU_LOSE="DEVICE:AFTER ..." (cudacpu_lose_device) and CUDACPU_FAIL_ALLOCATION=N. */
+ * devices, 2, of which CUDACPU_FREE_MIB=N MiB, all, are free, and with the faults of CUDACPU_LOSE="DEVICE:AFTER ..."
+ * (cudacpu_lose_device), CUDACPU_FAIL_ALLOCATION=N and CUDACPU_REFUSE_EARLY_GRAPHS=1. */
 void cudacpu_reset(int count, const size_t *memory);
 
 /* To change a property of a device (name, compute capability, ...), before it is used. */
 struct cudaDeviceProp *cudacpu_properties(int device);
+/* Makes a device one of compute capability major.minor, before it is used: with the shared memory,
+ * threads and multiprocessors of a GPU that is, and without clusters and launches that begin early
+ * before 9.0; before 8.0 no kernel runs there.  0: none of that kind is known (7.5, 8.0, 8.6, 8.7,
+ * 8.9, 9.0, 10.0, 12.0 are). */
+int cudacpu_set_capability(int device, int major, int minor);
 
 enum cudacpu_order { CUDACPU_FORWARD, CUDACPU_REVERSE, CUDACPU_SHUFFLED };
 
@@ -95,6 +102,9 @@ void cudacpu_fail_host_allocation(int n);
  * cudaErrorLaunchOutOfResources the call is refused (by the host only); with any other error the
  * kernel does not run and the error sticks to its device. */
 void cudacpu_fail_launch(int n, cudaError_t error);
+/* Whether graphs with kernels that may begin early are refused (cudaErrorNotSupported) where they
+ * are made ready to be launched. */
+void cudacpu_refuse_early_graphs(int refuse);
 /* The device is gone after `after` more pieces of work: everything asked of it gives `error`, a
  * reset helps nothing. */
 void cudacpu_lose_device(int device, int after, cudaError_t error);

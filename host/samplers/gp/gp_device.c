@@ -149,7 +149,7 @@ struct pinned {
 struct gp_workspace {
   struct gp_devices *devices;
   struct gp_workspace *next; /* of those that are idle */
-  int device, capability;
+  int device;
   cudaStream_t stream;
   struct device_gp g; /* its pointers are the workspace's device memory */
   double *z, *out;
@@ -169,6 +169,7 @@ enum { OF_A_DEVICE = 2 };
 
 struct gp_devices {
   int n, points, d; /* n workspaces */
+  int capability;   /* the least gp_capability of the devices */
   char name[400];
   struct gp_workspace *all; /* [n] */
   pthread_mutex_t lock;
@@ -226,10 +227,9 @@ static void workspace_make(struct gp_workspace *w)
   const size_t matrix = (size_t)GP_ROWS_MAX * GP_ROWS_MAX * sizeof(double), number = sizeof(double);
   const size_t points = (size_t)w->devices->points, d = (size_t)w->devices->d;
   CALL(w, cudaSetDevice(w->device));
-  CALL(w, cudaDeviceGetAttribute(&w->capability, cudaDevAttrComputeCapabilityMajor, w->device));
-  CALL(w, gp_predict_prepare(w->capability));
-  if (w->capability >= GP_CAPABILITY_90) CALL(w, gp_evaluate_prepare());
-  w->g.capability = w->capability;
+  w->g.capability = w->devices->capability;
+  CALL(w, gp_predict_prepare(w->g.capability));
+  if (w->g.capability >= GP_CAPABILITY_90) CALL(w, gp_evaluate_prepare());
   CALL(w, cudaStreamCreateWithFlags(&w->stream, cudaStreamNonBlocking));
   CALL(w, cudaMallocHost((void **)&w->pinned, sizeof *w->pinned));
   CALL(w, cudaMallocHost((void **)&w->staged, (d > 0 ? d : 1) * points * number));
@@ -270,6 +270,26 @@ static void workspace_destroy(struct gp_workspace *w)
   if (w->stream) cudaStreamDestroy(w->stream);
 }
 
+/* By which kernels the devices work: by those that all of them can run, which a GPU's compute
+ * capability alone does not tell.  What it is then belongs to the name. */
+static int find_capability(struct gp_devices *devices, int n, const int *numbers, struct error *e)
+{
+  int of_gpu = 0;
+  for (int i = 0; i < n; i++) {
+    struct gp_workspace asking = {.device = numbers[i]};
+    int capability = 0;
+    CALL(&asking, cudaSetDevice(asking.device));
+    CALL(&asking, cudaDeviceGetAttribute(&of_gpu, cudaDevAttrComputeCapabilityMajor, asking.device));
+    CALL(&asking, gp_capability(&capability));
+    if (gp_workspace_check(&asking, e)) return e->code;
+    if (i == 0 || capability < devices->capability) devices->capability = capability;
+  }
+  if (devices->capability >= GP_CAPABILITY_90 || of_gpu < GP_CAPABILITY_90) return 0;
+  size_t used = strlen(devices->name);
+  snprintf(devices->name + used, sizeof devices->name - used, ", by kernels for %d.0", devices->capability);
+  return 0;
+}
+
 int gp_devices_open(struct gp_devices **out, int n, const int *numbers, int points, int d, struct error *e)
 {
   struct gp_devices *devices = calloc(1, sizeof *devices);
@@ -284,6 +304,7 @@ int gp_devices_open(struct gp_devices **out, int n, const int *numbers, int poin
   pthread_mutex_init(&devices->lock, NULL);
   pthread_cond_init(&devices->given_back, NULL);
   int code = devices_of_one_model(numbers, n, devices->name, sizeof devices->name, e);
+  if (!code) code = find_capability(devices, n, numbers, e);
   for (int i = devices->n - 1; i >= 0 && !code; i--) {
     all[i].devices = devices;
     all[i].device = numbers[i % n];
@@ -401,7 +422,8 @@ bool gp_workspace_fits(const struct gp_workspace *w)
 
 void gp_workspace_use_clusters(struct gp_workspace *w, bool yes)
 {
-  w->g.capability = yes || w->capability < GP_CAPABILITY_90 ? w->capability : GP_CAPABILITY_90 - 1;
+  const int capability = w->devices->capability;
+  w->g.capability = yes || capability < GP_CAPABILITY_90 ? capability : GP_CAPABILITY_90 - 1;
   CALL(w, gp_predict_prepare(w->g.capability));
 }
 

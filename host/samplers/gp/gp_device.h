@@ -30,7 +30,8 @@ struct gp_workspace;
  * workspace.  ERROR_CONFIG where they are of different models. */
 int gp_devices_open(struct gp_devices **devices, int n, const int *numbers, int points, int d, struct error *e);
 void gp_devices_close(struct gp_devices *devices); /* takes NULL; all workspaces have been given back */
-/* Their model, as devices_name has it. */
+/* Their model, as devices_name has it, and by which kernels they work where those are not the ones
+ * of their compute capability (gp_capability): the bits of all results depend on both. */
 const char *gp_devices_name(const struct gp_devices *devices);
 
 /* Waits for a workspace; NULL where all have failed.  The calling thread is on its device from then
@@ -50,7 +51,7 @@ void gp_workspace_observe(struct gp_workspace *w, const struct gp_data *data, in
 void gp_workspace_likelihoods(struct gp_workspace *w, int count, const struct gp_hyper *h, double *value,
                               double (*gradient)[GP_PARAMETERS_MAX]);
 
-/* Whether the device climbs by itself; from compute capability 9.0 on it does. */
+/* Whether the device climbs by itself; where gp_capability is 9 it does. */
 bool gp_workspace_fits(const struct gp_workspace *w);
 
 /* Climbs of the log posterior from `count` starts at once, at most GP_DEVICE_BATCH: one launch.  Of

@@ -39,6 +39,12 @@ static inline cudaError_t cudaOccupancyMaxActiveBlocksPerMultiprocessor(int *blo
 {
   return cudaOccupancyMaxActiveBlocksPerMultiprocessor(blocks, (const void *)kernel, threads, dynamic_shared);
 }
+template <typename... P>
+static inline cudaError_t cudaOccupancyMaxActiveClusters(int *clusters, void (*kernel)(P...),
+                                                         const cudaLaunchConfig_t *config)
+{
+  return cudaOccupancyMaxActiveClusters(clusters, (const void *)kernel, config);
+}
 #ifdef CUDACPU
 #include "device.h"
 #include "tests/cudacpu/include/device_arithmetic.h"

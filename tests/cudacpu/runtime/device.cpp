@@ -17,7 +17,7 @@ std::vector<struct device> devices;
 int fail_allocation_in, fail_host_allocation_in, fail_launch_in;
 cudaError_t fail_launch_error;
 struct cudacpu_counts counts;
-bool default_stream_allowed;
+bool default_stream_allowed, early_graphs_refused;
 
 static enum cudacpu_order order_of_threads, order_of_blocks;
 static enum cudacpu_branches order_of_branches;
@@ -121,6 +121,61 @@ static struct cudaDeviceProp first_properties(int index, size_t memory)
   return p;
 }
 
+/* Kinds of devices: what a block and a multiprocessor may have (CUDA C++ Programming Guide, "Compute
+ * Capabilities"), and how many multiprocessors one of them has. */
+static const struct device_kind {
+  int major, minor;
+  int block_kib, multiprocessor_kib; /* of shared memory, by cudaFuncSetAttribute */
+  int threads, blocks, multiprocessors;
+} kinds[] = {
+    {7, 5, 64, 64, 1024, 16, 40},     /* T4 */
+    {8, 0, 163, 164, 2048, 32, 108},  /* A100 */
+    {8, 6, 99, 100, 1536, 16, 82},    /* RTX 3090 */
+    {8, 7, 163, 164, 1536, 16, 16},   /* Orin */
+    {8, 9, 99, 100, 1536, 24, 128},   /* RTX 4090 */
+    {9, 0, 227, 228, 2048, 32, 132},  /* H100 SXM */
+    {10, 0, 227, 228, 2048, 32, 148}, /* B200 */
+    {12, 0, 99, 100, 1536, 24, 170},  /* RTX 5090 */
+};
+
+static bool set_kind(struct cudaDeviceProp *p, int major, int minor)
+{
+  for (const struct device_kind &k : kinds) {
+    if (k.major != major || k.minor != minor) continue;
+    p->major = major;
+    p->minor = minor;
+    p->sharedMemPerBlockOptin = (size_t)k.block_kib << 10;
+    p->sharedMemPerMultiprocessor = (size_t)k.multiprocessor_kib << 10;
+    p->maxThreadsPerMultiProcessor = k.threads;
+    p->maxBlocksPerMultiProcessor = k.blocks;
+    p->multiProcessorCount = k.multiprocessors;
+    return true;
+  }
+  return false;
+}
+
+extern "C" int cudacpu_set_capability(int device, int major, int minor)
+{
+  std::lock_guard<std::recursive_mutex> lock(mutex);
+  struct cudaDeviceProp *p = cudacpu_properties(device);
+  return p && set_kind(p, major, minor);
+}
+
+/* CUDACPU_CAPABILITY=MAJOR.MINOR: devices of another kind. */
+static void kind_of_environment(void)
+{
+  const char *capability = getenv("CUDACPU_CAPABILITY");
+  int major, minor, n = 0;
+  if (!capability) return;
+  bool good = sscanf(capability, "%d.%d%n", &major, &minor, &n) == 2 && !capability[n];
+  for (struct device &d : devices) good = good && set_kind(&d.properties, major, minor);
+  if (good) return;
+  fprintf(stderr, "cudacpu: CUDACPU_CAPABILITY=%s is none of", capability);
+  for (const struct device_kind &k : kinds) fprintf(stderr, " %d.%d", k.major, k.minor);
+  fprintf(stderr, "\n");
+  exit(2);
+}
+
 extern "C" void cudacpu_reset(int count, const size_t *memory)
 {
   std::lock_guard<std::recursive_mutex> lock(mutex);
@@ -134,11 +189,12 @@ extern "C" void cudacpu_reset(int count, const size_t *memory)
   memory_start(count, sizes.data());
   fail_allocation_in = fail_host_allocation_in = fail_launch_in = 0;
   counts = {};
-  default_stream_allowed = false;
+  default_stream_allowed = early_graphs_refused = false;
   chosen_device = 0;
   last_error = cudaSuccess;
   launch_start();
   orders_of_environment();
+  kind_of_environment();
   started = true;
 }
 
@@ -146,6 +202,7 @@ extern "C" void cudacpu_reset(int count, const size_t *memory)
  * know the harness. */
 static void faults_of_environment(void)
 {
+  const char *graphs = getenv("CUDACPU_REFUSE_EARLY_GRAPHS");
   const char *lose = getenv("CUDACPU_LOSE"), *allocation = getenv("CUDACPU_FAIL_ALLOCATION");
   int device, after, n;
   for (; lose && sscanf(lose, "%d:%d%n", &device, &after, &n) == 2; lose += n) {
@@ -157,6 +214,7 @@ static void faults_of_environment(void)
     exit(2);
   }
   if (allocation) fail_allocation_in = atoi(allocation);
+  early_graphs_refused = graphs && atoi(graphs) != 0;
 }
 
 void start(void)
@@ -236,6 +294,12 @@ extern "C" void cudacpu_fail_launch(int n, cudaError_t error)
   start();
   fail_launch_in = n;
   fail_launch_error = error;
+}
+extern "C" void cudacpu_refuse_early_graphs(int refuse)
+{
+  std::lock_guard<std::recursive_mutex> lock(mutex);
+  start();
+  early_graphs_refused = refuse != 0;
 }
 extern "C" void cudacpu_lose_device(int device, int after, cudaError_t error)
 {
@@ -322,6 +386,8 @@ static const struct {
     {cudaErrorInvalidDeviceFunction, "cudaErrorInvalidDeviceFunction", "invalid device function"},
     {cudaErrorNoDevice, "cudaErrorNoDevice", "no CUDA-capable device is detected"},
     {cudaErrorInvalidDevice, "cudaErrorInvalidDevice", "invalid device ordinal"},
+    {cudaErrorNoKernelImageForDevice, "cudaErrorNoKernelImageForDevice",
+     "no kernel image is available for execution on the device"},
     {cudaErrorECCUncorrectable, "cudaErrorECCUncorrectable", "uncorrectable ECC error encountered"},
     {cudaErrorInvalidResourceHandle, "cudaErrorInvalidResourceHandle", "invalid resource handle"},
     {cudaErrorNotReady, "cudaErrorNotReady", "device not ready"},
@@ -351,6 +417,7 @@ static const struct {
     {cudaErrorGraphExecUpdateFailure, "cudaErrorGraphExecUpdateFailure",
      "the graph update was not performed because it included changes which violated constraints specific to "
      "instantiated graph update"},
+    {cudaErrorInvalidClusterSize, "cudaErrorInvalidClusterSize", "cluster misconfiguration"},
     {cudaErrorUnknown, "cudaErrorUnknown", "unknown error"},
 };
 

@@ -212,6 +212,8 @@ extern "C" cudaError_t cudaGraphInstantiate(cudaGraphExec_t *exec, cudaGraph_t g
   (void)flags;
   if (!exec || !graphs.count(graph)) return remember(cudaErrorInvalidValue);
   if (cudaError_t e = device_error(graph->device)) return remember(e);
+  for (const struct node &n : graph->nodes)
+    if (n.early && early_graphs_refused) return remember(cudaErrorNotSupported);
   *exec = new CUgraphExec_st{graph->device, graph->nodes, order_of(graph->nodes), nullptr};
   execs.insert(*exec);
   return cudaSuccess;

@@ -208,7 +208,7 @@ extern std::vector<struct device> devices;
 extern int fail_allocation_in, fail_host_allocation_in, fail_launch_in;
 extern cudaError_t fail_launch_error;
 extern struct cudacpu_counts counts;
-extern bool default_stream_allowed;
+extern bool default_stream_allowed, early_graphs_refused;
 
 void start(void); /* the machine as it is at first, where there is none yet */
 int current_device(void);

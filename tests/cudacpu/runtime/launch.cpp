@@ -101,8 +101,28 @@ static const cudaLaunchAttributeValue *attribute(const cudaLaunchConfig_t *c, cu
   return NULL;
 }
 
+/* Blocks of a kernel that a multiprocessor has room for at once, by threads and shared memory. */
+static int active_blocks(int device, const void *kernel, int threads, size_t dynamic_shared)
+{
+  const struct cudaDeviceProp &p = devices[(size_t)device].properties;
+  const int by_threads = p.maxThreadsPerMultiProcessor / ((threads + 31) / 32 * 32);
+  const int by_shared = (int)(p.sharedMemPerMultiprocessor / (dynamic_shared + p.reservedSharedMemPerBlock));
+  if (dynamic_shared > may_have(device, kernel)) return 0;
+  return std::min(std::min(by_threads, by_shared), p.maxBlocksPerMultiProcessor);
+}
+
+/* Clusters of `n` blocks that the device has room for at once: each is on multiprocessors side by
+ * side, of which a device's parts have 16. */
+static int active_clusters(int device, const cudaLaunchConfig_t *c, const void *kernel, unsigned n)
+{
+  const int threads = (int)(c->blockDim.x * c->blockDim.y * c->blockDim.z), part = 16;
+  const int blocks = active_blocks(device, kernel, threads, c->dynamicSmemBytes);
+  const int multiprocessors = devices[(size_t)device].properties.multiProcessorCount;
+  return multiprocessors / part * (part * blocks / (int)n) + multiprocessors % part * blocks / (int)n;
+}
+
 /* Clusters as kernels have them: of blocks side by side in x, of whole warps. */
-static cudaError_t cluster_of(int device, const cudaLaunchConfig_t *c, unsigned *cluster)
+static cudaError_t cluster_of(int device, const cudaLaunchConfig_t *c, const void *kernel, unsigned *cluster)
 {
   const cudaLaunchAttributeValue *val = attribute(c, cudaLaunchAttributeClusterDimension);
   *cluster = 1;
@@ -113,6 +133,7 @@ static cudaError_t cluster_of(int device, const cudaLaunchConfig_t *c, unsigned 
   if (!n || n > MAX_CLUSTER || c->gridDim.x % n) return cudaErrorInvalidClusterSize;
   if (threads % 32 || n * threads > MAX_THREADS || n * (rounded(c->dynamicSmemBytes) + 128) > DYNAMIC_SHARED_BYTES)
     return cudaErrorNotSupported; /* here */
+  if (active_clusters(device, c, kernel, n) == 0) return cudaErrorInvalidClusterSize;
   *cluster = n;
   return cudaSuccess;
 }
@@ -128,6 +149,7 @@ static cudaError_t check(int device, const cudaLaunchConfig_t *c, const void *ke
   const struct cudaDeviceProp &p = devices[(size_t)device].properties;
   const dim3 g = c->gridDim, b = c->blockDim;
   if (!kernel) return cudaErrorInvalidDeviceFunction;
+  if (p.major < 8) return cudaErrorNoKernelImageForDevice; /* the least that the project compiles for */
   for (unsigned i = 0; i < c->numAttrs; i++)
     if (c->attrs[i].id != cudaLaunchAttributeProgrammaticStreamSerialization &&
         c->attrs[i].id != cudaLaunchAttributeClusterDimension)
@@ -151,7 +173,7 @@ static cudaError_t launch_queue(const cudaLaunchConfig_t *config, const std::sha
   int device = stream_device(s);
   if (cudaError_t e = device_error(device)) return e;
   if (cudaError_t e = check(device, config, launch.kernel)) return e;
-  if (cudaError_t e = cluster_of(device, config, &launch.cluster)) return e;
+  if (cudaError_t e = cluster_of(device, config, launch.kernel, &launch.cluster)) return e;
   if (device != current_device()) return cudaErrorInvalidResourceHandle; /* a stream of another device */
   if (fail_launch_error == cudaErrorLaunchOutOfResources && counts_down(&fail_launch_in)) return fail_launch_error;
   if ((!config->stream || config->stream == cudaStreamLegacy) && !default_stream_allowed) {
@@ -214,10 +236,20 @@ extern "C" cudaError_t cudaOccupancyMaxActiveBlocksPerMultiprocessor(int *blocks
   if (cudaError_t e = device_error(device)) return remember(e);
   const struct cudaDeviceProp &p = devices[(size_t)device].properties;
   if (!function || threads < 1 || threads > p.maxThreadsPerBlock) return remember(cudaErrorInvalidValue);
-  int by_threads = p.maxThreadsPerMultiProcessor / ((threads + 31) / 32 * 32);
-  int by_shared = (int)(p.sharedMemPerMultiprocessor / (dynamic_shared_bytes + p.reservedSharedMemPerBlock));
-  *blocks = std::min(std::min(by_threads, by_shared), p.maxBlocksPerMultiProcessor);
-  if (dynamic_shared_bytes > may_have(device, function)) *blocks = 0;
+  *blocks = active_blocks(device, function, threads, dynamic_shared_bytes);
+  return cudaSuccess;
+}
+
+extern "C" cudaError_t cudaOccupancyMaxActiveClusters(int *clusters, const void *function,
+                                                      const cudaLaunchConfig_t *config)
+{
+  std::lock_guard<std::recursive_mutex> lock(mutex);
+  const int device = current_device();
+  if (cudaError_t e = device_error(device)) return remember(e);
+  const cudaLaunchAttributeValue *val = attribute(config, cudaLaunchAttributeClusterDimension);
+  if (!function || !val || !val->clusterDim.x) return remember(cudaErrorInvalidValue);
+  if (devices[(size_t)device].properties.major < 9) return remember(cudaErrorNotSupported);
+  *clusters = active_clusters(device, config, function, val->clusterDim.x);
   return cudaSuccess;
 }
 

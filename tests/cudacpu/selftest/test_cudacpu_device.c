@@ -268,11 +268,26 @@ static void clusters_are_refused_where_there_are_none(void **state)
   (void)state;
   struct planted_case c = planted_find("anothers_shared_memory");
   struct planted_buffers m = planted_buffers_make();
-  cudacpu_properties(0)->major = 8;
+  assert_true(cudacpu_set_capability(0, 8, 0));
   assert_int_equal(planted_launch(&c, &m), cudaErrorNotSupported);
-  cudacpu_properties(0)->major = 9;
+  assert_true(cudacpu_set_capability(0, 9, 0));
   assert_int_equal(planted_launch(&c, &m), cudaSuccess);
   assert_int_equal(cudaStreamSynchronize(m.stream), cudaSuccess);
+}
+
+/* Eight blocks that fill a multiprocessor each, as on a slice of a GPU that has fewer. */
+static void a_cluster_that_multiprocessors_are_too_few_for_is_refused(void **state)
+{
+  (void)state;
+  enum { LARGE = 50 * 1024, SMALL = 4 * 1024 };
+  unsigned *in = to_device(NULL, 2048 * sizeof *in), *out = to_device(NULL, 4096 * sizeof *out);
+  assert_int_equal(cudaMemset(in, 0, 2048 * sizeof *in), cudaSuccess);
+  cudacpu_properties(0)->multiProcessorCount = 7;
+  assert_int_equal(sound_hand_on(LARGE, 1, out, in, stream), cudaErrorInvalidClusterSize);
+  assert_int_equal(sound_hand_on(SMALL, 1, out, in, stream), cudaSuccess); /* they share them */
+  cudacpu_properties(0)->multiProcessorCount = 8;
+  assert_int_equal(sound_hand_on(LARGE, 1, out, in, stream), cudaSuccess);
+  assert_int_equal(cudaStreamSynchronize(stream), cudaSuccess);
 }
 
 static void eight_large_blocks_are_a_cluster(void **state)
@@ -534,6 +549,7 @@ static int device_tests(void)
       cmocka_unit_test_setup(intrinsics_on_bits_are_exact, one_stream),
       cmocka_unit_test_setup(a_doubles_halves_are_its_words, one_stream),
       cmocka_unit_test_setup(clusters_are_refused_where_there_are_none, one_stream),
+      cmocka_unit_test_setup(a_cluster_that_multiprocessors_are_too_few_for_is_refused, one_stream),
       cmocka_unit_test_setup(eight_large_blocks_are_a_cluster, one_stream),
       cmocka_unit_test_setup(dynamic_shared_memory_is_the_size_asked_for, one_stream),
       cmocka_unit_test_setup(a_sum_in_fixed_order_has_the_same_bits_in_any_order_of_threads, one_stream),

@@ -506,11 +506,29 @@ static void no_kernel_begins_early_before_compute_capability_9(void **state)
 {
   (void)state;
   unsigned *p[4];
-  cudacpu_properties(0)->major = 8;
+  assert_true(cudacpu_set_capability(0, 8, 0));
   run_early(EARLY_ONE_NEVER, p, 0);
   assert_int_equal(read_word(p[3] + 71), 13);
   assert_int_equal(cudacpu_counts().early, 0);
   assert_int_equal(cudacpu_report_count(), 0);
+}
+
+static void graphs_with_early_kernels_are_refused_where_the_test_says_so(void **state)
+{
+  (void)state;
+  cudaGraph_t graph;
+  cudaGraphExec_t exec;
+  cudaStream_t s = stream_make();
+  unsigned *p = device_words(128, 1), *q = device_words(128, 1);
+  cudacpu_refuse_early_graphs(1);
+  for (int early = 1; early >= 0; early--) {
+    OK(cudaStreamBeginCapture(s, cudaStreamCaptureModeThreadLocal));
+    OK(planted_early_launch(EARLY_WAITS, 0, q, p, s));
+    OK(planted_early_launch(EARLY_WAITS, early, p, q, s));
+    OK(cudaStreamEndCapture(s, &graph));
+    assert_int_equal(cudaGraphInstantiate(&exec, graph, 0), early ? cudaErrorNotSupported : cudaSuccess);
+    OK(cudaGraphDestroy(graph));
+  }
 }
 
 /* Of several that come before it, and of what is no kernel, nothing says how early it may begin. */
@@ -709,6 +727,37 @@ static void devices_are_what_the_test_says(void **state)
   assert_string_equal(cudaGetErrorString(cudaErrorMemoryAllocation), "out of memory");
 }
 
+/* What a block may ask for, and what the GPU of that kind has not. */
+static void devices_are_of_the_kind_that_the_test_says(void **state)
+{
+  (void)state;
+  const struct {
+    int major, minor, block_kib;
+    cudaError_t launch;
+    int early;
+  } kinds[] = {{7, 5, 64, cudaErrorNoKernelImageForDevice, 0},
+               {8, 0, 163, cudaSuccess, 0},
+               {8, 6, 99, cudaSuccess, 0},
+               {8, 9, 99, cudaSuccess, 0},
+               {12, 0, 99, cudaSuccess, 1}};
+  assert_false(cudacpu_set_capability(0, 8, 1));
+  for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+    int value;
+    fresh(NULL);
+    assert_true(cudacpu_set_capability(0, kinds[i].major, kinds[i].minor));
+    cudaStream_t s = stream_make();
+    unsigned *p = device_words(128, 1), *q = device_words(128, 1);
+    OK(cudaDeviceGetAttribute(&value, cudaDevAttrMaxSharedMemoryPerBlockOptin, 0));
+    assert_int_equal(value, kinds[i].block_kib << 10);
+    assert_int_equal(sound_allow_shared("reverse", value + 1), cudaErrorInvalidValue);
+    OK(sound_allow_shared("reverse", value));
+    assert_int_equal(planted_early_launch(EARLY_WAITS, 0, q, p, s), kinds[i].launch);
+    assert_int_equal(planted_early_launch(EARLY_WAITS, 1, q, p, s), kinds[i].launch);
+    OK(cudaStreamSynchronize(s));
+    assert_int_equal(cudacpu_counts().early, kinds[i].early);
+  }
+}
+
 static void a_stream_belongs_to_its_device(void **state)
 {
   (void)state;
@@ -846,12 +895,14 @@ int main(void)
       cmocka_unit_test_setup(a_branch_runs_first_or_last_where_a_test_asks_for_it, fresh),
       cmocka_unit_test_setup(a_kernel_that_begins_early_has_waited_in_every_thread, fresh),
       cmocka_unit_test_setup(no_kernel_begins_early_before_compute_capability_9, fresh),
+      cmocka_unit_test_setup(graphs_with_early_kernels_are_refused_where_the_test_says_so, fresh),
       cmocka_unit_test_setup(a_kernel_begins_early_after_one_other_kernel_alone, fresh),
       cmocka_unit_test_setup(a_graph_is_updated_with_other_arguments_not_with_other_kernels, fresh),
       cmocka_unit_test_setup(mistakes_in_a_capture_are_errors, fresh),
       cmocka_unit_test_setup(a_capture_of_its_thread_alone_leaves_other_threads_alone, fresh),
       cmocka_unit_test_setup(launches_beyond_the_limits_are_refused, fresh),
       cmocka_unit_test_setup(devices_are_what_the_test_says, fresh),
+      cmocka_unit_test_setup(devices_are_of_the_kind_that_the_test_says, fresh),
       cmocka_unit_test_setup(a_stream_belongs_to_its_device, fresh),
       cmocka_unit_test_setup(threads_of_the_host_use_devices_side_by_side, fresh),
       cmocka_unit_test_setup(the_nth_allocation_fails, fresh),

@@ -60,7 +60,7 @@ static int launches_of(int n, enum precision precision, bool beside_alone)
     for (int i = 0; i < n; i++) {
       struct plan p = some_plan(i);
       struct device_trial t;
-      assert_true(device_network_make(&t, &p, 0) > 0);
+      assert_true(device_network_make(&t, &p, 0, DEVICE_SHARED_LARGE) > 0);
       any = any || step_launch_is_of(&launches[l], &t, precision);
     }
     made += any && (!beside_alone || step_launch_is_beside(&launches[l]));
@@ -431,13 +431,56 @@ static void launches_in_line_begin_early_where_the_gpu_can(void **state)
   uint64_t steps = after.graph_launches - before.graph_launches;
   assert_true(steps > 0 && counts.beside > 0);
   assert_int_equal(after.early - before.early, steps * (uint64_t)(counts.launches - counts.beside - 2));
-  cudacpu_properties(0)->major = 8;
+  assert_true(cudacpu_set_capability(0, 8, 0));
   train_cohort(0, n, 0, n, PRECISION_FP32, plain, NULL);
-  cudacpu_properties(0)->major = 9;
+  assert_true(cudacpu_set_capability(0, 9, 0));
   assert_int_equal(cudacpu_counts().early, after.early);
   for (int i = 0; i < n; i++) same(early + i, plain + i);
   free(early);
   free(plain);
+}
+
+/* Those that begin early are left out, once a cohort: the graph of the networks that come later is
+ * not tried with them. */
+static void a_graph_that_the_driver_refuses_is_made_without_early_launches(void **state)
+{
+  (void)state;
+  make_data(1);
+  int n = 2; /* the second has three layers: it needs a graph of its own */
+  struct outcome *early = outcomes(n), *plain = outcomes(n);
+  struct cohort_counts counts;
+  train_cohort(0, 1, 0, n, PRECISION_FP32, early, NULL);
+  struct cudacpu_counts before = cudacpu_counts();
+  cudacpu_refuse_early_graphs(1);
+  train_cohort(0, 1, 0, n, PRECISION_FP32, plain, &counts);
+  cudacpu_refuse_early_graphs(0);
+  struct cudacpu_counts after = cudacpu_counts();
+  assert_int_equal(counts.captures, 2);
+  assert_int_equal(after.captures - before.captures, 3);
+  assert_int_equal(after.early, before.early);
+  for (int i = 0; i < n; i++) same(early + i, plain + i);
+  free(early);
+  free(plain);
+}
+
+/* Consumers' cards give a block less than half of an H100's shared memory; these networks are small
+ * enough that their pieces are the same all the same, and so are their bits. */
+static void networks_of_kernel_5_and_3_train_on_cards_with_less_shared_memory(void **state)
+{
+  static const int kinds[][2] = {[PRECISION_FP32] = {8, 6}, [PRECISION_TF32] = {12, 0}};
+  (void)state;
+  make_data(1);
+  for (int precision = PRECISION_FP32; precision <= PRECISION_TF32; precision++) {
+    int first = 3, n = each_access_is_looked_at() ? 1 : 3; /* two layers of kernel 5, and of kernel 3 */
+    struct outcome *usual = outcomes(n), *here = outcomes(n);
+    train_cohort(0, n, first, n, (enum precision)precision, usual, NULL);
+    assert_true(cudacpu_set_capability(0, kinds[precision][0], kinds[precision][1]));
+    train_cohort(0, n, first, n, (enum precision)precision, here, NULL);
+    assert_true(cudacpu_set_capability(0, 9, 0));
+    for (int i = 0; i < n; i++) same(usual + i, here + i);
+    free(usual);
+    free(here);
+  }
 }
 
 static void a_lost_device_is_told_from_one_without_memory(void **state)
@@ -482,6 +525,8 @@ int main(void)
       cmocka_unit_test(a_stop_is_heard),
 #ifndef REAL_GPU
       cmocka_unit_test(launches_in_line_begin_early_where_the_gpu_can),
+      cmocka_unit_test(a_graph_that_the_driver_refuses_is_made_without_early_launches),
+      cmocka_unit_test(networks_of_kernel_5_and_3_train_on_cards_with_less_shared_memory),
       cmocka_unit_test(a_lost_device_is_told_from_one_without_memory),
 #endif
   };

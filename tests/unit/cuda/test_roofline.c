@@ -21,7 +21,7 @@ static void make_of(struct step_cost *s, int side, int channels, int batch, int 
   c.batch_size = batch;
   plan_make(&p, &c, side, side, channels, classes, 4000, 1000);
   assert_true(p.feasible);
-  assert_true(device_network_make(&t, &p, 0) > 0);
+  assert_true(device_network_make(&t, &p, 0, DEVICE_SHARED_LARGE) > 0);
   step_cost_make(s, &t, &p);
 }
 

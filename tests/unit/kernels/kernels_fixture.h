@@ -64,6 +64,14 @@ static int fresh_machine(void **state)
   return cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking) != cudaSuccess;
 }
 
+#ifndef REAL_GPU
+/* A consumer's card: with as much shared memory of a block as any GPU has at least. */
+TEST_MAY_USE static int fresh_card(void **state)
+{
+  return fresh_machine(state) || !cudacpu_set_capability(0, 8, 6);
+}
+#endif
+
 /* A GPU may still be copying when cudaMemcpy has read the host's memory, and `stream` does not wait
  * for that.  In the harness it is done, and to wait would hide where a test forgets to. */
 static void arrived(void)
@@ -205,6 +213,13 @@ static void make_table(struct net *n)
   for (int i = 0; i < d.channels * 256 && n->whole; i++) n->table[i] = (float)((i % 256 + i / 256) % 5 - 2);
 }
 
+static int shared_of_the_device(void)
+{
+  int given = 0;
+  assert_int_equal(cudaDeviceGetAttribute(&given, cudaDevAttrMaxSharedMemoryPerBlockOptin, 0), cudaSuccess);
+  return device_shared(given);
+}
+
 /* Device memory of a network whose plan, seed and `whole` are set, with random images; its key is
  * its seed. */
 static void net_make(struct net *n, struct rng *r)
@@ -223,7 +238,7 @@ static void net_make(struct net *n, struct rng *r)
     n->deviation[c] = 0.3f - 0.02f * (float)c;
   }
   make_table(n);
-  n->bytes = device_network_make(&n->t, p, n->seed);
+  n->bytes = device_network_make(&n->t, p, n->seed, shared_of_the_device());
   assert_true(n->bytes > 0);
   n->memory = device_memory(NULL, (size_t)n->bytes);
   device_network_place(&n->t, n->memory);

@@ -930,6 +930,91 @@ static void threads_of_four_and_of_eight_filters_give_the_same_bits(void **state
   }
 }
 
+/* ---- less shared memory ---------------------------------------------------------------------- */
+
+/* A sum of a forward kernel is one chain, whatever the windows of a block and the strips of a map
+ * are: what blocks have room for changes no bit. */
+static void maps_have_the_same_bits_whatever_a_block_has_room_for(void **state)
+{
+  (void)state;
+  uint64_t seed = first_seed();
+  int others = 0;
+  if (shared_of_the_device() == DEVICE_SHARED_SMALL) skip(); /* it has no room for the others */
+  for (int i = 0; i < 8; i++, seed++) {
+    struct rng r = test_rng(seed);
+    struct net n = {.seed = seed, .count = 2};
+    const int precision = i & 1, kernel = precision == PRECISION_TF32 ? 3 : 5, stride = i & 2 ? 2 : 1;
+    struct network_config config = {.num_conv_layers = 2,
+                                    .epochs = 1,
+                                    .stride = stride,
+                                    .padding = PADDING_SAME,
+                                    .kernel = kernel,
+                                    .num_fc_units = 8,
+                                    .batch_size = 2,
+                                    .model = {.filters = draw(&r, 25, 64), .momentum = 0.9}};
+    plan_make(&n.plan, &config, stride * draw(&r, 30, 60), stride * draw(&r, 60, 150), 1, 10, STORED_IMAGES, 1);
+    assert_true(n.plan.feasible);
+    net_make(&n, &r);
+    net_poison(&n);
+    net_weights(&n, &r);
+    net_batch(&n, &r, DEVICE_EVALUATE);
+    free(fill_map(&n, &r, 0, (enum precision)precision));
+    struct device_conv *c = &n.t.conv[1];
+    const struct device_conv large = *c;
+    const int64_t floats = n.count * map_floats(&n.t, 1);
+    layer_run_alone(&n, precision, FIRST_LAYER_FIRST, 1);
+    float *first = get_floats(c->map, floats);
+    c->shared = DEVICE_SHARED_SMALL;
+    conv2d_divisors(c);
+    others += precision == PRECISION_TF32
+                  ? c->tensor.forward.windows != large.tensor.forward.windows ||
+                        c->tensor.forward.columns != large.tensor.forward.columns
+                  : c->forward.windows != large.forward.windows || c->forward.columns != large.forward.columns;
+    assert_int_equal(cudaMemset(c->map, 0xff, (size_t)floats * sizeof(float)), cudaSuccess);
+    arrived();
+    layer_run_alone(&n, precision, FIRST_LAYER_FIRST, 1);
+    float *second = get_floats(c->map, floats);
+    assert_memory_equal(first, second, (size_t)floats * sizeof(float));
+    free(first);
+    free(second);
+    net_destroy(&n);
+  }
+  assert_true(others >= 4);
+}
+
+/* Of any shape: the same kernels, parts of gradients and memory. */
+static void less_shared_memory_is_enough_for_whatever_more_is(void **state)
+{
+  (void)state;
+  int others = 0;
+  for (int i = 0; i < 8; i++)
+    for (int width = 5; width < 260; width += 5)
+      for (int height = 5; height < 260; height += 17) {
+        struct network_config config = {.num_conv_layers = 2,
+                                        .learning_rate = 0.01,
+                                        .epochs = 1,
+                                        .stride = i & 1 ? 2 : 1,
+                                        .padding = i & 2 ? PADDING_SAME : PADDING_VALID,
+                                        .kernel = i & 4 ? 5 : 3,
+                                        .num_fc_units = 10,
+                                        .batch_size = 32,
+                                        .model = {.filters = 32, .momentum = 0.9}};
+        struct plan p;
+        struct device_trial large, small;
+        plan_make(&p, &config, height, width, 1, 10, 1000, 0);
+        if (!p.feasible) continue;
+        int64_t bytes = device_network_make(&large, &p, 0, DEVICE_SHARED_LARGE);
+        assert_int_equal(device_network_make(&small, &p, 0, DEVICE_SHARED_SMALL), bytes);
+        const struct device_conv *l = &large.conv[1], *s = &small.conv[1];
+        assert_int_equal(s->matrix.splits, l->matrix.splits);
+        assert_true(l->forward.windows > 0 && s->forward.windows > 0);
+        assert_true(l->gradients.data_rows > 0 && s->gradients.data_rows > 0);
+        assert_true(l->tensor.forward.rows > 0 && s->tensor.forward.rows > 0);
+        others += l->gradients.data_rows != s->gradients.data_rows;
+      }
+  assert_true(others > 0);
+}
+
 /* ---- dense layers ---------------------------------------------------------------------------- */
 
 /* Each chunk of the depth by itself; in FP32 a chain of fmaf over its features in order. */
@@ -1411,7 +1496,7 @@ static void parts_of_the_first_gradient_are_images(void **state)
     struct plan p;
     struct device_trial t;
     plan_make(&p, &c, cases[i].side, cases[i].side, cases[i].channels, 10, 1000, 0);
-    assert_true(device_network_make(&t, &p, 0) > 0);
+    assert_true(device_network_make(&t, &p, 0, DEVICE_SHARED_LARGE) > 0);
     assert_int_equal(t.conv[0].matrix.splits, cases[i].parts);
     struct device_piece pieces[DEVICE_PIECES_MAX];
     int n = device_pieces(&t, pieces);
@@ -1421,6 +1506,11 @@ static void parts_of_the_first_gradient_are_images(void **state)
     assert_int_equal(bytes, partial_floats(&t) * (int64_t)sizeof(float));
   }
 }
+
+#define TEST_ON_A_CARD(name)                                                                                           \
+  {                                                                                                                    \
+#name "_on_a_card_with_less_shared_memory", name, fresh_card, NULL, NULL                                           \
+  }
 
 int main(void)
 {
@@ -1434,6 +1524,13 @@ int main(void)
       cmocka_unit_test_setup(gradients_of_later_convolutions_by_tiles_are_those_of_a_loop, fresh_machine),
       cmocka_unit_test_setup(convolutions_by_tensor_cores_are_those_of_a_loop, fresh_machine),
       cmocka_unit_test_setup(threads_of_four_and_of_eight_filters_give_the_same_bits, fresh_machine),
+      cmocka_unit_test_setup(maps_have_the_same_bits_whatever_a_block_has_room_for, fresh_machine),
+      cmocka_unit_test(less_shared_memory_is_enough_for_whatever_more_is),
+#ifndef REAL_GPU
+      TEST_ON_A_CARD(convolutions_from_patches_are_those_of_a_loop),
+      TEST_ON_A_CARD(convolutions_by_tensor_cores_are_those_of_a_loop),
+      TEST_ON_A_CARD(gradients_in_pieces_are_those_of_a_loop),
+#endif
       cmocka_unit_test_setup(what_is_not_a_number_comes_through_the_pool, fresh_machine),
       cmocka_unit_test_setup(what_is_not_a_number_in_the_first_weights_comes_through_the_pool, fresh_machine),
       cmocka_unit_test_setup(the_first_dense_layer_is_that_of_a_loop, fresh_machine),

@@ -56,15 +56,22 @@ static inline int open_device(void **state)
 }
 
 #ifndef REAL_GPU
-/* One of compute capability 8.0, as an A100. */
-static inline int open_older_device(void **state)
+/* Another kind of device, or a part of one: of so many multiprocessors; 0: all. */
+static inline int open_device_of(void **state, int major, int minor, int multiprocessors)
 {
   if (open_device(state)) return 1;
   gp_devices_close(devices);
   struct error e;
   const int number = 0;
-  cudacpu_properties(0)->major = 8;
+  if (!cudacpu_set_capability(0, major, minor)) return 1;
+  if (multiprocessors) cudacpu_properties(0)->multiProcessorCount = multiprocessors;
   return gp_devices_open(&devices, 1, &number, POINTS_ROOM, GP_DIMENSIONS_MAX, &e);
+}
+
+/* As an A100. */
+static inline int open_older_device(void **state)
+{
+  return open_device_of(state, 8, 0, 0);
 }
 #endif
 

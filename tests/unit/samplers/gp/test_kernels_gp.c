@@ -259,7 +259,7 @@ static void many_points_by_larger_products_are_those_of_a_plain_loop(void **stat
 {
   int capability = 0;
   (void)state;
-  cudaDeviceGetAttribute(&capability, cudaDevAttrComputeCapabilityMajor, 0);
+  assert_int_equal(gp_capability(&capability), cudaSuccess);
   if (capability < GP_CAPABILITY_90) skip();
   many_points_have_the_posterior_of_a_plain_loop(capability);
 }
@@ -573,6 +573,66 @@ static void the_same_bits_alone_and_in_batches_and_in_any_order(void **state)
   }
 }
 
+#ifndef REAL_GPU
+/* Consumers' cards give a block less than half of the shared memory that an H100 gives, whatever
+ * their compute capability, and a slice of a GPU may have multiprocessors for half a cluster: they
+ * go by the kernels of 8.0, with their bits, and say so. */
+static void devices_without_room_for_clusters_work_as_older_ones_do(void **state)
+{
+  static const struct {
+    int major, minor, multiprocessors;
+    bool clusters;
+    const char *name;
+  } kinds[] = {{8, 0, 0, false, "runtime 13.0"},
+               {8, 6, 0, false, "runtime 13.0"},
+               {8, 9, 0, false, "runtime 13.0"},
+               {12, 0, 0, false, "runtime 13.0, by kernels for 8.0"},
+               {9, 0, 7, false, "runtime 13.0, by kernels for 8.0"},
+               {9, 0, 8, true, "runtime 13.0"},
+               {10, 0, 0, true, "runtime 13.0"}};
+  static struct outcome first[2], here;
+  struct problem p, q;
+  bool seen[2] = {false};
+  problem_make(&p, 33, 4, 3, 1e-4, 33);
+  problem_make(&q, 40, 4, 0, 1, 53);
+  for (size_t k = 0; k < sizeof kinds / sizeof *kinds; k++) {
+    const bool clusters = kinds[k].clusters;
+    gp_devices_close(devices);
+    assert_int_equal(open_device_of(state, kinds[k].major, kinds[k].minor, kinds[k].multiprocessors), 0);
+    const char *name = gp_devices_name(devices);
+    assert_string_equal(name + strlen(name) - strlen(kinds[k].name), kinds[k].name);
+    struct gp_workspace *w = gp_workspace_take(devices);
+    assert_int_equal(gp_workspace_fits(w), clusters);
+    give_back(w);
+    outcome_of(&p, &q, 1, 0, &here);
+    assert_true(isfinite(here.value));
+    if (seen[clusters]) assert_memory_equal(&first[clusters], &here, sizeof here);
+    first[clusters] = here;
+    seen[clusters] = true;
+  }
+  problem_destroy(&p);
+  problem_destroy(&q);
+}
+
+/* Slices of a GPU, of which one has fewer multiprocessors. */
+static void devices_go_by_what_all_of_them_can(void **state)
+{
+  (void)state;
+  struct gp_devices *both;
+  struct error e;
+  const int numbers[] = {0, 1};
+  cudacpu_properties(1)->multiProcessorCount = 4;
+  assert_int_equal(gp_devices_open(&both, 2, numbers, POINTS_ROOM, 3, &e), 0);
+  struct gp_workspace *w[4];
+  for (int i = 0; i < 4; i++) w[i] = gp_workspace_take(both);
+  for (int i = 0; i < 4; i++) {
+    assert_false(gp_workspace_fits(w[i]));
+    gp_workspace_give_back(w[i]);
+  }
+  gp_devices_close(both);
+}
+#endif
+
 /* Starts about the problem's own hyperparameters; `first` ... of three. */
 static void climb_of(const struct problem *p, int first, int count, double *value, double (*at)[GP_PARAMETERS_MAX])
 {
@@ -683,6 +743,8 @@ int main(void)
       TEST_ON_DEVICE(a_climb_has_the_same_bits_alone_and_beside_others_and_in_any_order),
       TEST_ON_DEVICE(a_climb_rises_from_the_log_posterior_that_the_host_has),
 #ifndef REAL_GPU
+      TEST_ON_DEVICE(devices_without_room_for_clusters_work_as_older_ones_do),
+      TEST_ON_DEVICE(devices_go_by_what_all_of_them_can),
       TEST_ON_OLDER_DEVICE(likelihood_and_gradient_are_lapacks_and_the_references),
       TEST_ON_OLDER_DEVICE(a_covariance_that_is_not_positive_definite_is_told_and_harms_no_other),
       TEST_ON_OLDER_DEVICE(posterior_and_its_gradients_are_lapacks),
