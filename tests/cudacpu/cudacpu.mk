@@ -54,7 +54,7 @@ endif
 
 # gcc and clang name the switches differently that leave out what the harness does not use.  clang
 # does not look at accesses of more than 16 bytes, so it must not make any.
-CUDACPU_TSAN := -fsanitize=thread $(if $(findstring clang,$(CXX)),-mllvm -tsan-instrument-func-entry-exit=0 \
+CUDACPU_TSAN := -fsanitize=thread -fsanitize=alignment $(if $(findstring clang,$(CXX)),-mllvm -tsan-instrument-func-entry-exit=0 \
   -mllvm -tsan-instrument-read-before-write=1 -fno-vectorize -fno-slp-vectorize,--param=tsan-instrument-func-entry-exit=0 -ftls-model=local-exec)
 
 $(BUILD)/cudacpu/%.o: %.c
