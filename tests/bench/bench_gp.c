@@ -1,11 +1,7 @@
 /* Speed of the Gaussian process on a GPU, through host/samplers/gp/gp_device.h: what each of its
  * pieces takes a proposal, from the call until the answer is there.
  *
- *   bench_gp [--tiny] [--limit SECONDS] [--json FILE]
- *     --tiny             small problems, once: shows that the benchmark works; its times mean
- *                        nothing
- *     --limit SECONDS    what has not begun by then is left out, and counted
- *     --json FILE        appends each row as a line of JSON
+ *   bench_gp [OPTION]...     options are those of rows.h
  *
  * likelihood  Log likelihood and gradient, of 1 and of GP_DEVICE_BATCH settings of hyperparameters
  *             at once, as a fit asks for them.
@@ -20,8 +16,7 @@
  * times as long those take.
  *
  * Ten dimensions, as the paper's space has.  A row is the median and the best of some calls; the
- * first, which may load a kernel, is not counted.  Linked with the harness of tests/cudacpu it is
- * always tiny. */
+ * first, which may load a kernel, is not counted. */
 #include <getopt.h>
 #include <math.h>
 #include <setjmp.h>
@@ -36,7 +31,6 @@
 
 #include "host/base/monotonic.h"
 #include "host/base/number_order.h"
-#include "host/cuda/device_list.h"
 #include "host/samplers/gp/gp_device.h"
 #include "host/samplers/gp/gp_fit.h"
 #include "tests/bench/rows.h"
@@ -215,7 +209,6 @@ static void measure_all(void)
 int main(int argc, char **argv)
 {
   static const struct option names[] = {ROWS_OPTIONS, {NULL, 0, NULL, 0}};
-  char text[400];
   bool good = true;
   rows = rows_begin(HARNESS);
   for (int option; good && (option = getopt_long(argc, argv, "", names, NULL)) != -1;)
@@ -224,13 +217,7 @@ int main(int argc, char **argv)
     fprintf(stderr, "usage: bench_gp [--tiny] [--limit SECONDS] [--json FILE]\n");
     return 2;
   }
-  if (devices_count(text, sizeof text) == 0) {
-    fprintf(stderr, "bench_gp: no GPU: %s\n", text);
-    return 1;
-  }
-  devices_name(0, text, sizeof text);
-  printf("%s\n", text);
-  if (HARNESS) printf("(no GPU: the times below are those of a harness on the CPU, and mean nothing)\n");
+  if (!rows_device("bench_gp", HARNESS, NULL, 0)) return 1;
   measure_all();
   return rows_end(&rows);
 }
