@@ -7,7 +7,7 @@
 # are left out in the builds with a sanitizer.
 CUDACPU_BENCH   := bench_cohort bench_gp bench_sampler
 CUDACPU_TESTS   := $(CUDACPU_BENCH) test_cohort test_cudacpu_device test_cudacpu_runtime test_device_memory test_kernels test_kernels_gp \
-                     test_kernels_gp_sampler test_kernels_gp_search test_kernels_space test_kernels_training test_lbfgs test_roofline bench_cohorts bench_cudacpu
+                     test_kernels_gp_sampler test_kernels_gp_search test_kernels_order test_kernels_space test_kernels_training test_lbfgs test_roofline bench_cohorts bench_cudacpu
 CUDACPU_CHECKED := test_cohort_checked test_cudacpu_checked test_kernels_checked test_kernels_gp_checked test_kernels_gp_sampler_checked test_lbfgs_checked \
                      bench_cudacpu_checked
 
