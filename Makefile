@@ -171,7 +171,9 @@ paper: gsos## the paper's experiment on those of its data sets that are under da
 paper-small: gsos## the same in small: a minute or two for each data set on a core
 	sh tools/paper.sh configs/paper-small $(ONLY)
 
-tests: $(BUILD)/gsos $(if $(filter build,$(BUILD)),gsos) $(TESTS)## builds the program and its tests
+# Two benchmarks need no clock, and are tested (tests/bench/test_bench_sched.sh).
+SCHED_BENCH := $(BUILD)/tests/bench_sched $(BUILD)/tests/bench_cohorts
+tests: $(BUILD)/gsos $(if $(filter build,$(BUILD)),gsos) $(TESTS) $(SCHED_BENCH)## builds the program and its tests
 
 test: tests## builds and runs all tests
 	sh tools/run_tests.sh $(BUILD)
@@ -188,7 +190,7 @@ bench-search: $(BUILD)/tests/bench_search## how well samplers search, beside Opt
 	$< --compare tests/bench/search_optuna.csv --output $(BUILD) $(V)
 
 # With --lengths FILE for the trials.csv of a run of one's own (tests/bench/bench_sched.c).
-bench-sched: $(BUILD)/tests/bench_sched $(BUILD)/tests/bench_cohorts## how well the scheduler fills 1 to 8 devices, and one GPU with heavy and light trials; no training
+bench-sched: $(SCHED_BENCH)## how well the scheduler fills 1 to 8 devices, and one GPU with heavy and light trials; no training
 	$< $(V)
 	$(BUILD)/tests/bench_cohorts
 

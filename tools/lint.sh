@@ -113,16 +113,18 @@ PYTHON
 
 # --------------------------------------------------------------------------------------- whitespace
 
-# A file that was written on another system, or by an editor that knows nothing of .editorconfig.
+# A file that was written on another system, by an editor that knows nothing of .editorconfig, or
+# half merged.
 check_whitespace() {
   for file in $(files '*.c' '*.h' '*.cu' '*.cuh' '*.sh' '*.bash' _gsos '*.py' '*.ini' '*.md' '*.mk' '*.1' '*.txt' Makefile run); do
     awk -v file="$file" '
       /[ \t]$/ { print file ":" FNR ": ends in white space" }
       /\r/ { print file ":" FNR ": has a carriage return" }
+      /^(<<<<<<<|=======|>>>>>>>)( |$)/ { print file ":" FNR ": is the mark of a merge" }
       /\t/ && file !~ /(Makefile|\.mk|\.1)$/ { print file ":" FNR ": has a tab" }' "$file"
     [ ! -s "$file" ] || [ -z "$(tail -c 1 "$file")" ] || echo "$file: does not end in a newline"
   done >"$work/found"
-  verdict whitespace "no tabs, nothing at the ends of lines"
+  verdict whitespace "no tabs, nothing at the ends of lines, nothing half merged"
 }
 
 # ------------------------------------------------------------------------------------------------ c

@@ -16,7 +16,7 @@ static const report_measure measures[COMPARE_FIGURES] = {
     [COMPARE_VALUE] = report_best_value, [COMPARE_TEST] = report_test_value,
     [COMPARE_IMAGES] = report_images,    [COMPARE_TFLOP_TO_BEST] = report_tflop_to_best,
     [COMPARE_TFLOP] = report_tflop,      [COMPARE_TIME_TO_BEST] = report_time_to_best,
-    [COMPARE_TIME] = report_time,
+    [COMPARE_TIME] = report_time,        [COMPARE_WALL_TIME] = report_wall_time,
 };
 
 bool compare_measure(const struct report_study *s, enum compare_figure k, double *value)
@@ -54,6 +54,7 @@ int compare_strategy(const struct report_compare *c, const struct report_study *
 static void collect(struct report_compare *c, const struct report *reports)
 {
   const char *metric = NULL;
+  bool any = false;
   c->same_metric = true;
   for (int i = 0; i < c->runs; i++)
     for (int k = 0; k < reports[i].n; k++) {
@@ -63,6 +64,9 @@ static void collect(struct report_compare *c, const struct report *reports)
         c->strategies[c->n_strategies++] = s->record.strategy;
       c->same_metric = c->same_metric && (!metric || !strcmp(metric, s->record.value_name));
       metric = s->record.value_name;
+      enum report_clock clock = report_clock_of(&s->record);
+      c->clock = !any || c->clock == (int)clock ? (int)clock : CLOCK_TRIAL;
+      any = true;
     }
   c->control = -1;
   for (int a = 0; a < c->n_strategies; a++)
@@ -107,7 +111,8 @@ static struct compare_row row_of(const struct report_compare *c, const struct re
 
 static void compare_with(struct compare_row *row, const struct compare_row *control)
 {
-  bool device = report_is_device_time(&row->first->record) || report_is_device_time(&control->first->record);
+  bool device =
+      report_clock_of(&row->first->record) == CLOCK_DEVICE || report_clock_of(&control->first->record) == CLOCK_DEVICE;
   for (int k = 0; k < COMPARE_FIGURES; k++) {
     double a = row->figures[k], b = control->figures[k];
     if (compare_is_value(k))
@@ -204,7 +209,7 @@ static void add_notes(struct report_compare *c, const struct report *reports)
       ours += s->record.ours;
       finished += s->record.ours && s->finished;
       open += !s->record.ours || !s->finished;
-      device = device || report_is_device_time(&s->record);
+      device = device || report_clock_of(&s->record) == CLOCK_DEVICE;
     }
     if ((!finished || open) && c->n_notes + OTHERS == COMPARE_NOTES)
       untold++;

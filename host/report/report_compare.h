@@ -12,7 +12,7 @@
 #include "host/report/report.h"
 #include "host/report/report_plots.h"
 
-enum { COMPARE_COLUMNS = 9, COMPARE_CELL = 100, COMPARE_NOTES = 40, COMPARE_NOTE = 300, COMPARE_STRATEGIES = 16 };
+enum { COMPARE_COLUMNS = 10, COMPARE_CELL = 100, COMPARE_NOTES = 40, COMPARE_NOTE = 300, COMPARE_STRATEGIES = 16 };
 
 /* What is compared, in the order of the tables' columns. */
 enum compare_figure {
@@ -23,6 +23,7 @@ enum compare_figure {
   COMPARE_TFLOP,
   COMPARE_TIME_TO_BEST,
   COMPARE_TIME,
+  COMPARE_WALL_TIME, /* where each of the rounds ran alone */
   COMPARE_FIGURES
 };
 
@@ -59,6 +60,7 @@ struct report_compare {
   char test_name[80];       /* what the test values of all are; "test value" where they differ; "": there are none */
   int control;              /* the strategy that others are compared with; -1: there is none */
   bool same_metric;         /* of all of them */
+  int clock;                /* enum report_clock: whose time all studies' is; where they differ, a program's */
   struct compare_row *rows; /* [n_rows] run by run */
   int n_rows;
   struct compare_mean means[COMPARE_STRATEGIES]; /* [n_means] */

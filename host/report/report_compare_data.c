@@ -12,7 +12,7 @@ static const struct {
     [COMPARE_VALUE] = {"value", "value_difference"}, [COMPARE_TEST] = {"test_value", "test_value_difference"},
     [COMPARE_IMAGES] = {"images", "images_saved"},   [COMPARE_TFLOP_TO_BEST] = {"tflop_to_best", "tflop_to_best_saved"},
     [COMPARE_TFLOP] = {"tflop", "tflop_saved"},      [COMPARE_TIME_TO_BEST] = {"time_to_best_s", "time_to_best_saved"},
-    [COMPARE_TIME] = {"time_s", "time_saved"},
+    [COMPARE_TIME] = {"time_s", "time_saved"},       [COMPARE_WALL_TIME] = {"wall_time_s", "wall_time_saved"},
 };
 
 void report_compare_csv(FILE *out, const struct report_compare *c)

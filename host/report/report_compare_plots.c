@@ -213,11 +213,10 @@ static void draw_saved(const struct drawn *d, enum compare_figure k, const char 
 /* The first figure of `from` [n] that some run has. */
 static int plot_saved(const struct drawn *d, const char *name, const enum compare_figure *from, int n)
 {
-  static const char *const what[COMPARE_FIGURES] = {[COMPARE_IMAGES] = "images trained",
-                                                    [COMPARE_TFLOP_TO_BEST] = "FLOPs to the best",
-                                                    [COMPARE_TFLOP] = "FLOPs trained",
-                                                    [COMPARE_TIME_TO_BEST] = "time to the best",
-                                                    [COMPARE_TIME] = "whole time"};
+  static const char *const what[COMPARE_FIGURES] = {
+      [COMPARE_IMAGES] = "images trained", [COMPARE_TFLOP_TO_BEST] = "FLOPs to the best",
+      [COMPARE_TFLOP] = "FLOPs trained",   [COMPARE_TIME_TO_BEST] = "time to the best",
+      [COMPARE_TIME] = "whole time",       [COMPARE_WALL_TIME] = "wall time"};
   char title[160], y_label[80];
   int i = 0;
   while (i < n && !any_saved(d->c, from[i])) i++;
@@ -276,7 +275,7 @@ int report_compare_plots(struct plots *plots, const struct report_compare *c, co
                          const char *folder, struct error *e)
 {
   static const enum compare_figure to_best[] = {COMPARE_TFLOP_TO_BEST, COMPARE_TIME_TO_BEST},
-                                   whole[] = {COMPARE_TFLOP, COMPARE_IMAGES, COMPARE_TIME};
+                                   whole[] = {COMPARE_TFLOP, COMPARE_IMAGES, COMPARE_TIME, COMPARE_WALL_TIME};
   struct plot_writer w = {.plots = plots, .folder = folder, .e = e};
   const struct drawn d = {&w, c, reports};
   int code = plots_begin(&w, "gsos compare");
@@ -284,7 +283,7 @@ int report_compare_plots(struct plots *plots, const struct report_compare *c, co
   code = plot_found(&d, COMPARE_VALUE, "found-value", c->rows[0].first->record.value_name);
   if (!code) code = plot_found(&d, COMPARE_TEST, "found-test", c->test_name);
   if (!code) code = plot_saved(&d, "saved-to-best", to_best, 2);
-  if (!code) code = plot_saved(&d, "saved", whole, 3);
+  if (!code) code = plot_saved(&d, "saved", whole, 4);
   if (!code) code = plot_runs(&d);
   return plots_end(&w, code);
 }

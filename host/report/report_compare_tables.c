@@ -11,8 +11,7 @@
 static const char *const headings[COMPARE_FIGURES] = {
     [COMPARE_VALUE] = "best value",      [COMPARE_TEST] = "test value",
     [COMPARE_IMAGES] = "images trained", [COMPARE_TFLOP_TO_BEST] = "TFLOP to best",
-    [COMPARE_TFLOP] = "TFLOP trained",   [COMPARE_TIME_TO_BEST] = "time to best",
-    [COMPARE_TIME] = "whole time",
+    [COMPARE_TFLOP] = "TFLOP trained",   [COMPARE_WALL_TIME] = "wall time",
 };
 
 /* ---- tables ---------------------------------------------------------------------------------- */
@@ -33,8 +32,12 @@ static void add_heading(struct compare_table *t, const char *text)
 
 static void add_figures(struct compare_table *t, const struct report_compare *c)
 {
+  const struct report_clock_names *clock = &report_clock_names[c->clock];
   for (int k = 0; k < COMPARE_FIGURES; k++)
-    add_heading(t, k == COMPARE_TEST && c->test_name[0] ? c->test_name : headings[k]);
+    add_heading(t, k == COMPARE_TEST && c->test_name[0] ? c->test_name
+                   : k == COMPARE_TIME_TO_BEST          ? clock->to_best
+                   : k == COMPARE_TIME                  ? clock->whole
+                                                        : headings[k]);
 }
 
 /* A row of "-" with its name; NULL without memory. */
@@ -57,7 +60,7 @@ static void figure_text(const struct compare_row *row, enum compare_figure k, ch
     snprintf(text, REPORT_TEXT, "%.4f", number);
   else if (compare_is_value(k))
     report_value_text(row->first, number, text);
-  else if (k == COMPARE_TIME || k == COMPARE_TIME_TO_BEST)
+  else if (k == COMPARE_TIME || k == COMPARE_TIME_TO_BEST || k == COMPARE_WALL_TIME)
     report_time_text(number, number, text);
   else if (k != COMPARE_IMAGES && number < 1000)
     snprintf(text, REPORT_TEXT, "%.3g", number);

@@ -344,9 +344,9 @@ static void key_cost(const struct html *h)
     fputs("</small></dd></div>\n", h->out);
   }
   if (seconds > 0) {
-    begin_key(h->out, "time", false);
+    begin_key(h->out, report_clock_names[report_clock_of_page(p)].of_trial, false);
     html_text(h->out, text_seconds(text, sizeof text, seconds));
-    fputs("<small>of the CPU or the device, all trials together</small></dd></div>\n", h->out);
+    fputs("<small>all trials together</small></dd></div>\n", h->out);
   }
 }
 

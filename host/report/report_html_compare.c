@@ -61,8 +61,9 @@ static void cost_cell(FILE *out, const struct report_page *p, int series, report
   struct paired_difference d = mean_of(p, series, f);
   char text[TEXT_UNITS_MAX + 40] = "-";
   if (d.n && f == report_images) html_count(text, d.mean);
-  if (d.n && f == report_tflop) text_flops(text, sizeof text, 1e12 * d.mean);
-  if (d.n && f != report_images && f != report_tflop) text_seconds(text, sizeof text, d.mean);
+  const bool work = f == report_tflop || f == report_tflop_to_best;
+  if (d.n && work) text_flops(text, sizeof text, 1e12 * d.mean);
+  if (d.n && f != report_images && !work) text_seconds(text, sizeof text, d.mean);
   html_cell(out, true, text);
 }
 
@@ -76,13 +77,16 @@ static bool any(const struct report_page *p, report_measure f)
 static void print_rows(FILE *out, const struct report_page *p)
 {
   bool several = p->n > p->n_series, test = any(p, report_test_value);
-  static const struct {
+  const struct report_clock_names *clock = &report_clock_names[report_clock_of_page(p)];
+  const struct {
     report_measure f;
     const char *heading;
   } costs[] = {{report_images, "images trained"},
+               {report_tflop_to_best, "work to best"},
                {report_tflop, "work"},
-               {report_time_to_best, "time to best"},
-               {report_time, "time"}};
+               {report_time_to_best, clock->to_best},
+               {report_time, clock->whole},
+               {report_wall_time, "wall time"}};
   enum { COSTS = sizeof costs / sizeof *costs };
   fputs("<div class=\"scroll\"><table><thead><tr>", out);
   html_heading(out, false, p->ours ? "strategy" : "study");
@@ -108,6 +112,10 @@ static void print_rows(FILE *out, const struct report_page *p)
   }
   fputs("</tbody></table></div>\n", out);
   if (several) fputs("<p class=\"note\">Means over finished rounds ± standard deviation.</p>\n", out);
+  if (report_clock_of_page(p) == CLOCK_DEVICE)
+    fputs("<p class=\"note\">Device time depends on what ran beside a trial, and says how full the GPU was: compare "
+          "strategies by images and work.</p>\n",
+          out);
 }
 
 /* ---- differences ----------------------------------------------------------------------------- */

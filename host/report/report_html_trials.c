@@ -8,7 +8,7 @@
 
 /* Which columns say anything. */
 struct columns {
-  bool study, group, loss, epochs, seconds, images;
+  bool study, group, loss, epochs, images, flops, seconds;
 };
 
 static struct columns find_columns(const struct report_page *p)
@@ -20,8 +20,9 @@ static struct columns find_columns(const struct report_page *p)
       c.group = c.group || t->group >= 0;
       c.loss = c.loss || (t->loss != 0 && isfinite(t->loss));
       c.epochs = c.epochs || t->epochs > 0;
-      c.seconds = c.seconds || t->seconds > 0;
       c.images = c.images || t->images > 0;
+      c.flops = c.flops || t->flops > 0;
+      c.seconds = c.seconds || t->seconds > 0;
     }
   }
   return c;
@@ -55,8 +56,9 @@ static void print_trial(FILE *out, const struct report_page *p, const struct col
   html_cell(out, true, isnan(t->value) ? "" : text);
   if (c->loss) number_cell(out, ended, "%.4g", t->loss);
   if (c->epochs) number_cell(out, ended, "%.0f", t->epochs);
-  if (c->seconds) number_cell(out, ended, "%.3g", t->seconds);
   if (c->images) number_cell(out, ended, "%.0f", (double)t->images);
+  if (c->flops) number_cell(out, ended, "%.3g", t->flops * 1e-12);
+  if (c->seconds) number_cell(out, ended, "%.3g", t->seconds);
   for (int k = 0; k < p->space->n; k++) {
     int at = space_index(&s->space, p->space->params[k].name);
     text[0] = 0;
@@ -86,8 +88,9 @@ void html_trials(FILE *out, const struct report_page *p)
   html_heading(out, true, p->value_name);
   if (c.loss) html_heading(out, true, "loss");
   if (c.epochs) html_heading(out, true, "epochs");
-  if (c.seconds) html_heading(out, true, "seconds");
   if (c.images) html_heading(out, true, "images");
+  if (c.flops) html_heading(out, true, "TFLOP");
+  if (c.seconds) html_heading(out, true, report_clock_names[report_clock_of_page(p)].seconds);
   for (int k = 0; k < p->space->n; k++)
     html_heading(out, p->space->params[k].type != PARAM_CATEGORICAL, p->space->params[k].name);
   fputs("</tr></thead>\n<tbody>", out);

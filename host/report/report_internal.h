@@ -42,6 +42,7 @@ bool report_tflop(const struct report_study *s, double *value);
 bool report_tflop_to_best(const struct report_study *s, double *value);
 bool report_time(const struct report_study *s, double *value); /* seconds */
 bool report_time_to_best(const struct report_study *s, double *value);
+bool report_wall_time(const struct report_study *s, double *value); /* of a study that ran alone */
 struct report_pairs {
   struct mean_interval difference; /* of the strategy from the control; n: rounds that count */
   double control;                  /* the control's mean over those rounds */
@@ -49,8 +50,17 @@ struct report_pairs {
 /* The figure's differences, round by round, over those that both strategies have finished and in
  * which both have it and it is finite. */
 struct report_pairs report_pairs(const struct report *r, const char *strategy, const char *control, report_measure f);
-/* Are its times shares of a device's, which are compared with nothing (contract 8)? */
-bool report_is_device_time(const struct study_record *r);
+/* Whose time a study's seconds are: a program's, a thread's, or shares of a device's, which are
+ * compared with nothing (contract 8). */
+enum report_clock { CLOCK_TRIAL, CLOCK_CPU, CLOCK_DEVICE, CLOCKS };
+enum report_clock report_clock_of(const struct study_record *r);
+struct report_page;
+enum report_clock report_clock_of_page(const struct report_page *p); /* a device's where a study's is */
+/* Over columns: of trials, of one trial, of a study to its best and in all. */
+struct report_clock_names {
+  const char *seconds, *of_trial, *to_best, *whole;
+};
+extern const struct report_clock_names report_clock_names[CLOCKS];
 /* h:mm:ss; seconds where the longest of a table's times is short. */
 void report_time_text(double seconds, double longest, char text[REPORT_TEXT]);
 int report_ended(const struct report_study *s);

@@ -265,18 +265,19 @@ static int best_by_time(struct plot_writer *w)
 {
   static const struct {
     double below, unit;
-    const char *heading, *x_label;
-  } units[] = {{1, 1e-3, "milliseconds", "milliseconds of the CPU or the device"},
-               {600, 1, "seconds", "seconds of the CPU or the device"},
-               {36000, 60, "minutes", "minutes of the CPU or the device"},
-               {INFINITY, 3600, "hours", "hours of the CPU or the device"}};
+    const char *heading;
+  } units[] = {{1, 1e-3, "milliseconds"}, {600, 1, "seconds"}, {36000, 60, "minutes"}, {INFINITY, 3600, "hours"}};
+  const char *name = report_clock_names[report_clock_of_page(w->p)].of_trial;
+  char title[60], x_label[60];
   double longest = 0;
   int i = 0;
   for (int k = 0; k < w->p->n; k++) longest = fmax(longest, w->p->studies[k].s->time_s);
   if (!(longest > 0)) return 0;
   while (longest >= units[i].below) i++;
-  return best_by(w, &(struct best_figure){PLOT_COST, "Best so far by time", "cost-time", units[i].heading,
-                                          units[i].x_label, by_seconds, units[i].unit});
+  snprintf(title, sizeof title, "Best so far by %s", name);
+  snprintf(x_label, sizeof x_label, "%s, %s", name, units[i].heading);
+  return best_by(
+      w, &(struct best_figure){PLOT_COST, title, "cost-time", units[i].heading, x_label, by_seconds, units[i].unit});
 }
 
 int plots_of_trials(struct plot_writer *w)

@@ -26,9 +26,6 @@ struct strategy {
   int rounds, finished; /* studies */
 };
 
-/* Whose time the trials' seconds are: a thread's or a program's, or shares of a device's. */
-enum clock { CLOCK_TRIAL, CLOCK_CPU, CLOCK_DEVICE };
-
 struct tables {
   const struct report *r;
   const struct report_study *first; /* of the studies that gsos made: all have its objective */
@@ -37,7 +34,7 @@ struct tables {
   int n, left_out, control;
   bool several; /* some row is a mean of more than one round, or not of all */
   bool unfinished, changed, asynchronous, timed, images;
-  enum clock clock;
+  enum report_clock clock;
 };
 
 /* ---- what is measured ------------------------------------------------------------------------ */
@@ -46,12 +43,6 @@ static bool trials_to_best(const struct report_study *s, double *value)
 {
   *value = s->best + 1;
   return s->best >= 0;
-}
-
-static bool wall_time(const struct report_study *s, double *value)
-{
-  *value = s->record.wall_s;
-  return s->record.ran_alone && s->record.wall_s > 0;
 }
 
 /* Does the study count for its strategy's row? */
@@ -90,22 +81,6 @@ static bool any_has(const struct tables *t, report_measure f)
   return false;
 }
 
-/* By what results depend on, which begins with the trainer's name (objective_cnn.h), and by what
- * that was before an accepted change. */
-bool report_is_device_time(const struct study_record *r)
-{
-  if (strcmp(r->objective, "cnn") != 0) return false;
-  bool device = !strncmp(r->depends_on, "cuda, ", 6);
-  for (int i = 0; i < r->n_changes; i++) device = device || strstr(r->changes[i], "cuda, ");
-  return device;
-}
-
-static enum clock clock_of(const struct study_record *r)
-{
-  if (strcmp(r->objective, "cnn") != 0) return CLOCK_TRIAL;
-  return report_is_device_time(r) ? CLOCK_DEVICE : CLOCK_CPU;
-}
-
 static void collect(struct tables *t, const struct report *r)
 {
   memset(t, 0, sizeof *t);
@@ -130,7 +105,7 @@ static void collect(struct tables *t, const struct report *r)
     t->asynchronous = t->asynchronous || report_is_asynchronous(s);
     t->timed = t->timed || report_is_timed(s);
     t->images = t->images || s->images > 0;
-    enum clock clock = clock_of(&s->record);
+    enum report_clock clock = report_clock_of(&s->record);
     if (clock > t->clock) t->clock = clock;
   }
   t->control = t->n - 1;
@@ -278,22 +253,11 @@ static void print_figures(FILE *out, const struct tables *t, const struct figure
   fputc('\n', out);
 }
 
-static void add_times(struct figures *f, enum clock clock)
+static void add_times(struct figures *f, enum report_clock clock)
 {
-  switch (clock) {
-  case CLOCK_TRIAL:
-    add_column(f, "time to best", report_time_to_best, UNIT_TIME);
-    add_column(f, "whole time", report_time, UNIT_TIME);
-    break;
-  case CLOCK_CPU:
-    add_column(f, "CPU time to best", report_time_to_best, UNIT_TIME);
-    add_column(f, "CPU time", report_time, UNIT_TIME);
-    break;
-  case CLOCK_DEVICE:
-    add_column(f, "device time to best", report_time_to_best, UNIT_SHARE);
-    add_column(f, "device time", report_time, UNIT_SHARE);
-    break;
-  }
+  const enum unit unit = clock == CLOCK_DEVICE ? UNIT_SHARE : UNIT_TIME;
+  add_column(f, report_clock_names[clock].to_best, report_time_to_best, unit);
+  add_column(f, report_clock_names[clock].whole, report_time, unit);
 }
 
 /* What a network costs is exact, and the same on every machine: it comes first. */
@@ -301,7 +265,7 @@ static struct figures cost_figures(const struct tables *t)
 {
   struct figures f = {0};
   for (int k = 0; k < t->n; k++) {
-    struct mean m = mean_of(t, &t->strategies[k], report_time), w = mean_of(t, &t->strategies[k], wall_time);
+    struct mean m = mean_of(t, &t->strategies[k], report_time), w = mean_of(t, &t->strategies[k], report_wall_time);
     f.longest_s = fmax(f.longest_s, fmax(m.mean, w.mean));
   }
   if (t->images) add_column(&f, "images trained", report_images, UNIT_COUNT);
@@ -311,7 +275,7 @@ static struct figures cost_figures(const struct tables *t)
   }
   add_times(&f, t->clock);
   if (!t->images) add_column(&f, "trials to best", trials_to_best, UNIT_COUNT);
-  if (any_has(t, wall_time)) add_column(&f, "wall time", wall_time, UNIT_TIME);
+  if (any_has(t, report_wall_time)) add_column(&f, "wall time", report_wall_time, UNIT_TIME);
   return f;
 }
 

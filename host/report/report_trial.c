@@ -98,10 +98,12 @@ static void print_figures(FILE *out, const struct report_study *s, const struct 
   if (t->loss != 0 && !isnan(t->loss)) line(out, width, "loss", text, "");
   snprintf(text, sizeof text, "%d", t->epochs);
   if (t->epochs > 0) line(out, width, "epochs", text, "");
-  if (t->seconds > 0) line(out, width, "time", text_seconds(text, sizeof text, t->seconds), "");
   snprintf(text, sizeof text, "%lld", (long long)t->images);
   if (t->images > 0) line(out, width, "images trained", text, "");
   if (t->flops > 0) line(out, width, "work", text_flops(text, sizeof text, t->flops), "");
+  if (t->seconds > 0)
+    line(out, width, report_clock_names[report_clock_of(&s->record)].of_trial,
+         text_seconds(text, sizeof text, t->seconds), "");
 }
 
 static void print_epochs(FILE *out, const struct report_study *s, const double *epochs, int n)

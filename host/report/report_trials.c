@@ -21,7 +21,21 @@ enum { PARAM_SHOWN = 4 * SPACE_NAME_MAX };
 /* Which columns say anything of this study. */
 struct trial_columns {
   bool group, loss, epochs, seconds;
+  double flops; /* of the trial that has most */
 };
+
+/* What suits the trial that has most: the numbers of a column are compared. */
+static const struct {
+  const char *name;
+  double flops;
+} work_units[] = {{"PFLOP", 1e15}, {"TFLOP", 1e12}, {"GFLOP", 1e9}, {"MFLOP", 1e6}};
+
+static int work_unit(double most)
+{
+  int unit = 0;
+  while (unit < 3 && most < work_units[unit].flops) unit++;
+  return unit;
+}
 
 static struct trial_columns find_columns(const struct report_study *s)
 {
@@ -31,6 +45,7 @@ static struct trial_columns find_columns(const struct report_study *s)
     c.group = c.group || t->group >= 0;
     c.loss = c.loss || (t->loss != 0 && !isnan(t->loss));
     c.epochs = c.epochs || t->epochs > 0;
+    c.flops = fmax(c.flops, t->flops);
     c.seconds = c.seconds || t->seconds > 0;
   }
   return c;
@@ -68,7 +83,8 @@ static void add_columns(struct text_table *table, const struct report_study *s, 
   text_table_column(table, name, true);
   if (c->loss) text_table_column(table, "loss", true);
   if (c->epochs) text_table_column(table, "epochs", true);
-  if (c->seconds) text_table_column(table, "seconds", true);
+  if (c->flops > 0) text_table_column(table, work_units[work_unit(c->flops)].name, true);
+  if (c->seconds) text_table_column(table, report_clock_names[report_clock_of(&s->record)].seconds, true);
   for (int i = 0; i < s->space.n; i++) {
     const struct param *p = &s->space.params[i];
     text_table_column(table, text_escape(name, sizeof name, p->name), p->type != PARAM_CATEGORICAL);
@@ -101,6 +117,8 @@ static void add_trial(struct text_table *table, const struct report_study *s, co
   text_table_cell(table, text);
   if (c->loss) ended_cell(table, t, fabs(t->loss) < 1e4 ? "%.4f" : "%.4g", t->loss);
   if (c->epochs) ended_cell(table, t, "%.0f", t->epochs);
+  double work = t->flops / work_units[work_unit(c->flops)].flops;
+  if (c->flops > 0) ended_cell(table, t, work < 999.5 ? "%.3g" : "%.0f", work);
   if (c->seconds) ended_cell(table, t, t->seconds < 0.1 ? "%.2g" : t->seconds < 1e7 ? "%.1f" : "%.4g", t->seconds);
   for (int k = 0; k < s->space.n; k++) {
     report_param_text(&s->space.params[k], t->values[k], false, text, sizeof text);

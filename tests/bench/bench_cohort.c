@@ -3,13 +3,10 @@
  *
  *   bench_cohort [steps | trials | profile]...   what to measure; steps and trials where nothing
  *                                                is said
- *     --tiny              small networks and few steps: shows that the benchmark works; its times
- *                         mean nothing
  *     --precision NAME    fp32 or tf32 alone
  *     --gpu NAME          floors of this GPU (host/cuda/roofline.h) where the device's own name is
  *                         none of the table
- *     --limit SECONDS     what has not begun by then is left out, and counted
- *     --json FILE         appends each row as a line of JSON
+ *     and the options of rows.h
  *
  * steps     Cohorts of 1 ... 32 trials on 1, 2 and 4 streams, each with a thread of its own as in a
  *           run.  An epoch has some training steps and one of validation; all streams start it
@@ -21,9 +18,7 @@
  *           validation, that many at once on two streams; where one ends the next one takes its
  *           place, twice in each.  What a run does besides (proposals, the database) is not here.
  * profile   One epoch of two steps with 16 trials, between cudaProfilerStart and cudaProfilerStop,
- *           for Nsight Compute.
- *
- * Linked with the harness of tests/cudacpu it is always tiny. */
+ *           for Nsight Compute. */
 #include <getopt.h>
 #include <math.h>
 #include <pthread.h>
@@ -35,7 +30,6 @@
 #include "host/base/monotonic.h"
 #include "host/base/number_order.h"
 #include "host/cuda/cohort.h"
-#include "host/cuda/device_list.h"
 #include "host/cuda/roofline.h"
 #include "tests/bench/rows.h"
 #include "tests/unit/network/network_config.h"
@@ -490,22 +484,14 @@ int main(int argc, char **argv)
   static const char *const parts[PARTS] = {"steps", "trials", "profile"};
   static void (*const run[PARTS])(void) = {steps, trials, profile};
   bool wanted[PARTS] = {false};
-  char why[300], device[400];
+  char device[400];
   rows = rows_begin(HARNESS);
   for (int option; (option = getopt_long(argc, argv, "", names, NULL)) != -1;)
     if (!take_option(option)) return usage();
   if (!rows_parts(argc, argv, PARTS, parts, wanted)) return usage();
   if (optind == argc) wanted[0] = wanted[1] = true;
-  if (devices_count(why, sizeof why) == 0) {
-    fprintf(stderr, "bench_cohort: no GPU: %s\n", why);
-    return 1;
-  }
-  devices_name(0, device, sizeof device);
-  printf("%s\n", device);
-  char *comma = strstr(device, ", compute capability");
-  if (comma) *comma = 0;
+  if (!rows_device("bench_cohort", HARNESS, device, sizeof device)) return 1;
   if (!options.gpu) options.gpu = gpu_rates_find(device);
-  if (HARNESS) printf("(no GPU: the times below are those of a harness on the CPU, and mean nothing)\n");
   for (int i = 0; i < PARTS; i++)
     if (wanted[i]) run[i]();
   return rows_end(&rows);

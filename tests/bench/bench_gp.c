@@ -1,18 +1,15 @@
 /* Speed of the Gaussian process on a GPU, through host/samplers/gp/gp_device.h: what each of its
  * pieces takes a proposal, from the call until the answer is there.
  *
- *   bench_gp [--tiny] [--limit SECONDS] [--json FILE]
- *     --tiny             small problems, once: shows that the benchmark works; its times mean
- *                        nothing
- *     --limit SECONDS    what has not begun by then is left out, and counted
- *     --json FILE        appends each row as a line of JSON
+ *   bench_gp [OPTION]...     options are those of rows.h
  *
  * likelihood  Log likelihood and gradient, of 1 and of GP_DEVICE_BATCH settings of hyperparameters
  *             at once, as a fit asks for them.
  * condition   The posterior: factor, inverse, alpha.
  * fit         Hyperparameters by all of their climbs, of at most FIT_EVALUATIONS likelihoods.
- * rank        Mean, deviation and log expected improvement of candidates, which go to the device
- *             first.
+ * send        Candidates' way to the device, alone: through pinned memory, by one copy.
+ * rank        Mean, deviation and log expected improvement of candidates, which are sent first:
+ *             what is beyond `send` is the device's work.
  * top         The GP_TOP best of them.
  *
  * On a GPU of compute capability 9.0 and above the first three are measured once more by the
@@ -20,8 +17,7 @@
  * times as long those take.
  *
  * Ten dimensions, as the paper's space has.  A row is the median and the best of some calls; the
- * first, which may load a kernel, is not counted.  Linked with the harness of tests/cudacpu it is
- * always tiny. */
+ * first, which may load a kernel, is not counted. */
 #include <getopt.h>
 #include <math.h>
 #include <setjmp.h>
@@ -33,10 +29,10 @@
 #include <string.h>
 
 #include <cmocka.h>
+#include <cuda_runtime_api.h>
 
 #include "host/base/monotonic.h"
 #include "host/base/number_order.h"
-#include "host/cuda/device_list.h"
 #include "host/samplers/gp/gp_device.h"
 #include "host/samplers/gp/gp_fit.h"
 #include "tests/bench/rows.h"
@@ -61,7 +57,46 @@ struct bench {
   const struct problem *p;
   int count;              /* settings, or candidates */
   const double *const *x; /* [DIMENSIONS][count] candidates */
+  struct way *way;
 };
+
+/* The candidates' way, as a workspace has it. */
+struct way {
+  double *pinned, *device; /* [DIMENSIONS][count of the most] */
+  cudaStream_t stream;
+};
+
+static void must(cudaError_t error, const char *what)
+{
+  if (error == cudaSuccess) return;
+  fprintf(stderr, "bench_gp: %s: %s\n", what, cudaGetErrorString(error));
+  exit(1);
+}
+
+static void way_open(struct way *w, int most)
+{
+  const size_t bytes = DIMENSIONS * (size_t)most * sizeof(double);
+  must(cudaMallocHost((void **)&w->pinned, bytes), "cudaMallocHost");
+  must(cudaMalloc((void **)&w->device, bytes), "cudaMalloc");
+  must(cudaStreamCreateWithFlags(&w->stream, cudaStreamNonBlocking), "cudaStreamCreateWithFlags");
+}
+
+static void way_close(struct way *w)
+{
+  cudaStreamDestroy(w->stream);
+  cudaFree(w->device);
+  cudaFreeHost(w->pinned);
+}
+
+static void send(const struct bench *b)
+{
+  const size_t each = (size_t)b->count;
+  for (size_t i = 0; i < DIMENSIONS; i++) memcpy(b->way->pinned + i * each, b->x[i], each * sizeof(double));
+  must(cudaMemcpyAsync(b->way->device, b->way->pinned, DIMENSIONS * each * sizeof(double), cudaMemcpyHostToDevice,
+                       b->way->stream),
+       "cudaMemcpyAsync");
+  must(cudaStreamSynchronize(b->way->stream), "cudaStreamSynchronize");
+}
 
 static void likelihood(const struct bench *b)
 {
@@ -162,12 +197,13 @@ static void measure_both(const char *what, void (*call)(const struct bench *), c
   write_row(what, b, t, older);
 }
 
-static void measure_problem(struct gp_devices *devices, int n, const int *candidates, int sizes, const double *const *x)
+static void measure_problem(struct gp_devices *devices, int n, const int *candidates, int sizes, const double *const *x,
+                            struct way *way)
 {
   struct problem p;
   struct error e = {0};
   problem_make(&p, n, DIMENSIONS, 0, 1e-2, (uint64_t)n);
-  struct bench b = {.w = gp_workspace_take(devices), .p = &p, .x = x};
+  struct bench b = {.w = gp_workspace_take(devices), .p = &p, .x = x, .way = way};
   gp_workspace_observe(b.w, &p.data, 0);
   for (b.count = 1; b.count <= GP_DEVICE_BATCH; b.count += GP_DEVICE_BATCH - 1)
     measure_both("likelihood", likelihood, &b);
@@ -177,6 +213,7 @@ static void measure_problem(struct gp_devices *devices, int n, const int *candid
   condition(&b); /* also where the limit left it out */
   for (int i = 0; i < sizes; i++) {
     b.count = candidates[i];
+    measure("send", send, &b);
     measure("rank", rank, &b);
     rank(&b);
     measure("top", top, &b);
@@ -197,7 +234,10 @@ static void measure_all(void)
   struct error e = {0};
   double *x[DIMENSIONS];
   struct rng rng = rng_make(3, philox_subsequence(PHILOX_TEST, 0, 0));
+  struct way way;
   check(gp_devices_open(&devices, 1, &number, most, DIMENSIONS, &e), &e);
+  must(cudaSetDevice(number), "cudaSetDevice");
+  way_open(&way, most);
   for (int d = 0; d < DIMENSIONS; d++) {
     x[d] = malloc((size_t)most * sizeof(double));
     for (int i = 0; x[d] && i < most; i++) x[d][i] = d % 3 == 2 ? rng_below(&rng, 4) : rng_uniform(&rng);
@@ -205,7 +245,8 @@ static void measure_all(void)
   }
   printf("the Gaussian process in %d dimensions; ms until the answer is there\n", DIMENSIONS);
   printf("%-10s %6s %9s %11s %9s %8s\n", "what", "trials", "count", "median ms", "best ms", "older");
-  for (int i = 0; i < problems; i++) measure_problem(devices, n[i], candidates, counts, (const double *const *)x);
+  for (int i = 0; i < problems; i++) measure_problem(devices, n[i], candidates, counts, (const double *const *)x, &way);
+  way_close(&way);
   for (int d = 0; d < DIMENSIONS; d++) free(x[d]);
   gp_devices_close(devices);
 }
@@ -215,7 +256,6 @@ static void measure_all(void)
 int main(int argc, char **argv)
 {
   static const struct option names[] = {ROWS_OPTIONS, {NULL, 0, NULL, 0}};
-  char text[400];
   bool good = true;
   rows = rows_begin(HARNESS);
   for (int option; good && (option = getopt_long(argc, argv, "", names, NULL)) != -1;)
@@ -224,13 +264,7 @@ int main(int argc, char **argv)
     fprintf(stderr, "usage: bench_gp [--tiny] [--limit SECONDS] [--json FILE]\n");
     return 2;
   }
-  if (devices_count(text, sizeof text) == 0) {
-    fprintf(stderr, "bench_gp: no GPU: %s\n", text);
-    return 1;
-  }
-  devices_name(0, text, sizeof text);
-  printf("%s\n", text);
-  if (HARNESS) printf("(no GPU: the times below are those of a harness on the CPU, and mean nothing)\n");
+  if (!rows_device("bench_gp", HARNESS, NULL, 0)) return 1;
   measure_all();
   return rows_end(&rows);
 }

@@ -2,10 +2,7 @@
  * core.
  *
  *   bench_sampler [samplers | gp | optuna]...   what to measure; all where nothing is said
- *     --tiny             short histories, once: shows that the benchmark works; its times mean
- *                        nothing
- *     --limit SECONDS    what has not begun by then is left out, and counted
- *     --json FILE        appends each row as a line of JSON
+ *     and the options of rows.h
  *
  * Printed is the best and the median of many asks, each with a key of its own.  The history is
  * random, a tenth of it failed or in flight; `bunched` has the good trials in a corner, where
@@ -16,9 +13,7 @@
  * share a fit, beside the times aimed at; and on a GPU, where there is one, by the clock on the
  * wall.  Optuna's GPSampler on the same history, where build/venv-search has it
  * (tests/bench/search_optuna.py says how to make it), is a child,
- * tests/bench/bench_sampler_optuna.py.
- *
- * Linked with the harness of tests/cudacpu, what is measured on a GPU is always tiny. */
+ * tests/bench/bench_sampler_optuna.py. */
 #include <getopt.h>
 #include <math.h>
 #include <stdio.h>

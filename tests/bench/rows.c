@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "host/base/monotonic.h"
+#include "host/cuda/device_list.h"
 
 struct rows rows_begin(bool tiny)
 {
@@ -40,6 +41,22 @@ bool rows_parts(int argc, char **argv, int n, const char *const *names, bool *wa
     if (i == n) return false;
     wanted[i] = true;
   }
+  return true;
+}
+
+bool rows_device(const char *program, bool harness, char *name, size_t size)
+{
+  char text[400];
+  if (devices_count(text, sizeof text) == 0) {
+    fprintf(stderr, "%s: no GPU: %s\n", program, text);
+    return false;
+  }
+  devices_name(0, text, sizeof text);
+  printf("%s\n", text);
+  if (harness) printf("(no GPU: the times below are those of a harness on the CPU, and mean nothing)\n");
+  char *comma = strstr(text, ", compute capability");
+  if (comma) *comma = 0;
+  if (name) snprintf(name, size, "%s", text);
   return true;
 }
 

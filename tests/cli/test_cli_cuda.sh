@@ -21,6 +21,9 @@ small_for_cuda 2
 run "$gsos" run "$work/small.ini" --output "$work/one" --set scheduler.devices=cuda:0 --set scheduler.slots=1
 history "$work/one" >"$work/history"
 check a_run_on_one_device all 'exits 0' 'said "^Table 3"' 'said "^  device time: the trials. shares"' 'complained "cuda, CUDA on the CPU"' '[ -s "$work/one/best.safetensors" ]' \
+  'grep -q "images trained</th><th class=.n.>work to best</th><th class=.n.>work</th><th class=.n.>device time to best</th><th class=.n.>device time" "$work/one/report.html"' \
+  'grep -q "images</th><th class=.n.>TFLOP</th><th class=.n.>device seconds</th>" "$work/one/report.html"' \
+  'grep -q "^set xlabel .device time, [a-z]*.$" "$work/one/plots/plots.gp"' \
   '[ "$(sqlite3 "$work/one/study.db" "SELECT count(*) FROM trials WHERE state = '"'COMPLETE'"'")" -gt 10 ]'
 run "$gsos" run "$work/small.ini" --output "$work/two" --set scheduler.devices=cuda --set scheduler.slots=16
 history "$work/two" >"$work/again"

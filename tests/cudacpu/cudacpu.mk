@@ -7,7 +7,7 @@
 # are left out in the builds with a sanitizer.
 CUDACPU_BENCH   := bench_cohort bench_gp bench_sampler
 CUDACPU_TESTS   := $(CUDACPU_BENCH) test_cohort test_cudacpu_device test_cudacpu_runtime test_device_memory test_kernels test_kernels_gp \
-                     test_kernels_gp_sampler test_kernels_gp_search test_kernels_space test_kernels_training test_lbfgs test_roofline bench_cohorts bench_cudacpu
+                     test_kernels_gp_sampler test_kernels_gp_search test_kernels_order test_kernels_space test_kernels_training test_lbfgs test_roofline bench_cohorts bench_cudacpu
 CUDACPU_CHECKED := test_cohort_checked test_cudacpu_checked test_kernels_checked test_kernels_gp_checked test_kernels_gp_sampler_checked test_lbfgs_checked \
                      bench_cudacpu_checked
 
@@ -54,7 +54,7 @@ endif
 
 # gcc and clang name the switches differently that leave out what the harness does not use.  clang
 # does not look at accesses of more than 16 bytes, so it must not make any.
-CUDACPU_TSAN := -fsanitize=thread $(if $(findstring clang,$(CXX)),-mllvm -tsan-instrument-func-entry-exit=0 \
+CUDACPU_TSAN := -fsanitize=thread -fsanitize=alignment $(if $(findstring clang,$(CXX)),-mllvm -tsan-instrument-func-entry-exit=0 \
   -mllvm -tsan-instrument-read-before-write=1 -fno-vectorize -fno-slp-vectorize,--param=tsan-instrument-func-entry-exit=0 -ftls-model=local-exec)
 
 $(BUILD)/cudacpu/%.o: %.c

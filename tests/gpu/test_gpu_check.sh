@@ -74,7 +74,7 @@ check the_harness_stands_in 'results "all(p[n][\"status\"] == \"passed\" and p[n
   'results "[row[\"at_once\"] for row in p[\"trials\"][\"results\"]] == [1, 2, 1, 2]"' \
   'results "[row[\"trials\"] for row in p[\"run\"][\"results\"] if row[\"kind\"] in (\"compared\", \"first_steps\")] == [3, 3]"' \
   'results "all(row.get(\"same_bits_side_by_side_and_alone\") is not False for row in p[\"run\"][\"results\"])"' \
-  'results "{row[\"what\"] for row in p[\"proposals\"][\"results\"] if row[\"kind\"] == \"gp\"} == {\"likelihood\", \"fit\", \"condition\", \"rank\", \"top\"}"' \
+  'results "{row[\"what\"] for row in p[\"proposals\"][\"results\"] if row[\"kind\"] == \"gp\"} == {\"likelihood\", \"fit\", \"condition\", \"send\", \"rank\", \"top\"}"' \
   'results "{row[\"on\"] for row in p[\"proposals\"][\"results\"] if row[\"kind\"] == \"proposal\"} == {\"cpu\", \"cuda\"}"' \
   'results "all(row[\"median_ms\"] >= row[\"best_ms\"] > 0 for row in p[\"proposals\"][\"results\"])"'
 check a_table_is_made_that_a_table_objective_reads 'results "[row[\"trials\"] for row in p[\"table\"][\"results\"]] == [10]"' \

@@ -38,6 +38,10 @@
  * which its thread has waited for it: until then every other access to it is a race, its own
  * thread's, too, whatever barriers lie between.
  *
+ * Whether an address suits its type is asked by -fsanitize=alignment, of whose callbacks one is
+ * needed: an access by float4 is looked at as such there, while it may be four of four bytes when
+ * the calls above are put in.
+ *
  * Static shared memory is the thread-local storage of the program.  Every other address is a
  * thread's own stack, its kernel's arguments, constants, pinned memory, or not a kernel's to
  * touch. */
@@ -173,6 +177,15 @@ static __attribute__((noinline, cold)) void unwritten(uintptr_t a, const void *h
   char where[192];
   name_address(where, sizeof where, a);
   report(CUDACPU_UNWRITTEN, {NULL, 0, here}, "%s", where);
+}
+
+static __attribute__((noinline, cold)) void misaligned(uintptr_t a, size_t alignment, const void *here)
+{
+  char where[192];
+  name_address(where, sizeof where, a);
+  report(CUDACPU_MISALIGNED, {NULL, 0, here}, "an access at %p, which is no multiple of %zu: %s", (void *)a, alignment,
+         where);
+  abort_launch(cudaErrorMisalignedAddress);
 }
 
 static __attribute__((noinline, cold)) void static_of_a_cluster(const void *here)
@@ -435,10 +448,6 @@ static inline struct cell *word_cell(const struct pages *m, size_t offset, unsig
 template <unsigned BYTES, enum access A>
 static __attribute__((noinline)) void access_words(struct cell *c, uintptr_t a, bool shared, const void *pc)
 {
-  if (BYTES >= 8 && a % 8 != 0) {
-    report(CUDACPU_MISALIGNED, {NULL, 0, pc}, "an access of %u bytes at %p", BYTES, (void *)a);
-    abort_launch(cudaErrorIllegalAddress);
-  }
   if (shared && clustered) {
     if (a - (uintptr_t)region.base >= DYNAMIC_SHARED_BYTES) static_of_a_cluster(pc);
     cluster_bounds(a, BYTES, A == READ ? "reads" : "writes", pc);
@@ -755,6 +764,21 @@ void *__tsan_memset(void *to, int value, unsigned long bytes)
 {
   if (current && bytes) access_range<WRITE>((uintptr_t)to, bytes, HERE);
   return memset(to, value, bytes);
+}
+/* As libubsan has it.  Null pointers are another matter: what is at one is told where it is
+ * touched. */
+struct type_mismatch {
+  struct {
+    const char *file;
+    unsigned line, column;
+  } place;
+  const void *type;
+  unsigned char log2_alignment, kind;
+};
+void __ubsan_handle_type_mismatch_v1(const struct type_mismatch *m, uintptr_t a)
+{
+  const uintptr_t alignment = (uintptr_t)1 << m->log2_alignment;
+  if (current && a % alignment != 0) misaligned(a, alignment, HERE);
 }
 void __tsan_init(void)
 {

@@ -561,7 +561,7 @@ extern "C" void cudacpu_copy_async(void *to, const void *from, size_t bytes, siz
     report(CUDACPU_MISALIGNED, {file, line, NULL},
            "__pipeline_memcpy_async of %zu bytes from %p to %p: 4, 8 or 16, and both addresses multiples of it", bytes,
            from, to);
-    leave(cudaErrorIllegalAddress);
+    leave(cudaErrorMisalignedAddress);
   }
   struct async_copy c = {
       to, from, (uint32_t)bytes, (uint32_t)zero_bytes, t->groups, false, __builtin_return_address(0)};

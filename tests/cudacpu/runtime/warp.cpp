@@ -271,7 +271,7 @@ extern "C" void cudacpu_matrix_aligned(const void *p, size_t row_bytes, const ch
   report(CUDACPU_MISALIGNED, {file, line, NULL},
          "a matrix at %p with rows of %zu bytes: wmma wants it at a multiple of 32 bytes, rows of multiples of 16", p,
          row_bytes);
-  abort_launch(cudaErrorIllegalAddress);
+  abort_launch(cudaErrorMisalignedAddress);
 }
 
 extern "C" void *cudacpu_dynamic_shared(void)

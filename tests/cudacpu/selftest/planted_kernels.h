@@ -2,8 +2,8 @@
  * and the table at the end.
  *
  * A row names a kernel and says what should become of it: RIGHT gives no report; SEEN one in the
- * checked build; STOPPED the same, and the launch ends there; ALWAYS one in every build, and that
- * error; FOR_ASAN is AddressSanitizer's. */
+ * checked build; STOPPED the same, and the launch ends there; CROOKED as well, by an access that is
+ * misaligned; ALWAYS one in every build, and that error; FOR_ASAN is AddressSanitizer's. */
 #ifndef CUDACPU_PLANTED_KERNELS_H
 #define CUDACPU_PLANTED_KERNELS_H
 
@@ -18,6 +18,7 @@
 #define RIGHT(X, name) X(name, -1, BY_ALL, cudaSuccess)
 #define SEEN(X, name, kind) X(name, kind, BY_CHECKED, cudaSuccess)
 #define STOPPED(X, name, kind) X(name, kind, BY_CHECKED, cudaErrorIllegalAddress)
+#define CROOKED(X, name) X(name, CUDACPU_MISALIGNED, BY_CHECKED, cudaErrorMisalignedAddress)
 #define ALWAYS(X, name, kind, error) X(name, kind, BY_ALL, error)
 #define FOR_ASAN(X, name) X(name, CUDACPU_OUT_OF_BOUNDS, BY_ASAN, cudaSuccess)
 

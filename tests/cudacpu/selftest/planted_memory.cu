@@ -522,6 +522,85 @@ KERNEL(trap)
   if (g == 77) __trap(); /* FAULT trap */
 }
 
+/* ----------------------------------------------------------------------------------- misaligned */
+
+/* What a GPU refuses and the CPU mostly does not mind.  Vectors whose elements are used one by one
+ * come as so many floats, here and only here. */
+KERNEL(float4_between_two)
+{
+  INDICES;
+  const float4 v = *(const float4 *)(in + 4 * (t % 16) + 2); /* FAULT float4_between_two */
+  out[g] = v.x + v.w;
+}
+
+static __device__ __forceinline__ int4 load_int4(const int *p)
+{
+  return *(const int4 *)p; /* FAULT int4_behind_a_word */
+}
+KERNEL(int4_behind_a_word)
+{
+  INDICES;
+  const int4 v = load_int4((const int *)in + (t == 5 ? 9 : 8));
+  out[g] = (float)(v.x + v.w);
+}
+
+KERNEL(double2_between_two)
+{
+  INDICES;
+  DYNAMIC_SHARED(double, a);
+  if (t < 32) a[t] = 1;
+  __syncthreads();
+  const double2 v = *(const double2 *)(a + 2 * (t % 8) + t / 63); /* FAULT double2_between_two */
+  out[g] = (float)(v.x * v.y);
+}
+
+KERNEL(float2_written_between_two)
+{
+  INDICES;
+  __shared__ __align__(16) float a[132];
+  *(float2 *)(a + 2 * t + t / 40) = make_float2(1, in[g]); /* FAULT float2_written_between_two */
+  __syncthreads();
+  out[g] = a[1];
+}
+
+KERNEL(hinted_load_between_two)
+{
+  INDICES;
+  const uint4 v = __ldg((const uint4 *)in + 1);
+  const float2 w = __ldca((const float2 *)(in + g % 63)); /* FAULT hinted_load_between_two */
+  out[g] = (float)v.x + w.x + w.y;
+}
+
+KERNEL(vectors_where_they_belong)
+{
+  INDICES;
+  DYNAMIC_SHARED(float, a);
+  if (t < 16) *(float4 *)(a + 4 * t) = __ldg((const float4 *)in + t);
+  __syncthreads();
+  const float2 v = *(const float2 *)(a + t / 2 * 2);
+  const double2 w = *(const double2 *)(a + t % 16 * 4);
+  const ulonglong2 u = *(const ulonglong2 *)(a + t % 16 * 4);
+  out[g] = v.x + v.y + (float)(w.x > 1e300) + (float)(u.y == 0);
+}
+
+KERNEL(copy_of_sixteen_between_two)
+{
+  INDICES;
+  DYNAMIC_SHARED(float, a);
+  if (t < 8) __pipeline_memcpy_async(a + 4 * t, in + 4 * t + 2, 16); /* FAULT copy_of_sixteen_between_two */
+  __pipeline_commit();
+  __pipeline_wait_prior(0);
+}
+
+KERNEL(copy_of_eight_between_two)
+{
+  INDICES;
+  DYNAMIC_SHARED(float, a);
+  if (t < 8) __pipeline_memcpy_async(a + 2 * t + 1, in + 2 * t, 8); /* FAULT copy_of_eight_between_two */
+  __pipeline_commit();
+  __pipeline_wait_prior(0);
+}
+
 /* ------------------------------------------------------------------------------------ the table */
 
 #define CASES(X)                                                                                                       \
@@ -571,6 +650,14 @@ KERNEL(trap)
   STOPPED(X, stack_of_another, CUDACPU_HOST_MEMORY)                                                                    \
   ALWAYS(X, nothing_there, CUDACPU_FAULT, cudaErrorIllegalAddress)                                                     \
   ALWAYS(X, stack_overflow, CUDACPU_STACK, cudaErrorIllegalAddress)                                                    \
-  ALWAYS(X, trap, CUDACPU_FAULT, cudaErrorLaunchFailure)
+  ALWAYS(X, trap, CUDACPU_FAULT, cudaErrorLaunchFailure)                                                               \
+  CROOKED(X, float4_between_two)                                                                                       \
+  CROOKED(X, int4_behind_a_word)                                                                                       \
+  CROOKED(X, double2_between_two)                                                                                      \
+  CROOKED(X, float2_written_between_two)                                                                               \
+  CROOKED(X, hinted_load_between_two)                                                                                  \
+  RIGHT(X, vectors_where_they_belong)                                                                                  \
+  ALWAYS(X, copy_of_sixteen_between_two, CUDACPU_MISALIGNED, cudaErrorMisalignedAddress)                               \
+  ALWAYS(X, copy_of_eight_between_two, CUDACPU_MISALIGNED, cudaErrorMisalignedAddress)
 
 PLANTED_TABLE(planted_memory, "tests/cudacpu/selftest/planted_memory.cu")

@@ -179,6 +179,6 @@ KERNEL(crooked_matrix)
   RIGHT(X, rounded_registers)                                                                                          \
   SEEN(X, operand_read_at_once, CUDACPU_RACE)                                                                          \
   SEEN(X, stored_and_read_at_once, CUDACPU_RACE)                                                                       \
-  ALWAYS(X, crooked_matrix, CUDACPU_MISALIGNED, cudaErrorIllegalAddress)
+  ALWAYS(X, crooked_matrix, CUDACPU_MISALIGNED, cudaErrorMisalignedAddress)
 
 PLANTED_TABLE(planted_together, "tests/cudacpu/selftest/planted_together.cu")

@@ -648,6 +648,12 @@ static void shares_of_a_device_are_compared_with_nothing(void **state)
   assert_says("  device time: the trials' shares of the time in which the GPU was busy; it\n"
               "  depends on what ran beside them");
   assert_says("wall time only where a study ran alone: [scheduler] studies = one_by_one gives\n");
+  shown_width = 0;
+  print_with(print_trials, &r); /* what a trial cost comes before a time that says little of it */
+  assert_row("validation device dropout_ conv_ num_fc_");
+  assert_row("trial state accuracy loss epochs GFLOP seconds lr rate layers units stride threshold optimizer padding "
+             "momentum one");
+  shown_width = 80;
   report_free(&r);
 
   /* Where the first trials were a GPU's and the last ones the CPU's, as well. */
@@ -1108,13 +1114,13 @@ static void trials_are_one_line_each_or_fit_the_screen(void **state)
   print_with(print_trials, &r);
   assert_says("quick/grouped/0: 4 trials, 2 complete, 1 failed, 1 running; unfinished, 3 of 40\ntrials have ended\n");
   assert_row("num_");
-  assert_row("validation dropout_ conv_ num_fc_");
-  assert_row("trial group state accuracy loss epochs seconds lr rate layers units stride threshold optimizer padding "
-             "momentum one");
-  assert_row("0 first complete 0.5000 0.9000 3 12.2 3.333e-05 0.2 3 64 1 1 adam same 0.9 7");
-  assert_row("*1 second complete 0.7500 0.5000 3 5000.0 0.01 0.2 3 64 1 1 adam überall 0.9 7");
-  assert_row("2 failed - - 3 1.0 0.01 0.2 3 64 1 1 adam same 0.9 7");
-  assert_row("3 5 running - - - - 0.01 0.2 3 64 1 1 adam same 0.9 7");
+  assert_row("validation CPU dropout_ conv_ num_fc_");
+  assert_row("trial group state accuracy loss epochs GFLOP seconds lr rate layers units stride threshold optimizer "
+             "padding momentum one");
+  assert_row("0 first complete 0.5000 0.9000 3 1 12.2 3.333e-05 0.2 3 64 1 1 adam same 0.9 7");
+  assert_row("*1 second complete 0.7500 0.5000 3 1 5000.0 0.01 0.2 3 64 1 1 adam überall 0.9 7");
+  assert_row("2 failed - - 3 1 1.0 0.01 0.2 3 64 1 1 adam same 0.9 7");
+  assert_row("3 5 running - - - - - 0.01 0.2 3 64 1 1 adam same 0.9 7");
   assert_says("  trial 2 failed: diverged: \"\\x01\\x02\"\n");
   assert_tidy(printed, 200);
   for (shown_width = 60; shown_width <= 140; shown_width += 20) {

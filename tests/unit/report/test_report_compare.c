@@ -110,6 +110,43 @@ static void what_cannot_be_compared_has_no_mean(void **state)
   assert_says("  times of a GPU are shares");
 }
 
+/* On a GPU: images and FLOPs first; the time is named, and compared with nothing; wall time is,
+ * where all studies ran alone. */
+static void times_are_named_and_wall_time_is_that_of_studies_that_ran_alone(void **state)
+{
+  (void)state;
+  make_runs();
+  for (int i = 0; i < RUNS; i++)
+    for (int k = 0; k < 2; k++) {
+      struct report_study *s = &runs[i].studies[k];
+      snprintf(s->record.depends_on, sizeof s->record.depends_on, "cuda, NVIDIA H100, fp32");
+      s->images = k ? 6000 : 3000;
+      s->flops = k ? 4e12 : 1e12;
+      s->flops_to_best = k ? 2e12 : 1e12;
+      s->record.wall_s = k ? 200 : 150;
+      s->record.ran_alone = i != 1 || k != 0;
+    }
+  print_with(print, runs);
+  assert_tidy(printed, 80);
+  assert_row("best test images TFLOP"); /* of a wide table the rest stands below */
+  assert_row("run, strategy rounds value accuracy trained to best");
+  assert_row("AHE, grouped 1 0.7433 0.7267 3,000 1");
+  assert_row("TFLOP time to device wall");
+  assert_row("AHE, grouped 1 0:27:19 0:37:22 0:02:30");
+  assert_row("Intel scenes, grouped 1 0:22:28 0:51:05 -");
+  assert_row("AHE -2.13 points -0.31 points 50.0 % 50.0 % 75.0 %");
+  assert_row("Intel scenes -2.78 points +0.92 points 50.0 % 50.0 % 75.0 %");
+  assert_row("run time"); /* of the walls */
+  assert_row("AHE 25.0 %");
+  assert_row("Intel scenes -");
+  assert_row("mean of 6 runs -");
+  snprintf(runs[0].studies[0].record.depends_on, 64, "cpu, avx2"); /* then no clock is all runs' */
+  print_with(print, runs);
+  assert_row("TFLOP time to whole wall");
+  assert_silent_of("device");
+  free_runs();
+}
+
 static void name_metric(struct report *r, const char *name)
 {
   for (int k = 0; k < r->n; k++) snprintf(r->studies[k].record.value_name, 64, "%s", name);
@@ -164,6 +201,7 @@ int main(void)
   const struct CMUnitTest tests[] = {
       TEST(the_last_row_is_the_mean_over_the_data_sets),
       TEST(what_cannot_be_compared_has_no_mean),
+      TEST(times_are_named_and_wall_time_is_that_of_studies_that_ran_alone),
       TEST(test_values_are_of_the_metric),
       TEST(runs_without_a_finished_study_are_refused),
       TEST(names_of_any_bytes_are_shown_as_text),

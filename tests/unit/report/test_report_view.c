@@ -153,7 +153,7 @@ static void a_trial_is_shown_with_all_its_epochs(void **state)
   assert_tidy(printed, 80);
   assert_says("quick/grouped/0, trial 4: complete, the best of this study\n"
               "  validation accuracy  0.9000\n  loss                 0.2500\n  epochs               3\n"
-              "  time                 40 s\n  images trained       1000\n  work                 1.00 GFLOP\n\n"
+              "  images trained       1000\n  work                 1.00 GFLOP\n  CPU time             40 s\n\n"
               "  lr                   0.0001  (held)\n");
   assert_says("  one                  7\n"); /* fixed: nobody could search it */
   assert_says("\n  epochs 1 to 4  ▁ ▅█\n");
@@ -165,6 +165,9 @@ static void a_trial_is_shown_with_all_its_epochs(void **state)
   assert_tidy(printed, 80);
   assert_says("quick/grouped/0, trial 1: failed\n  diverged: x\n  validation accuracy  -\n");
   assert_silent_of("epoch  ");
+  snprintf(r.studies[0].record.depends_on, 64, "cuda, NVIDIA H100, fp32");
+  print_with(print_one, &r);
+  assert_says("\n  device time          40 s\n");
   report_free(&r);
 }
 
@@ -347,15 +350,17 @@ static void json_has_the_repeats_of_the_best(void **state)
 /* Every table and page shows these; what a study lacks is told as such, not as 0. */
 static void a_figure_is_there_or_not(void **state)
 {
-  static const report_measure all[] = {report_best_value,    report_images, report_tflop,
-                                       report_tflop_to_best, report_time,   report_time_to_best};
+  static const report_measure all[] = {report_best_value, report_images,       report_tflop,    report_tflop_to_best,
+                                       report_time,       report_time_to_best, report_wall_time};
   struct stored_trial trials[2] = {{.value = 0.5}, {.value = 0.75}};
   struct report_study s = {.trials = trials, .n = 2, .best = -1};
-  const double expected[] = {0.75, 300, 3, 2, 8, 6};
+  const double expected[] = {0.75, 300, 3, 2, 8, 6, 9};
   double value;
   (void)state;
   for (size_t i = 0; i < sizeof all / sizeof *all; i++) assert_false(all[i](&s, &value));
-  s.images = 300, s.flops = 3e12, s.flops_to_best = 2e12, s.time_s = 8, s.time_to_best_s = 6;
+  s.images = 300, s.flops = 3e12, s.flops_to_best = 2e12, s.time_s = 8, s.time_to_best_s = 6, s.record.wall_s = 9;
+  assert_false(report_wall_time(&s, &value)); /* others ran beside it */
+  s.record.ran_alone = true;
   for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
     bool to_best = all[i] == report_best_value || all[i] == report_tflop_to_best || all[i] == report_time_to_best;
     assert_int_equal(all[i](&s, &value), !to_best);
