@@ -6,8 +6,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
+#include "host/base/file_same.h"
 #include "host/base/spelling.h"
 #include "host/base/text_escape.h"
 #include "host/base/text_table.h"
@@ -92,20 +92,16 @@ static void close_runs(struct runs *r)
   free(r->stores);
 }
 
-/* The database of a run's folder, or the file itself; false: there is none. */
-static bool find_database(const char *path, struct stat *st)
-{
-  struct error ignored = {0};
-  char *database = NULL;
-  bool found = !command_database("show", path, &database, &ignored) && stat(database, st) == 0;
-  free(database);
-  return found;
-}
-
+/* By their databases; false where one has none. */
 static bool same_run(const char *a, const char *b)
 {
-  struct stat x, y;
-  return find_database(a, &x) && find_database(b, &y) && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
+  struct error ignored = {0};
+  char *x = NULL, *y = NULL;
+  bool same =
+      !command_database("show", a, &x, &ignored) && !command_database("show", b, &y, &ignored) && file_same(x, y);
+  free(x);
+  free(y);
+  return same;
 }
 
 static int no_memory(struct error *e)

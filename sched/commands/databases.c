@@ -2,8 +2,8 @@
 #include "sched/commands/databases.h"
 
 #include <stdlib.h>
-#include <sys/stat.h>
 
+#include "host/base/file_same.h"
 #include "host/base/text_escape.h"
 #include "host/store/store.h"
 #include "sched/commands/command.h"
@@ -12,11 +12,9 @@
 /* A database that counts twice would make intervals of what is no news. */
 static int refuse_twice(const struct databases *d, const char *path, struct error *e)
 {
-  struct stat one, other;
   char shown[1000];
-  if (stat(path, &one) != 0) return 0; /* which opening it tells */
   for (int i = 0; i < d->n; i++)
-    if (stat(d->shown[i], &other) == 0 && one.st_dev == other.st_dev && one.st_ino == other.st_ino)
+    if (file_same(d->shown[i], path))
       return error_set(e, ERROR_CONFIG, "%s: the same database is given twice", text_escape(shown, sizeof shown, path));
   return 0;
 }
