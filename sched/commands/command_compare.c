@@ -9,6 +9,7 @@
 #include "host/report/report_compare.h"
 #include "sched/commands/command.h"
 #include "sched/commands/databases.h"
+#include "sched/commands/output_file.h"
 #include "sched/commands/report_files.h"
 #include "sched/commands/runs_below.h"
 #include "sched/run/signals.h"
@@ -122,7 +123,8 @@ static int compare(const struct options *o, struct error *e)
   struct report_compare c = {0};
   struct named runs = {0};
   const char **names = NULL;
-  int code = 0;
+  const struct output_file page = {.option = "--output", .path = o->output, .kind = OUTPUT_PAGE};
+  int code = o->output ? output_file_check(&page, e) : 0;
   for (int i = 0; i < o->n && !code; i++) code = add_runs(&runs, o->given[i], e);
   if (!code && !(names = calloc((size_t)runs.n, sizeof *names)))
     code = error_set(e, ERROR_MACHINE, "no memory for %d runs", runs.n);

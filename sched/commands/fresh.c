@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "host/base/text_escape.h"
+#include "sched/commands/outputs.h"
 
 /* Does `path` lie in the folder, which is without links? */
 static bool lies_within(const char *path, const char *folder)
@@ -34,13 +35,11 @@ static bool is_run_ini(const char *path, const char *folder)
 /* What the run needs must not be moved away with what it made. */
 static int check_within(const struct experiment *x, struct error *e)
 {
-  const struct dataset_options *d = &x->dataset;
-  const char *const needed[] = {x->path,          d->path,        d->train_images,      d->train_labels,
-                                d->test_images,   d->test_labels, d->validation_images, d->validation_labels,
-                                x->command_folder};
+  const char *needed[RESULTS_INPUTS];
   char shown[1100], *output = realpath(x->output, NULL);
   int code = 0;
-  for (size_t i = 0; output && i < sizeof needed / sizeof *needed && !code; i++) {
+  results_inputs(x, needed);
+  for (int i = 0; output && i < RESULTS_INPUTS && !code; i++) {
     if (!lies_within(needed[i], output) || is_run_ini(needed[i], output)) continue;
     text_escape(shown, sizeof shown, needed[i]);
     code = error_set(

@@ -103,10 +103,10 @@ check csv_and_json_are_read_by_another_program all 'exits 0' silent '[ "$(wc -l 
 run "$work/results/digits" --csv --json
 check csv_or_json all 'exits 2' quiet 'complained "--csv or --json, not both"'
 run "$work/results/digits" --output "$work/none/page.html"
-check a_page_that_cannot_be_written_is_a_failure all 'exits 1' 'complained "none/page.html"' '[ ! -e "$work/none" ]'
+check a_page_that_cannot_be_written_is_a_failure all 'exits 2' 'complained "none/page.html: its folder cannot be written to"' '[ ! -e "$work/none" ]'
 mkfifo "$work/pipe"
 run "$work/results/digits" --output "$work/pipe"
-check what_is_no_file_is_not_written_over all 'exits 1' 'complained "pipe: is no regular file"' '[ -p "$work/pipe" ]' \
+check what_is_no_file_is_not_written_over all 'exits 2' 'complained "pipe: is no regular file"' '[ -p "$work/pipe" ]' \
   '[ ! -e "$work/pipe-plots" ]'
 run "$work/results/digits" "$work/results/digits/study.db"
 check a_run_that_is_given_twice_is_refused all 'exits 2' quiet 'complained "the same database is given twice"'
