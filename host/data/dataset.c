@@ -79,7 +79,11 @@ static int read_text(const char *path, const char *shown, char **bytes, size_t *
   enum { BYTES_MAX = CLASSES_MAX * 256 + 3 };
   struct stat st;
   *bytes = NULL;
-  if (stat(path, &st) != 0 || !S_ISREG(st.st_mode)) return 0;
+  if (lstat(path, &st) != 0 && (errno == ENOENT || errno == ENOTDIR)) return 0;
+  if (stat(path, &st) != 0) return error_errno(e, "cannot open %s", shown);
+  if (!S_ISREG(st.st_mode))
+    return error_set(e, ERROR_FAILED, "%s: is not a file but a %s; it is to name the classes, or is to be taken away",
+                     shown, file_kind(&st));
   FILE *in = file_open_to_read(path);
   if (!in) return error_errno(e, "cannot open %s", shown);
   int code = 0;
