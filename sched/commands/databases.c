@@ -19,17 +19,28 @@ static int refuse_twice(const struct databases *d, const char *path, struct erro
   return 0;
 }
 
-static int load(struct databases *d, const char *command, const char *given, struct error *e)
+static int make_room(struct databases *d, struct error *e)
+{
+  size_t n = (size_t)d->n + 1;
+  struct report *reports = realloc(d->reports, n * sizeof *reports);
+  if (reports) d->reports = reports;
+  const char **shown = reports ? realloc(d->shown, n * sizeof *shown) : NULL;
+  if (shown) d->shown = shown;
+  return shown ? 0 : error_set(e, ERROR_MACHINE, "no memory for %zu databases", n);
+}
+
+int databases_add(struct databases *d, const char *command, const char *given, struct error *e)
 {
   struct store *store = NULL;
   char *path = NULL;
   int code = command_database(command, given, &path, e);
   if (!code) code = refuse_twice(d, path, e);
   if (!code) code = store_open(&store, path, true, &signals_stop, e);
+  if (!code) code = make_room(d, e);
+  if (!code) code = report_load(&d->reports[d->n], store, e); /* which frees what it had where it fails */
   if (!code) {
-    d->shown[d->n] = path;
+    d->shown[d->n++] = path;
     path = NULL;
-    code = report_load(&d->reports[d->n++], store, e);
   }
   store_close(store);
   free(path);
@@ -38,10 +49,8 @@ static int load(struct databases *d, const char *command, const char *given, str
 
 int databases_load(struct databases *d, const char *command, const char *const *given, int n, struct error *e)
 {
-  d->reports = calloc((size_t)n, sizeof *d->reports);
-  d->shown = calloc((size_t)n, sizeof *d->shown);
-  int code = d->reports && d->shown ? 0 : error_set(e, ERROR_MACHINE, "no memory for %d databases", n);
-  for (int i = 0; i < n && !code; i++) code = load(d, command, given[i], e);
+  int code = 0;
+  for (int i = 0; i < n && !code; i++) code = databases_add(d, command, given[i], e);
   return code;
 }
 
