@@ -361,7 +361,7 @@ static int repeat_winners(struct run *run, struct error *e)
   struct progress_repeats progress;
   char note[300];
   if (run->x->repeats == 0) return 0;
-  progress_repeats_start(&progress, !run->options->progress);
+  progress_repeats_start(&progress, !run->options->progress, run->options->log);
   int code = winner_repeats_run(&run->runner, progress_repeats_tick, &progress, note, sizeof note, e);
   if (note[0] && run->options->progress) text_wrap(stderr, "  ", note);
   return code;
