@@ -137,7 +137,15 @@ run cache --clear
 check cache_clear_removes_all_that_is_its_own all 'exits 0' '[ "$(ls cache/gsos)" = mine.idx ]'
 run check photos.ini
 check what_was_removed_is_made_again all 'exits 0' 'ls cache/gsos | grep -q ^images-'
+run cache --folder "$work/none"
+check a_cache_that_is_not_there_is_named all 'exits 2' 'grep -q -e "--folder $work/none: No such file" err' '[ ! -s out ]'
+run cache --folder "$work/none" --clear
+check a_cache_that_is_not_there_is_not_cleared all 'exits 2' 'grep -q -e "--folder $work/none: No such file" err' '[ ! -s out ]'
+run cache --folder "$gsos"
+check a_cache_is_a_folder all 'exits 2' 'grep -q "is no folder" err'
+mkdir "$work/other"
 run cache --folder "$work/other"
+check a_folder_without_a_cache_says_so all 'exits 0' 'grep -q "nothing that gsos has cached is in it" out'
 check another_folder_may_be_named all 'exits 0' 'grep -q "other: 0 entries" out'
 for wrong in '--limit soon' '--clear --limit 1GB' 'photos' '--limit 0' '--all'; do
   # shellcheck disable=SC2086 # words
