@@ -23,15 +23,24 @@ int file_open(const char *path, int flags)
   return -1;
 }
 
-FILE *file_open_to_read(const char *path)
+static FILE *stream_of(int fd, const char *mode)
 {
-  int fd = file_open(path, O_RDONLY);
-  FILE *in = fd < 0 ? NULL : fdopen(fd, "rb");
-  if (fd >= 0 && !in) {
+  FILE *stream = fd < 0 ? NULL : fdopen(fd, mode);
+  if (fd >= 0 && !stream) {
     close(fd);
     errno = ENOMEM;
   }
-  return in;
+  return stream;
+}
+
+FILE *file_open_to_read(const char *path)
+{
+  return stream_of(file_open(path, O_RDONLY), "rb");
+}
+
+FILE *file_open_to_write(const char *path, int flags)
+{
+  return stream_of(file_open(path, O_WRONLY | O_CREAT | O_TRUNC | flags), "wb");
 }
 
 int file_open_failed(struct error *e, const char *path, const char *what)
@@ -42,4 +51,11 @@ int file_open_failed(struct error *e, const char *path, const char *what)
   if (why == ENXIO) return error_set(e, ERROR_FAILED, "%s: %s: it is no regular file", shown, what);
   errno = why;
   return error_errno(e, "%s: %s", shown, what);
+}
+
+const char *file_kind(const struct stat *st)
+{
+  if (S_ISDIR(st->st_mode)) return "folder";
+  if (S_ISFIFO(st->st_mode)) return "pipe";
+  return S_ISSOCK(st->st_mode) ? "socket" : "device";
 }

@@ -4,6 +4,7 @@
 #define GSOS_FILE_OPEN_H
 
 #include <stdio.h>
+#include <sys/stat.h>
 
 #include "host/base/error.h"
 
@@ -14,8 +15,16 @@ int file_open(const char *path, int flags);
 /* The same as a stream to read; NULL with errno. */
 FILE *file_open_to_read(const char *path);
 
-/* Says why either has failed, by errno: "PATH: WHAT: why", or that it is no regular file.  Returns
- * the code of error_errno. */
+/* The same to write: made where there is none, emptied where there is.  `flags`: more of open(2),
+ * or 0. */
+FILE *file_open_to_write(const char *path, int flags);
+
+/* Says why one of them has failed, by errno: "PATH: WHAT: why", or that it is no regular file.
+ * Returns the code of error_errno. */
 int file_open_failed(struct error *e, const char *path, const char *what);
+
+/* What it is that is no regular file, for "is not a file but a ...": "folder", "pipe", "socket",
+ * "device". */
+const char *file_kind(const struct stat *st);
 
 #endif

@@ -76,15 +76,11 @@ int file_replace_begin(struct file_replace *f, const char *path, struct error *e
   snprintf(f->temporary, size, "%s.tmp", path);
   /* O_NOFOLLOW: a link under that name, in a folder that others write to, must not lead the data
    * elsewhere. */
-  int fd = file_open(f->temporary, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW);
-  if (fd >= 0 && !(f->out = fdopen(fd, "wb"))) {
-    int saved = errno;
-    close(fd);
-    unlink(f->temporary);
-    errno = saved;
-  }
+  f->out = file_open_to_write(f->temporary, O_NOFOLLOW);
   if (f->out) return 0;
+  bool made = errno == ENOMEM; /* and there was no room for a stream */
   int code = file_open_failed(e, f->temporary, "cannot be written");
+  if (made) unlink(f->temporary);
   release(f);
   return code;
 }

@@ -16,6 +16,7 @@
 
 #include "host/data/dataset_source.h"
 #include "host/data/idx.h"
+#include "host/base/file_open.h"
 #include "host/base/text_escape.h"
 
 enum { SIDE = 32, PLANE = SIDE * SIDE, IMAGE = 3 * PLANE, FILES_MAX = 5, PATH_BYTES = DATA_PATH_MAX };
@@ -88,7 +89,7 @@ static int map_file(struct records *r, const char *path, int record, struct erro
   if (fstat(fd, &st) != 0)
     code = error_errno(e, "cannot read %s", shown);
   else if (!S_ISREG(st.st_mode))
-    code = error_set(e, ERROR_FAILED, "%s: is not a file", shown);
+    code = error_set(e, ERROR_FAILED, "%s: is not a file but a %s", shown, file_kind(&st));
   else if (st.st_size == 0 || st.st_size % record != 0)
     code =
         error_set(e, ERROR_FAILED,

@@ -79,7 +79,11 @@ static int read_text(const char *path, const char *shown, char **bytes, size_t *
   enum { BYTES_MAX = CLASSES_MAX * 256 + 3 };
   struct stat st;
   *bytes = NULL;
-  if (stat(path, &st) != 0 || !S_ISREG(st.st_mode)) return 0;
+  if (lstat(path, &st) != 0 && (errno == ENOENT || errno == ENOTDIR)) return 0;
+  if (stat(path, &st) != 0) return error_errno(e, "cannot open %s", shown);
+  if (!S_ISREG(st.st_mode))
+    return error_set(e, ERROR_FAILED, "%s: is not a file but a %s; it is to name the classes, or is to be taken away",
+                     shown, file_kind(&st));
   FILE *in = file_open_to_read(path);
   if (!in) return error_errno(e, "cannot open %s", shown);
   int code = 0;
@@ -344,6 +348,20 @@ static int check_labels(struct dataset_source *s, struct error *e)
   return 0;
 }
 
+/* As they are shown from here on: two names of folders that differ in any byte differ then. */
+static int escape_class_names(struct dataset_source *s, struct error *e)
+{
+  for (int c = 0; c < s->n_classes; c++) {
+    size_t size = 4 * strlen(s->class_names[c]) + 8;
+    char *shown = malloc(size);
+    if (!shown) return error_set(e, ERROR_MACHINE, "no memory for class names");
+    text_escape(shown, size, s->class_names[c]);
+    free(s->class_names[c]);
+    s->class_names[c] = shown;
+  }
+  return 0;
+}
+
 static int name_classes(struct dataset *d, struct dataset_source *s, struct error *e)
 {
   if (!s->class_names) {
@@ -356,6 +374,7 @@ static int name_classes(struct dataset *d, struct dataset_source *s, struct erro
     }
     if (!s->class_names) return error_set(e, ERROR_MACHINE, "no memory for class names");
   }
+  if (escape_class_names(s, e)) return e->code;
   d->class_names = s->class_names;
   d->n_classes = s->n_classes;
   return 0;

@@ -62,7 +62,7 @@ struct dataset_split {
 
 struct dataset {
   int n_classes, channels, height, width;
-  char **class_names;                           /* [n_classes] UTF-8 or whatever bytes the folder had */
+  char **class_names;                           /* [n_classes] as they are shown (text_escape): UTF-8 that is seen */
   struct dataset_split train, validation, test; /* test.n may be 0 */
   float mean[4], deviation[4]; /* [channels] of x/255 over the training split, after the validation split */
   int n_skipped;               /* bad images left out (on_bad_image = skip) */

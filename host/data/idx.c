@@ -15,6 +15,7 @@
 #include <unistd.h>
 #include <zlib.h>
 
+#include "host/base/file_open.h"
 #include "host/base/text_escape.h"
 #include "host/base/text_units.h"
 
@@ -243,10 +244,7 @@ int idx_open(struct idx *x, const char *path, const struct data_cache *cache, st
   if (fstat(fd, &st) != 0)
     code = error_errno(e, "cannot be read");
   else if (!S_ISREG(st.st_mode))
-    code = error_set(e, ERROR_CONFIG, "is not a file but a %s",
-                     S_ISDIR(st.st_mode)    ? "folder"
-                     : S_ISFIFO(st.st_mode) ? "pipe"
-                                            : "device");
+    code = error_set(e, ERROR_CONFIG, "is not a file but a %s", file_kind(&st));
   else if (pread(fd, magic, 2, 0) == 2 && magic[0] == 0x1f && magic[1] == 0x8b)
     code = open_gzip(x, fd, &st, path, cache, e);
   else

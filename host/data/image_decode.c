@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "host/base/file_open.h"
 #include "host/base/text_escape.h"
 
 /* -------------------------------------------------------------------------------- shared memory */
@@ -161,10 +162,7 @@ int image_decode(const char *path, const struct image_format *format, struct dec
   if (fstat(fd, &st) != 0)
     code = error_errno(e, "cannot be read");
   else if (!S_ISREG(st.st_mode))
-    code = error_set(e, ERROR_FAILED, "is not a file but a %s",
-                     S_ISDIR(st.st_mode)    ? "folder"
-                     : S_ISFIFO(st.st_mode) ? "pipe"
-                                            : "device");
+    code = error_set(e, ERROR_FAILED, "is not a file but a %s", file_kind(&st));
   FILE *in = code ? NULL : fdopen(fd, "rb");
   if (!in) {
     if (!code) code = error_set(e, ERROR_MACHINE, "no memory to open it");

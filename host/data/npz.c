@@ -20,6 +20,7 @@
 #include <zlib.h>
 
 #include "host/data/usual_names.h"
+#include "host/base/file_open.h"
 #include "host/base/text_escape.h"
 
 static const char *const image_endings[] = {"-imgs.npz", "-images.npz", NULL};
@@ -291,7 +292,7 @@ static int npy_open(struct npy *a, const char *path, const struct data_cache *ca
   if (fstat(fd, &st) != 0)
     code = error_errno(e, "cannot be read");
   else if (!S_ISREG(st.st_mode))
-    code = error_set(e, ERROR_FAILED, "is not a file");
+    code = error_set(e, ERROR_FAILED, "is not a file but a %s", file_kind(&st));
   else
     code = load(a, fd, &st, path, cache, e);
   close(fd);

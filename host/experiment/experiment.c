@@ -81,8 +81,18 @@ static int unknown_key(struct error *e, const struct ini *ini, const struct ini_
                    text_escape(shown, sizeof shown, entry->key), entry->section, elsewhere[0] ? elsewhere : near, all);
 }
 
+/* --set SECTION.NAME= of a line that the file has not.  What stands in [space] and [groups] without
+ * a line can be taken away, too: they see to it. */
+static bool takes_nothing_away(const struct ini_entry *entry)
+{
+  bool lines =
+      !strcmp(entry->section, "weights") || !strcmp(entry->section, "enqueue") || !strcmp(entry->section, "datasets");
+  return lines && !entry->value[0] && !entry->in_file && !key_find(entry->section, entry->key);
+}
+
 static int check_names(const struct ini *ini, struct error *e)
 {
+  char shown[200];
   for (int i = 0; i < ini->n_sections; i++) {
     const struct ini_section *s = &ini->sections[i];
     if (!known_section(s->name)) return unknown_section(e, ini, s->name, NULL, s->line);
@@ -91,6 +101,9 @@ static int check_names(const struct ini *ini, struct error *e)
     const struct ini_entry *entry = &ini->entries[i];
     if (!known_section(entry->section)) return unknown_section(e, ini, entry->section, entry, entry->line);
     if (!section_is_free(entry->section) && !key_find(entry->section, entry->key)) return unknown_key(e, ini, entry);
+    if (takes_nothing_away(entry))
+      return ini_error(e, ini, entry, "there is no line '%s' in [%s] to take away",
+                       text_escape(shown, sizeof shown, entry->key), entry->section);
   }
   return 0;
 }
@@ -120,8 +133,11 @@ static bool is_text(enum key_type type)
 static int no_value(const struct ini *ini, const struct ini_entry *entry, const struct key_spec *k, struct error *e)
 {
   const char *standard = k->about.default_text;
+  char choices[400] = "";
   if (entry->line == 0 || (!standard[0] && is_text(k->type))) return 0; /* as if not given */
-  return ini_error(e, ini, entry, "no value; give one%s%s%s, or delete the line",
+  for (int i = 0; k->choices && k->choices[i]; i++)
+    text_format(choices + strlen(choices), sizeof choices - strlen(choices), "%s%s", i ? ", " : " of: ", k->choices[i]);
+  return ini_error(e, ini, entry, "no value; give one%s%s%s%s, or delete the line", choices,
                    standard[0] ? " (the default is " : "", standard, standard[0] ? ")" : "");
 }
 

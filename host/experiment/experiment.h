@@ -207,6 +207,7 @@ bool experiment_search_get(const char *text, const char *key, char *value, size_
  * are ENQUEUE_MAX.  Paths are absolute, so that it runs from anywhere.  Malloc'ed text; NULL
  * without memory. */
 char *experiment_best_ini(const struct experiment *x, const double *values, int round, int trial);
+#define EXPERIMENT_BEST_INI_BEGINS "# The best configuration found" /* its first bytes */
 
 /* Writes an ini that reads back as x: every key with its value, those that are not given as
  * comments.  Paths, and `output`, are absolute.  Groups stand in lines wherever they came from but

@@ -386,7 +386,8 @@ char *experiment_best_ini(const struct experiment *x, const double *values, int 
 {
   const struct written best = {values, round, trial};
   return ini_text(x, &best,
-                  "# The best configuration found stands in the defaults of [space]; [train] names the trial whose "
+                  EXPERIMENT_BEST_INI_BEGINS
+                  " stands in the defaults of [space]; [train] names the trial whose "
                   "random\n# numbers its network has: gsos train repeats it.  The rest is as the search had it.\n");
 }
 

@@ -315,6 +315,11 @@ static int list_groups(const struct ini *ini, const struct groups *standard, str
     int at = 0;
     while (at < n && strcasecmp(lines[at].name, entry->key) != 0) at++;
     if (!entry->value[0] && entry->line == 0) { /* --set groups.NAME= takes it away */
+      if (at == n && !entry->in_file) {
+        char shown[200];
+        return ini_error(e, ini, entry, "there is no group '%s' to take away",
+                         text_escape(shown, sizeof shown, entry->key));
+      }
       if (at < n) memmove(&lines[at], &lines[at + 1], (size_t)(n - at - 1) * sizeof lines[0]), n--;
       continue;
     }
@@ -471,7 +476,7 @@ static int check_weights_used(const struct ini *ini, const struct ini_entry *fro
   if (from && !strcmp(from->value, GROUPS_FROM_WEIGHTS)) return 0;
   for (int i = 0; i < ini->n; i++) {
     const struct ini_entry *entry = &ini->entries[i];
-    if (!in_section(entry, "weights") || !entry->value[0]) continue;
+    if (!in_section(entry, "weights") || (!entry->value[0] && entry->line == 0)) continue;
     const struct key_spec *k = key_find("weights", entry->key);
     if (!k || strcmp(k->about.default_text, entry->value) != 0)
       return ini_error(e, ini, entry, "nothing uses it; [groups] from = weights does");

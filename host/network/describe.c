@@ -16,7 +16,7 @@ static void list_classes(const struct dataset *d, char *text, size_t size)
   size_t used = 0;
   for (int i = 0; i < d->n_classes; i++) {
     char shown[60];
-    text_escape(shown, sizeof shown, d->class_names[i]);
+    text_escape_once(shown, sizeof shown, d->class_names[i]);
     if (used + strlen(shown) + 10 > size) {
       snprintf(text + used, size - used, ", ...");
       return;

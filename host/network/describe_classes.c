@@ -28,7 +28,7 @@ static void append(char *text, size_t size, const char *separator, const char *w
 
 static const char *class_name(const struct dataset *d, int class, char shown[SHOWN_MAX])
 {
-  return text_escape(shown, SHOWN_MAX, d->class_names[class]);
+  return text_escape_once(shown, SHOWN_MAX, d->class_names[class]);
 }
 
 /* ---- images of each class -------------------------------------------------------------------- */

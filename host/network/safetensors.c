@@ -22,6 +22,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "host/base/file_open.h"
 #include "host/base/file_replace.h"
 #include "host/base/text_units.h"
 #include "host/network/safetensors_header.h"
@@ -175,7 +176,7 @@ static int map_file(struct safetensors_file *f, const char *path, struct error *
   if (fstat(fd, &st) != 0)
     code = error_errno(e, "cannot be read");
   else if (!S_ISREG(st.st_mode))
-    code = error_set(e, ERROR_FAILED, "is not a file");
+    code = error_set(e, ERROR_FAILED, "is not a file but a %s", file_kind(&st));
   else if (st.st_size < 8)
     code = error_set(e, ERROR_FAILED, "is cut off: %" PRId64 " byte%s no safetensors file", (int64_t)st.st_size,
                      st.st_size == 1 ? " is" : "s are");

@@ -51,15 +51,20 @@ static int add_image(struct predict_list *l, char *path, int label, struct error
   return 0;
 }
 
+static int find_class(const struct predictor *p, const char *name)
+{
+  for (int c = 0; c < predictor_classes(p); c++)
+    if (!strcmp(predictor_class_name(p, c), name)) return c;
+  return -1;
+}
+
 /* The network's class of that name, -1: there is none.  A network's file has names as they are
- * shown. */
+ * shown; those of earlier versions have backslashes as they are. */
 static int class_of_name(const struct predictor *p, const char *name)
 {
   char shown[1100];
-  text_escape(shown, sizeof shown, name);
-  for (int c = 0; c < predictor_classes(p); c++)
-    if (!strcmp(predictor_class_name(p, c), name) || !strcmp(predictor_class_name(p, c), shown)) return c;
-  return -1;
+  int class = find_class(p, text_escape(shown, sizeof shown, name));
+  return class >= 0 ? class : find_class(p, text_escape_once(shown, sizeof shown, name));
 }
 
 /* Keeps the first thing that went wrong with a folder. */

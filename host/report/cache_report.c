@@ -39,6 +39,7 @@ int cache_report_list(FILE *out, const char *folder, struct error *e)
   if (code) return code;
   fprintf(out, "%s: %d %s, %s\n", text_escape(shown, sizeof shown, cache.folder), n, entries_text(n),
           text_bytes(size, sizeof size, (double)sum(entries, n)));
+  if (n == 0 && folder) fprintf(out, "  nothing that gsos has cached is in it\n");
   if (n) fprintf(out, "  %-10s  %-16s  %s\n", "size", "last used", "made from");
   for (int i = 0; i < n; i++) {
     const struct cache_entry *entry = &entries[i];

@@ -51,7 +51,7 @@ static void write_escaped(FILE *out, const char *text)
 void html_text(FILE *out, const char *text)
 {
   char shown[TEXT_MAX];
-  write_escaped(out, text_escape(shown, sizeof shown, text));
+  write_escaped(out, text_escape_once(shown, sizeof shown, text)); /* names of classes have been escaped */
 }
 
 void html_textf(FILE *out, const char *format, ...)

@@ -21,7 +21,7 @@ struct html {
 /* The figures of a place, as report_plots.h has them. */
 void html_plots(struct html *h, enum plot_place place);
 
-/* Any text as HTML shows it: what is not printable as \xNN (text_escape.h), then <, >, & and
+/* Any text as HTML shows it: what is not printable as \xNN (text_escape_once), then <, >, & and
  * quotes. */
 void html_text(FILE *out, const char *text);
 void html_textf(FILE *out, const char *format, ...) __attribute__((format(printf, 2, 3)));

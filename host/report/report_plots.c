@@ -111,10 +111,8 @@ static FILE *open_file(const struct plot_writer *w, const char *name)
 {
   char path[1300];
   snprintf(path, sizeof path, "%s/%s", w->folder, name);
-  int fd = file_open(path, O_WRONLY | O_CREAT | O_TRUNC);
-  FILE *out = fd < 0 ? NULL : fdopen(fd, "w");
+  FILE *out = file_open_to_write(path, 0);
   if (!out) file_open_failed(w->e, path, "cannot be written");
-  if (!out && fd >= 0) close(fd);
   return out;
 }
 

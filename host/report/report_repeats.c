@@ -14,7 +14,7 @@
 bool report_has_repeats(const struct report_study *s)
 {
   const struct study_repeats *r = &s->record.repeats;
-  return r->n > 0 && s->best >= 0 && s->trials[s->best].number == r->trial && study_repeats_ended(r) > 0;
+  return r->n > 0 && s->best >= 0 && s->trials[s->best].number == r->trial && study_repeats_ended(r, r->n) > 0;
 }
 
 struct mean_interval report_repeats_mean(const struct report_study *s, bool test)
@@ -68,7 +68,7 @@ static void add_row(struct text_table *table, const struct report_study *s, bool
     if (r->all[k].flops > 0 && r->all[k].flops < 1e30) flops += r->all[k].flops;
     images += r->all[k].images;
     sums->failed += r->all[k].failed;
-    sums->missing += !r->all[k].ended;
+    sums->missing += !r->all[k].ended && !s->record.finished; /* else fewer are wanted now */
   }
   text_escape(name, sizeof name, s->record.strategy);
   text_table_cell(table, name);

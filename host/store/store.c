@@ -94,10 +94,27 @@ static int check_writable(const struct store *s, bool exists, struct error *e)
   return code;
 }
 
+/* What SQLite keeps beside a database is opened by it as the database is. */
+static int check_beside(const struct store *s, const char *suffix, struct error *e)
+{
+  struct stat st;
+  char *path = NULL;
+  if (asprintf(&path, "%s%s", s->path, suffix) < 0) return error_set(e, ERROR_MACHINE, "no memory");
+  int code = stat(path, &st) == 0 && !S_ISREG(st.st_mode)
+                 ? error_set(e, ERROR_FAILED, "%s%s: is no regular file; take it away", s->shown, suffix)
+                 : 0;
+  free(path);
+  return code;
+}
+
 /* A folder, a pipe or a device is refused before SQLite waits on it for ever. */
 static int check_file(struct store *s, bool read_only, struct error *e)
 {
+  static const char *const suffixes[] = {"-journal", "-wal", "-shm"};
   struct stat st;
+  int code = 0;
+  for (size_t i = 0; i < sizeof suffixes / sizeof *suffixes && !code; i++) code = check_beside(s, suffixes[i], e);
+  if (code) return code;
   if (stat(s->path, &st)) {
     if (errno == ENOENT && !read_only) return check_writable(s, false, e);
     if (errno == ENOENT) return error_set(e, ERROR_FAILED, "%s: there is no such file; has the run begun?", s->shown);

@@ -222,11 +222,11 @@ void study_record_free(struct study_record *r)
   r->repeats = (struct study_repeats){0};
 }
 
-int study_repeats_ended(const struct study_repeats *r)
+int study_repeats_ended(const struct study_repeats *r, int n)
 {
-  int n = 0;
-  for (int k = 0; k < r->n; k++) n += r->all[k].ended;
-  return n;
+  int ended = 0;
+  for (int k = 0; k < r->n && k < n; k++) ended += r->all[k].ended;
+  return ended;
 }
 
 /* ---- writing --------------------------------------------------------------------------------- */

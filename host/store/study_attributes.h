@@ -83,8 +83,8 @@ int study_record_write(struct store *s, int study, const struct study_record *r,
 int study_start_write(struct store *s, int study, const char *json, struct error *e);
 int study_start_read(struct store *s, int study, char **json, struct error *e);
 
-/* How many of them have ended, whether they failed or not. */
-int study_repeats_ended(const struct study_repeats *r);
+/* How many of the first n have ended, whether they failed or not. */
+int study_repeats_ended(const struct study_repeats *r, int n);
 /* Writes single ones: while it runs, and at the end. */
 int study_record_write_wall(struct store *s, int study, double wall_s, bool ran_alone, struct error *e);
 /* With one commit, what the network took the images for (NULL: that is not known):

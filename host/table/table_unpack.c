@@ -65,11 +65,11 @@ int table_unpack(const char *path, char unpacked[TABLE_PATH_MAX], struct error *
 {
   struct stat st;
   unpacked[0] = 0;
-  if (stat(path, &st) != 0 || !S_ISREG(st.st_mode))
-    return error_set(e, ERROR_CONFIG,
-                     "%s: there is no such file; it is a study database, DIR/study.db, or one packed "
-                     "by gzip",
-                     path);
+  if (stat(path, &st) != 0 && errno != ENOENT && errno != ENOTDIR) return error_errno(e, "%s: cannot be read", path);
+  bool missing = stat(path, &st) != 0;
+  if (missing || !S_ISREG(st.st_mode))
+    return error_set(e, ERROR_CONFIG, "%s: %s%s; it is to be a study database, DIR/study.db, or one packed by gzip",
+                     path, missing ? "there is no such file" : "is not a file but a ", missing ? "" : file_kind(&st));
   if (!is_packed(path)) return 0;
   const char *folder = getenv("TMPDIR");
   snprintf(unpacked, TABLE_PATH_MAX, "%.4000s/gsos-table-XXXXXX", folder && folder[0] ? folder : "/tmp");

@@ -87,8 +87,8 @@ int command_with_experiment(const struct command_ini *ini,
     no_memory();
     return 1;
   }
-  signals_install();
   if (experiment_load(x, ini->path, ini->settings, ini->n_settings, &e) == 0) {
+    signals_install(); /* not before: the file may be a pipe that nobody writes to, and nothing is there to be kept */
     if (groups_of_run(x, &e) == 0) act(context, x, &e);
     experiment_destroy(x);
   }

@@ -69,8 +69,9 @@ struct command_ini {
 int command_ini_open(struct command_ini *ini, int argc);
 void command_ini_close(struct command_ini *ini);
 
-/* Loads the experiment, lets signals ask for a stop from here on, and has `act` do with it what the
- * command does.  Returns the exit status, as command_status; what went wrong has been said. */
+/* Loads the experiment, lets signals ask for a stop from there on (until then they end the
+ * program), and has `act` do with it what the command does.  Returns the exit status, as
+ * command_status; what went wrong has been said. */
 int command_with_experiment(const struct command_ini *ini,
                             int (*act)(void *context, struct experiment *x, struct error *e), void *context);
 

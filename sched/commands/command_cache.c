@@ -3,7 +3,9 @@
  *
  * Nothing in the cache is missed: what is not there is made again from the data. */
 #include <stdio.h>
+#include <sys/stat.h>
 
+#include "host/base/text_escape.h"
 #include "host/experiment/experiment.h"
 #include "host/report/cache_report.h"
 #include "sched/commands/command.h"
@@ -20,7 +22,8 @@ static const char help[] = "Usage: gsos cache [--limit SIZE | --clear] [--folder
                            "                     $XDG_CACHE_HOME/gsos or ~/.cache/gsos\n"
                            "  -h, --help         print this and exit\n"
                            "\n"
-                           "Exit status: 0 done, 1 something could not be removed, 2 wrong usage.\n";
+                           "Exit status: 0 done, 1 something could not be removed, 2 wrong usage, as a folder\n"
+                           "that is not there.\n";
 
 struct options {
   const char *folder;
@@ -52,16 +55,32 @@ static int parse(int argc, char **argv, struct options *o, int *status)
   return c;
 }
 
+/* One that is named must be there; the user's own is made when something is put into it. */
+static int check_folder(const char *folder, struct error *e)
+{
+  char shown[600];
+  struct stat st;
+  if (!folder) return 0;
+  text_escape(shown, sizeof shown, folder);
+  if (stat(folder, &st) != 0) {
+    error_errno(e, "--folder %s", shown);
+    return e->code = ERROR_CONFIG;
+  }
+  if (S_ISDIR(st.st_mode)) return 0;
+  return error_set(e, ERROR_CONFIG, "--folder %s: is no folder", shown);
+}
+
 int command_cache(int argc, char **argv)
 {
   struct options o = {.limit = -1};
   struct error e = {0};
   int status = 0;
   if (parse(argc, argv, &o, &status)) return command_end(status);
-  if (o.limit < 0)
+  int code = check_folder(o.folder, &e);
+  if (!code && o.limit < 0)
     cache_report_list(stdout, o.folder, &e);
-  else
+  else if (!code)
     cache_report_shrink(stdout, o.folder, o.limit, &e);
   command_complain(&e);
-  return command_end(e.code != 0);
+  return command_end(command_status(&e));
 }

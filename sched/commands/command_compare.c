@@ -9,6 +9,7 @@
 #include "host/report/report_compare.h"
 #include "sched/commands/command.h"
 #include "sched/commands/databases.h"
+#include "sched/commands/output_file.h"
 #include "sched/commands/report_files.h"
 #include "sched/commands/runs_below.h"
 #include "sched/run/signals.h"
@@ -18,7 +19,8 @@ static const char help[] = "Usage: gsos compare DIR|FILE.db... [OPTION]...\n"
                            "found in each run and what it took, and what strategies differ by from the usual\n"
                            "one, run by run and as the mean over the runs with its 95 % interval, as the\n"
                            "last row of the paper's tables has it.  Finished studies count.  A folder that\n"
-                           "holds the outputs of several runs, as results does, stands for all of them.\n"
+                           "holds the outputs of several runs, as results does, stands for all of them, but\n"
+                           "for those that cannot be read and those that --fresh set aside, which is said.\n"
                            "\n"
                            "  -o, --output FILE.html   write the tables as a page, too, with figures, by\n"
                            "                           gnuplot, where it is installed; their data are\n"
@@ -44,30 +46,8 @@ struct options {
   bool csv, json;
 };
 
-/* A folder that is no run itself stands for those in it, as `gsos show` has it. */
-struct named {
-  char **paths; /* [n] folders of runs, or databases */
-  int n;
-};
-
-static int add_runs(struct named *runs, const char *given, struct error *e)
-{
-  char **found = NULL;
-  int n = 0;
-  int code = runs_of(given, &found, &n, e);
-  char **more = code ? NULL : realloc(runs->paths, (size_t)(runs->n + n) * sizeof *more);
-  if (more) {
-    runs->paths = more;
-    for (int i = 0; i < n; i++) more[runs->n++] = found[i];
-    free(found);
-    return 0;
-  }
-  runs_below_free(found, n);
-  return code ? code : error_set(e, ERROR_MACHINE, "no memory for %d runs", runs->n + n);
-}
-
 /* The bytes that all names begin with, up to a slash: they tell nothing. */
-static size_t in_common(char *const *names, int n)
+static size_t in_common(const char *const *names, int n)
 {
   size_t common = 0;
   for (size_t i = 0; names[0][i]; i++) {
@@ -116,25 +96,42 @@ static int print(const struct options *o, const struct report_compare *c, struct
   return 0;
 }
 
+/* names [*n] out: those of the runs whose databases are loaded.  One of a folder that cannot be
+ * read is told, and left out. */
+static int load(struct databases *d, const struct runs_named *runs, const char **names, int *n, struct error *e)
+{
+  for (int i = 0; i < runs->n; i++) {
+    const struct run_named *r = &runs->runs[i];
+    struct error why = {0};
+    int code = databases_add(d, "compare", r->path, &why);
+    if (code && (!r->in_folder || code == ERROR_INTERRUPTED || code == ERROR_MACHINE)) return *e = why, code;
+    if (!code) names[(*n)++] = r->path;
+    if (code) text_wrapf(stderr, "", "gsos: left out: %s", why.message);
+  }
+  return *n > 0 ? 0 : error_set(e, ERROR_FAILED, "no run can be read");
+}
+
 static int compare(const struct options *o, struct error *e)
 {
   struct databases d = {0};
   struct report_compare c = {0};
-  struct named runs = {0};
+  struct runs_named runs = {0};
   const char **names = NULL;
-  int code = 0;
-  for (int i = 0; i < o->n && !code; i++) code = add_runs(&runs, o->given[i], e);
+  int n = 0;
+  const struct output_file page = {.option = "--output", .path = o->output, .kind = OUTPUT_PAGE};
+  int code = o->output ? output_file_check(&page, e) : 0;
+  for (int i = 0; i < o->n && !code; i++) code = runs_named_add(&runs, o->given[i], false, e);
   if (!code && !(names = calloc((size_t)runs.n, sizeof *names)))
     code = error_set(e, ERROR_MACHINE, "no memory for %d runs", runs.n);
-  size_t common = code ? 0 : in_common(runs.paths, runs.n);
-  for (int i = 0; i < runs.n && !code; i++) names[i] = runs.paths[i] + common;
-  if (!code) code = databases_load(&d, "compare", (const char *const *)runs.paths, runs.n, e);
-  if (!code) code = report_compare_make(&c, d.reports, names, runs.n, e);
+  if (!code) code = load(&d, &runs, names, &n, e);
+  size_t common = code ? 0 : in_common(names, n);
+  for (int i = 0; i < n; i++) names[i] += common;
+  if (!code) code = report_compare_make(&c, d.reports, names, n, e);
   if (!code) code = print(o, &c, e);
   if (!code && o->output) code = write_page(o, &c, d.reports, e);
   report_compare_free(&c);
   databases_free(&d);
-  runs_below_free(runs.paths, runs.n);
+  runs_named_free(&runs);
   free(names);
   return code;
 }

@@ -15,6 +15,7 @@
 #include "host/objectives/predict.h"
 #include "host/objectives/predict_list.h"
 #include "sched/commands/command.h"
+#include "sched/commands/output_file.h"
 #include "sched/run/signals.h"
 #include "host/base/text_csv.h"
 #include "host/base/text_escape.h"
@@ -104,7 +105,7 @@ static int print_summary(const struct prediction *job, struct error *e)
   const struct predict_list *l = &job->list;
   FILE *out = job->o->csv ? stderr : stdout;
   fflush(stdout);
-  if (l->n_labels == 0 && (l->n_subfolders > 0 || job->o->confusion))
+  if (l->n_labels == 0 && l->n_subfolders > 0)
     fputs("gsos: no accuracy: no folder above the images has the name of one of the network's classes\n", stderr);
   if (job->counts.n == 0) return 0;
   if (!job->o->quiet) putc('\n', out);
@@ -183,10 +184,30 @@ static int list_images(struct prediction *job, struct error *e)
   return 0;
 }
 
+static int check_output(const struct options *o, struct error *e)
+{
+  const struct output_file f = {
+      .option = "--confusion", .path = o->confusion, .kind = OUTPUT_CONFUSION, .inputs = &o->network, .n_inputs = 1};
+  return o->confusion ? output_file_check(&f, e) : 0;
+}
+
+/* A matrix needs images whose classes are known. */
+static int check_truth(const struct prediction *job, struct error *e)
+{
+  if (!job->o->confusion || job->list.n_labels > 0) return 0;
+  return error_set(e, ERROR_CONFIG,
+                   "--confusion: of no image is the class known: give folders with the names of the network's classes, "
+                   "as photos/test/cat");
+}
+
 static int predict_all(struct prediction *job, struct error *e)
 {
-  int code = predictor_open(&job->p, job->o->network, e);
+  int code = check_output(job->o, e);
+  if (code) return code;
+  code = predictor_open(&job->p, job->o->network, e);
+  if (code == ERROR_CONFIG) e->code = code = ERROR_FAILED; /* a file that describes no network is no wrong usage */
   if (!code) code = list_images(job, e);
+  if (!code) code = check_truth(job, e);
   if (!code) code = class_counts_begin(&job->counts, predictor_classes(job->p), predictor_class_names(job->p), e);
   if (!code) code = predict(job, e);
   class_counts_end(&job->counts);
@@ -265,8 +286,8 @@ int command_predict(int argc, char **argv)
       fprintf(stderr, "gsos: %d of %d image%s could not be classified\n", job.failed, job.list.n,
               text_plural(job.list.n));
     predict_list_free(&job.list);
-    /* A network's file that describes no network is no wrong usage. */
-    status = e.code == ERROR_INTERRUPTED ? command_status(&e) : e.code || job.failed + job.failed_folders > 0;
+    status = command_status(&e);
+    if (!status) status = job.failed + job.failed_folders > 0;
   }
   return command_end(status);
 }

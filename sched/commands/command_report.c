@@ -6,12 +6,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "host/base/file_same.h"
 #include "host/base/text_escape.h"
 #include "host/base/text_wrap.h"
 #include "host/report/report.h"
 #include "host/store/store.h"
 #include "sched/commands/command.h"
+#include "sched/commands/output_file.h"
 #include "sched/commands/report_files.h"
+#include "sched/commands/runs_below.h"
 #include "sched/run/signals.h"
 
 static const char help[] = "Usage: gsos report DIR|FILE.db [OPTION]...\n"
@@ -47,18 +50,37 @@ static char *folder_of(const char *database)
   return slash == database ? strdup("/") : strndup(database, (size_t)(slash - database));
 }
 
-static int write_page(const struct options *o, const char *database, struct store *store, const struct report *r,
-                      struct error *e)
+/* The page, and the folder of the database, where it is by itself. */
+static int choose_page(const struct options *o, const char *database, char *page, size_t size, char **folder,
+                       struct error *e)
 {
-  char why[400] = "", shown[1200], page[1200];
-  char *folder = folder_of(database);
-  if (!folder) return error_set(e, ERROR_MACHINE, "no memory");
-  if (o->output)
-    text_format(page, sizeof page, "%s", o->output);
-  else
-    text_format(page, sizeof page, "%s/report.html", folder);
+  char own[1200];
+  *folder = folder_of(database);
+  if (!*folder) return error_set(e, ERROR_MACHINE, "no memory");
+  text_format(own, sizeof own, "%s/report.html", *folder);
+  text_format(page, size, "%s", o->output ? o->output : own);
+  const struct output_file f = {.option = o->output ? "--output" : "the page",
+                                .path = page,
+                                .kind = OUTPUT_PAGE,
+                                .of_this_run = file_same(page, own),
+                                .makes_folder = true};
+  int code = output_file_check(&f, e);
+  if (code) return code;
+  char *into = folder_of(page), shown[1200];
+  bool another = into && run_is_in(into) && !file_same(into, *folder);
+  free(into);
+  return another ? error_set(e, ERROR_CONFIG,
+                             "--output %s: lies in the output folder of another run, whose plots/ would be written "
+                             "over; give another folder",
+                             text_escape(shown, sizeof shown, page))
+                 : 0;
+}
+
+static int write_page(const struct options *o, const char *page, const char *folder, struct store *store,
+                      const struct report *r, struct error *e)
+{
+  char why[400] = "", shown[1200];
   int code = report_files_write(r, store, folder, page, o->png, why, sizeof why, e);
-  free(folder);
   if (code) return code;
   if (why[0]) text_wrapf(stderr, "", "figures are missing: %s", why);
   printf("Written: %s\n", text_escape(shown, sizeof shown, page));
@@ -69,14 +91,16 @@ static int report(const struct options *o, struct error *e)
 {
   struct report r = {0};
   struct store *store = NULL;
-  char *path = NULL;
+  char page[1200], *path = NULL, *folder = NULL;
   int code = command_database("report", o->path, &path, e);
+  if (!code) code = choose_page(o, path, page, sizeof page, &folder, e);
   if (!code) code = store_open(&store, path, true, &signals_stop, e);
   if (!code) code = report_load(&r, store, e);
-  if (!code) code = write_page(o, path, store, &r, e);
+  if (!code) code = write_page(o, page, folder, store, &r, e);
   if (!code) report_print_left_out(stderr, &r);
   report_free(&r);
   store_close(store);
+  free(folder);
   free(path);
   return code;
 }

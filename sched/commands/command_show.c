@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "host/base/spelling.h"
 #include "host/base/text_escape.h"
@@ -92,55 +91,23 @@ static void close_runs(struct runs *r)
   free(r->stores);
 }
 
-/* The database of a run's folder, or the file itself; false: there is none. */
-static bool find_database(const char *path, struct stat *st)
-{
-  struct error ignored = {0};
-  char *database = NULL;
-  bool found = !command_database("show", path, &database, &ignored) && stat(database, st) == 0;
-  free(database);
-  return found;
-}
-
-static bool same_run(const char *a, const char *b)
-{
-  struct stat x, y;
-  return find_database(a, &x) && find_database(b, &y) && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
-}
-
 static int no_memory(struct error *e)
 {
   return error_set(e, ERROR_MACHINE, "no memory for the names of runs");
 }
 
-/* One that is given twice is shown once, and that is told. */
-static int add_given(struct runs *r, const char *path, struct error *e)
-{
-  char shown[2][1000];
-  for (int i = 0; i < r->n; i++) {
-    if (!same_run(r->given[i], path)) continue;
-    text_wrapf(stderr, "", "gsos: %s is the same run as %s, and is shown once",
-               text_escape(shown[0], sizeof shown[0], path), text_escape(shown[1], sizeof shown[1], r->given[i]));
-    return 0;
-  }
-  char **more = realloc(r->given, ((size_t)r->n + 1) * sizeof *more), *copy = strdup(path);
-  if (more) r->given = more;
-  if (!more || !copy) {
-    free(copy);
-    return no_memory(e);
-  }
-  r->given[r->n++] = copy;
-  return 0;
-}
-
 /* A folder that is no run itself stands for those in it. */
-static int add_path(struct runs *r, const char *path, struct error *e)
+static int find_runs(struct runs *r, const struct options *o, struct error *e)
 {
-  char **below = NULL;
-  int n = 0;
-  int code = runs_of(path, &below, &n, e);
-  for (int i = 0; i < n && !code; i++) code = add_given(r, below[i], e);
-  runs_below_free(below, n);
+  struct runs_named named = {0};
+  int code = 0;
+  for (int i = 0; i < o->n && !code; i++) code = runs_named_add(&named, o->given[i], true, e);
+  if (!code && !(r->given = calloc((size_t)named.n + 1, sizeof *r->given))) code = no_memory(e);
+  for (int i = 0; i < named.n && !code; i++) {
+    r->given[r->n++] = named.runs[i].path;
+    named.runs[i].path = NULL;
+  }
+  runs_named_free(&named);
   return code;
 }
 
@@ -384,8 +351,7 @@ static int show(const struct options *o)
 {
   struct runs r = {0};
   struct error e = {0};
-  int code = 0;
-  for (int i = 0; i < o->n && !code; i++) code = add_path(&r, o->given[i], &e);
+  int code = find_runs(&r, o, &e);
   if (!code && o->n == 1 && !selects(o) && (r.n > 1 || strcmp(r.given[0], o->given[0]) != 0))
     code = print_lines(&r, o->given[0], &e);
   else if (!code)

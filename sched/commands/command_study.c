@@ -25,6 +25,8 @@
 #include "sched/commands/databases.h"
 #include "sched/commands/experiment_run.h"
 #include "sched/commands/gnuplot.h"
+#include "sched/commands/output_file.h"
+#include "sched/commands/outputs.h"
 #include "sched/run/signals.h"
 #include "sched/study/study.h"
 
@@ -149,6 +151,28 @@ static void free_sets(struct sample *s)
     free(s->sets[i].x);
   }
   free(s->sets);
+}
+
+/* What will be written, of each set and over all: what is in its way should not be found when the
+ * trials are done. */
+static int check_written(const struct sample *s, struct error *e)
+{
+  static const char *const names[] = {"importance.txt", "importance.csv", "importance.gp", "importance.svg"};
+  const char *inputs[RESULTS_INPUTS];
+  char path[1200];
+  int code = 0;
+  results_inputs(s->x, inputs);
+  for (int i = 0; i < s->n && !code; i++) {
+    snprintf(path, sizeof path, "%s/study.db", s->sets[i].x->output);
+    code = results_check(s->sets[i].x, access(path, F_OK) == 0, e);
+  }
+  for (size_t i = 0; i < sizeof names / sizeof *names && access(s->x->output, F_OK) == 0 && !code; i++) {
+    snprintf(path, sizeof path, "%s/%s", s->x->output, names[i]);
+    const struct output_file f = {
+        .option = "output", .path = path, .kind = OUTPUT_OF_RUN, .inputs = inputs, .n_inputs = RESULTS_INPUTS};
+    code = output_file_check(&f, e);
+  }
+  return code;
 }
 
 /* Reads the data of the sets that no run has begun on: what is wrong with the last one should not
@@ -366,6 +390,7 @@ static int act(void *options, struct experiment *x, struct error *e)
   bool complete = false;
   int code = run_options_output(options, x, e);
   if (!code) code = load_sets(&s, e);
+  if (!code) code = check_written(&s, e);
   if (!code) code = check_sets(&s, e);
   if (!code) code = run_sets(&s, &complete, e);
   if (!code && complete) code = measure_and_write(&s, e);

@@ -10,10 +10,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
-#include "host/base/file_replace.h"
 #include "host/base/text_units.h"
 #include "host/experiment/experiment.h"
 #include "host/base/monotonic.h"
@@ -21,6 +19,7 @@
 #include "kernels/philox.h"
 #include "host/base/profiler_ranges.h"
 #include "sched/commands/command.h"
+#include "sched/commands/output_file.h"
 #include "sched/commands/repeats.h"
 #include "host/base/text_escape.h"
 #include "sched/run/signals.h"
@@ -68,12 +67,6 @@ struct output {
 
 /* ---- before training ------------------------------------------------------------------------- */
 
-static bool same_file(const char *a, const char *b)
-{
-  struct stat x, y;
-  return stat(a, &x) == 0 && stat(b, &y) == 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
-}
-
 /* Names of what will be written, held against what would go wrong only after the training. */
 static int prepare_output(struct output *to, const struct options *o, struct error *e)
 {
@@ -85,26 +78,15 @@ static int prepare_output(struct output *to, const struct options *o, struct err
   if (!to->network || !to->ini) return error_set(e, ERROR_MACHINE, "no memory");
   size_t stem = length > tail && strcmp(o->output + length - tail, ending) == 0 ? length - tail : length;
   sprintf(to->ini, "%.*s.ini", (int)stem, o->output);
-  if (same_file(to->ini, o->ini.path))
-    return error_set(e, ERROR_CONFIG,
-                     "--output %s would write its configuration over %s, which is being read; give another name",
-                     o->output, o->ini.path);
-  if (same_file(o->output, o->ini.path))
-    return error_set(e, ERROR_CONFIG, "--output %s is the file that is being read; give another name", o->output);
-  if (file_replace_check(o->output, e)) return e->code = ERROR_CONFIG;
-  const char *slash = strrchr(o->output, '/');
-  char *folder = !slash               ? strdup(".")
-                 : slash == o->output ? strdup("/")
-                                      : strndup(o->output, (size_t)(slash - o->output));
-  if (!folder) return error_set(e, ERROR_MACHINE, "no memory");
-  struct stat st;
-  int code = 0;
-  if (stat(folder, &st) != 0 || access(folder, W_OK) != 0)
-    code = error_errno(e, "--output %s: its folder cannot be written to", o->output);
-  else if (stat(o->output, &st) == 0 && S_ISDIR(st.st_mode))
-    code = error_set(e, ERROR_CONFIG, "--output %s: is a folder; give the name of a file", o->output);
-  free(folder);
-  return code ? (e->code = ERROR_CONFIG) : 0;
+  const struct output_file network = {
+      .option = "--output", .path = to->network, .kind = OUTPUT_NETWORK, .inputs = &o->ini.path, .n_inputs = 1};
+  const struct output_file ini = {.option = "--output, the configuration beside it:",
+                                  .path = to->ini,
+                                  .kind = OUTPUT_CONFIGURATION,
+                                  .inputs = &o->ini.path,
+                                  .n_inputs = 1};
+  int code = output_file_check(&network, e);
+  return code ? code : output_file_check(&ini, e);
 }
 
 /* A place for the network that only the test set needs. */

@@ -2,8 +2,8 @@
 #include "sched/commands/databases.h"
 
 #include <stdlib.h>
-#include <sys/stat.h>
 
+#include "host/base/file_same.h"
 #include "host/base/text_escape.h"
 #include "host/store/store.h"
 #include "sched/commands/command.h"
@@ -12,26 +12,35 @@
 /* A database that counts twice would make intervals of what is no news. */
 static int refuse_twice(const struct databases *d, const char *path, struct error *e)
 {
-  struct stat one, other;
   char shown[1000];
-  if (stat(path, &one) != 0) return 0; /* which opening it tells */
   for (int i = 0; i < d->n; i++)
-    if (stat(d->shown[i], &other) == 0 && one.st_dev == other.st_dev && one.st_ino == other.st_ino)
+    if (file_same(d->shown[i], path))
       return error_set(e, ERROR_CONFIG, "%s: the same database is given twice", text_escape(shown, sizeof shown, path));
   return 0;
 }
 
-static int load(struct databases *d, const char *command, const char *given, struct error *e)
+static int make_room(struct databases *d, struct error *e)
+{
+  size_t n = (size_t)d->n + 1;
+  struct report *reports = realloc(d->reports, n * sizeof *reports);
+  if (reports) d->reports = reports;
+  const char **shown = reports ? realloc(d->shown, n * sizeof *shown) : NULL;
+  if (shown) d->shown = shown;
+  return shown ? 0 : error_set(e, ERROR_MACHINE, "no memory for %zu databases", n);
+}
+
+int databases_add(struct databases *d, const char *command, const char *given, struct error *e)
 {
   struct store *store = NULL;
   char *path = NULL;
   int code = command_database(command, given, &path, e);
   if (!code) code = refuse_twice(d, path, e);
   if (!code) code = store_open(&store, path, true, &signals_stop, e);
+  if (!code) code = make_room(d, e);
+  if (!code) code = report_load(&d->reports[d->n], store, e); /* which frees what it had where it fails */
   if (!code) {
-    d->shown[d->n] = path;
+    d->shown[d->n++] = path;
     path = NULL;
-    code = report_load(&d->reports[d->n++], store, e);
   }
   store_close(store);
   free(path);
@@ -40,10 +49,8 @@ static int load(struct databases *d, const char *command, const char *given, str
 
 int databases_load(struct databases *d, const char *command, const char *const *given, int n, struct error *e)
 {
-  d->reports = calloc((size_t)n, sizeof *d->reports);
-  d->shown = calloc((size_t)n, sizeof *d->shown);
-  int code = d->reports && d->shown ? 0 : error_set(e, ERROR_MACHINE, "no memory for %d databases", n);
-  for (int i = 0; i < n && !code; i++) code = load(d, command, given[i], e);
+  int code = 0;
+  for (int i = 0; i < n && !code; i++) code = databases_add(d, command, given[i], e);
   return code;
 }
 

@@ -11,8 +11,10 @@ struct databases {
   int n;
 };
 
-/* given [n]: folders or databases, as the user names them.  `command` as command_database takes it.
- * ERROR_CONFIG where one is given twice.  databases_free afterwards, also after an error. */
+/* Loads one more, a folder or a database, as the user names it.  `command` as command_database
+ * takes it.  ERROR_CONFIG where it is there already; on error those that are there stay. */
+int databases_add(struct databases *d, const char *command, const char *given, struct error *e);
+/* The same of given [n].  databases_free afterwards, also after an error. */
 int databases_load(struct databases *d, const char *command, const char *const *given, int n, struct error *e);
 void databases_free(struct databases *d); /* accepts a zero-initialised struct */
 

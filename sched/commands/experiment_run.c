@@ -219,8 +219,10 @@ static int open_all(struct run *run, struct error *e)
   char path[1100];
   snprintf(path, sizeof path, "%s/study.db", run->x->output);
   bool there = access(path, F_OK) == 0;
+  int code = results_check(run->x, there, e);
+  if (code) return code;
   if (there && !run->options->fresh) return open_there(run, e);
-  int code = open_objective(run, e);
+  code = open_objective(run, e);
   if (!code) code = start_of_runs(run->x, run->objective, e);
   if (!code && there) code = begin_anew(run, e); /* not before it is clear that something can begin */
   if (!code) code = make_output(run, e);
@@ -359,7 +361,7 @@ static int repeat_winners(struct run *run, struct error *e)
   struct progress_repeats progress;
   char note[300];
   if (run->x->repeats == 0) return 0;
-  progress_repeats_start(&progress, !run->options->progress);
+  progress_repeats_start(&progress, !run->options->progress, run->options->log);
   int code = winner_repeats_run(&run->runner, progress_repeats_tick, &progress, note, sizeof note, e);
   if (note[0] && run->options->progress) text_wrap(stderr, "  ", note);
   return code;

@@ -10,6 +10,8 @@
 #include <unistd.h>
 
 #include "host/base/text_escape.h"
+#include "sched/commands/outputs.h"
+#include "sched/commands/runs_below.h"
 
 /* Does `path` lie in the folder, which is without links? */
 static bool lies_within(const char *path, const char *folder)
@@ -34,13 +36,11 @@ static bool is_run_ini(const char *path, const char *folder)
 /* What the run needs must not be moved away with what it made. */
 static int check_within(const struct experiment *x, struct error *e)
 {
-  const struct dataset_options *d = &x->dataset;
-  const char *const needed[] = {x->path,          d->path,        d->train_images,      d->train_labels,
-                                d->test_images,   d->test_labels, d->validation_images, d->validation_labels,
-                                x->command_folder};
+  const char *needed[RESULTS_INPUTS];
   char shown[1100], *output = realpath(x->output, NULL);
   int code = 0;
-  for (size_t i = 0; output && i < sizeof needed / sizeof *needed && !code; i++) {
+  results_inputs(x, needed);
+  for (int i = 0; output && i < RESULTS_INPUTS && !code; i++) {
     if (!lies_within(needed[i], output) || is_run_ini(needed[i], output)) continue;
     text_escape(shown, sizeof shown, needed[i]);
     code = error_set(
@@ -66,6 +66,39 @@ static int find_name(const char *output, char *name, size_t size, struct error *
   char shown[1100];
   return error_set(e, ERROR_FAILED, "--fresh: there is no free name beside %s to set it aside under",
                    text_escape(shown, sizeof shown, output));
+}
+
+/* Takes "2026-12-01" off the end of text[*n], or "." and a number after it. */
+static bool take_date(const char *text, size_t *n)
+{
+  static const char form[] = ".dddd-dd-dd";
+  size_t length = sizeof form - 1;
+  if (*n <= length) return false;
+  for (size_t i = 0; i < length; i++) {
+    char c = text[*n - length + i];
+    if (form[i] == 'd' ? c < '0' || c > '9' : c != form[i]) return false;
+  }
+  *n -= length;
+  return true;
+}
+
+static void take_number(const char *text, size_t *n)
+{
+  size_t k = *n;
+  while (k > 0 && text[k - 1] >= '0' && text[k - 1] <= '9') k--;
+  if (k > 0 && k < *n && *n - k <= 3 && text[k - 1] == '.') *n = k - 1;
+}
+
+bool fresh_is_aside(const char *path)
+{
+  char output[1200];
+  size_t n = strlen(path);
+  if (!take_date(path, &n)) {
+    take_number(path, &n);
+    if (!take_date(path, &n)) return false;
+  }
+  snprintf(output, sizeof output, "%.*s", (int)n, path);
+  return run_is_in(output);
 }
 
 static int ask(const char *output, const char *held, const char *name, struct error *e)

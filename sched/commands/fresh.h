@@ -3,6 +3,8 @@
 #ifndef GSOS_FRESH_H
 #define GSOS_FRESH_H
 
+#include <stdbool.h>
+
 #include "host/experiment/experiment.h"
 
 /* Renames the output folder to OUTPUT.DATE (OUTPUT.DATE.1, ... where there is one), if a run has
@@ -12,5 +14,8 @@
  * ERROR_FAILED where the user says no, or the file system; ERROR_CONFIG where the ini file or the
  * data lie in the folder. */
 int fresh_set_aside(const struct experiment *x, const char *held, char *aside, size_t size, struct error *e);
+
+/* Was it set aside?  By its name, OUTPUT.DATE or OUTPUT.DATE.N, where OUTPUT holds a run. */
+bool fresh_is_aside(const char *path);
 
 #endif

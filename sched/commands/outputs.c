@@ -7,15 +7,77 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "host/base/file_replace.h"
+#include "host/base/file_same.h"
 #include "host/base/folder.h"
 #include "host/report/report.h"
 #include "host/report/report_classes.h"
 #include "host/report/report_learnt.h"
 #include "host/store/study_attributes.h"
 #include "host/base/text_escape.h"
+#include "sched/commands/output_file.h"
+
+/* ---- before a run ---------------------------------------------------------------------------- */
+
+void results_inputs(const struct experiment *x, const char *inputs[RESULTS_INPUTS])
+{
+  const struct dataset_options *d = &x->dataset;
+  const char *const all[] = {x->path,           d->path,        d->train_images,      d->train_labels,
+                             d->test_images,    d->test_labels, d->validation_images, d->validation_labels,
+                             x->command_folder, x->table};
+  _Static_assert(sizeof all / sizeof *all == RESULTS_INPUTS, "room for all");
+  memcpy(inputs, all, sizeof all);
+}
+
+static int check_folder(const char *path, struct error *e)
+{
+  char shown[1200];
+  struct stat st;
+  if (stat(path, &st) != 0 || S_ISDIR(st.st_mode)) return 0;
+  return error_set(e, ERROR_CONFIG,
+                   "%s: is no folder, and a run keeps files in a folder of this name; choose another output",
+                   text_escape(shown, sizeof shown, path));
+}
+
+int results_check(const struct experiment *x, bool begun, struct error *e)
+{
+  static const char *const files[] = {EXPERIMENT_RUN_INI, "best.ini",   "best.safetensors",
+                                      "report.txt",       "trials.csv", "confusion.csv"};
+  static const char *const folders[] = {"networks", "states", REPORT_MISTAKES_FOLDER};
+  const char *inputs[RESULTS_INPUTS];
+  char path[1200], shown[1200], *real = realpath(x->output, NULL);
+  bool there = real != NULL, root = there && !strcmp(real, "/");
+  int code = 0;
+  free(real);
+  if (root)
+    return error_set(e, ERROR_CONFIG,
+                     "output: / is the root of the file system; give a folder for what the run leaves");
+  snprintf(path, sizeof path, "%s/study.db", x->output);
+  if (x->table[0] && file_same(path, x->table))
+    return error_set(e, ERROR_CONFIG,
+                     "[table] file = %s: that is the output of this run; a search by its table needs another output",
+                     text_escape(shown, sizeof shown, x->table));
+  results_inputs(x, inputs);
+  for (size_t i = 0; i < sizeof files / sizeof *files && there && !code; i++) {
+    snprintf(path, sizeof path, "%s/%s", x->output, files[i]);
+    const struct output_file f = {.option = "output",
+                                  .path = path,
+                                  .kind = OUTPUT_OF_RUN,
+                                  .inputs = inputs,
+                                  .n_inputs = begun && i == 0 ? 0 : RESULTS_INPUTS};
+    code = output_file_check(&f, e);
+  }
+  for (size_t i = 0; i < sizeof folders / sizeof *folders && there && !code; i++) {
+    snprintf(path, sizeof path, "%s/%s", x->output, folders[i]);
+    code = check_folder(path, e);
+  }
+  return code;
+}
+
+/* ---- networks and states --------------------------------------------------------------------- */
 
 void results_clean_networks(const struct run_study *s)
 {

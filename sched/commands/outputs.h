@@ -6,6 +6,17 @@
 
 #include "sched/run/runner.h"
 
+/* Can a run of x write what it leaves at its end, but for the page, without which it goes on?
+ * ERROR_CONFIG where the output folder is the root of the file system, where a folder has the name
+ * of one of those files or a file that of a folder, or where one of them is what x reads.
+ * `begun`: a run has, so that the run.ini there is its own. */
+int results_check(const struct experiment *x, bool begun, struct error *e);
+
+/* The files and folders that an experiment reads: its ini file, the data set's, the table's;
+ * some may be "". */
+enum { RESULTS_INPUTS = 10 };
+void results_inputs(const struct experiment *x, const char *inputs[RESULTS_INPUTS]);
+
 /* Removes the networks that a killed run left half done or no longer best. */
 void results_clean_networks(const struct run_study *s);
 

@@ -7,15 +7,17 @@
 #include <unistd.h>
 
 #include "host/base/monotonic.h"
+#include "host/base/text_escape.h"
 #include "host/base/text_wrap.h"
 #include "sched/commands/progress.h"
 
 static const double REDRAW_S = 0.5;
 
-void progress_repeats_start(struct progress_repeats *p, bool quiet)
+void progress_repeats_start(struct progress_repeats *p, bool quiet, bool silent)
 {
   const char *term = getenv("TERM");
   *p = (struct progress_repeats){.quiet = quiet,
+                                 .silent = silent,
                                  .terminal = isatty(STDERR_FILENO) && term && strcmp(term, "dumb") != 0,
                                  .spoke_s = monotonic_seconds()};
 }
@@ -51,11 +53,23 @@ static void say_ended(const struct repeat_told *t)
   text_wrapf(stderr, "  ", "%s #%d again %d/%d: %s%s", t->study, t->trial, t->repeat + 1, t->n, reached, test);
 }
 
+/* Goes above what is drawn, and stays. */
+static void notice(struct progress_repeats *p, struct winner_repeats *w)
+{
+  char text[NOTICE_MAX], shown[2 * NOTICE_MAX + 100];
+  while (winner_repeats_notice(w, &p->noticed, text, sizeof text)) {
+    if (p->silent) continue;
+    wipe(p);
+    fprintf(stderr, "gsos: %s\n", text_escape(shown, sizeof shown, text));
+  }
+}
+
 void progress_repeats_tick(void *progress, struct winner_repeats *w)
 {
   struct progress_repeats *p = progress;
   struct repeats_status s;
   struct repeat_told told;
+  notice(p, w);
   if (p->quiet) return;
   winner_repeats_status(w, &s);
   if (!p->begun)

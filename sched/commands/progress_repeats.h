@@ -6,13 +6,13 @@
 #include "sched/run/winner_repeats.h"
 
 struct progress_repeats {
-  bool quiet, terminal;
+  bool quiet, silent, terminal; /* silent: what the user has to know is told elsewhere */
   bool begun, drawn;
-  int seen;
+  int seen, noticed;
   double spoke_s; /* when the last line was written */
 };
 
-void progress_repeats_start(struct progress_repeats *p, bool quiet);
+void progress_repeats_start(struct progress_repeats *p, bool quiet, bool silent);
 /* A winner_repeats_tick. */
 void progress_repeats_tick(void *progress, struct winner_repeats *w);
 

@@ -296,7 +296,7 @@ static int look_at(struct store *s, int id, struct study_record *record, void *c
   int code = store_study_ended(s, id, &ended, e);
   if (code) return code;
   bool repeated = l->x->repeats <= 0 || strcmp(record->objective, "cnn") != 0 || ended.ended == ended.failed ||
-                  study_repeats_ended(&record->repeats) >= l->x->repeats;
+                  study_repeats_ended(&record->repeats, l->x->repeats) >= l->x->repeats;
   l->finished += record->finished && (record->target_reached || record->trials >= l->x->trials) && repeated;
   l->earlier->ended += ended.ended;
   l->earlier->failed += ended.failed;

@@ -1,4 +1,4 @@
-/* The runs whose output folders lie in a folder. */
+/* The runs that a user names: output folders, databases, and folders that hold output folders. */
 #ifndef GSOS_RUNS_BELOW_H
 #define GSOS_RUNS_BELOW_H
 
@@ -9,14 +9,23 @@
 /* Does it hold a study database, as the output folder of a run does? */
 bool run_is_in(const char *folder);
 
-/* The paths of the folders in `folder`, and in these, that hold a study database: `gsos run` puts
- * its output into results/NAME, `gsos study` into results/NAME/SET.  *runs: malloc'ed, [*n] in the
- * order of their names; runs_below_free afterwards, also after an error.  A folder that cannot be
- * read is left out. */
-int runs_below(const char *folder, char ***runs, int *n, struct error *e);
-/* The same of what a user names: the path itself where it is a run's folder, or a file, or has no
- * runs in it. */
-int runs_of(const char *path, char ***runs, int *n, struct error *e);
-void runs_below_free(char **runs, int n);
+struct runs_named {
+  struct run_named {
+    char *path;     /* of its folder, or the database */
+    bool in_folder; /* met in a folder that was named, not named itself */
+  } * runs;         /* [n] */
+  int n;
+};
+
+/* Adds what a user names: a run's folder, or a database, as it is; of a folder that is no run
+ * itself those in it, and in the folders in it, in the order of their names, links last (`gsos
+ * run` puts its output into results/NAME, `gsos study` into results/NAME/SET); where there are none
+ * the path itself.
+ *
+ * Told on standard error and left out are, of what is in a folder: what cannot be looked into; what
+ * --fresh has set aside; a run that is there already, as behind a link.  One that is named itself
+ * twice is left out as well where `once`. */
+int runs_named_add(struct runs_named *r, const char *path, bool once, struct error *e);
+void runs_named_free(struct runs_named *r); /* accepts a zero-initialised struct */
 
 #endif

@@ -5,8 +5,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
+#include "host/base/file_same.h"
 #include "host/base/text_escape.h"
 #include "sched/commands/databases.h"
 
@@ -370,10 +370,9 @@ static void choose_best(struct taking *t)
 /* A run that reads what it writes would learn from itself. */
 static int refuse_output(const struct taking *t, const char *path, struct error *e)
 {
-  struct stat one, other;
   char output[1100];
   snprintf(output, sizeof output, "%s/study.db", t->x->output);
-  if (stat(path, &one) || stat(output, &other) || one.st_dev != other.st_dev || one.st_ino != other.st_ino) return 0;
+  if (!file_same(path, output)) return 0;
   return error_set(
       e, ERROR_CONFIG,
       "that is the output of this run, which goes on by itself; a search that starts from it needs another "

@@ -4,6 +4,7 @@
 
 #include <math.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -35,6 +36,7 @@ struct repeat_job {
 /* The winner of a study. */
 struct winner {
   struct study_repeats repeats;
+  int wanted; /* of them; an earlier run may have made more */
   struct objective_cost cost;
   double share;         /* of a place */
   const double *values; /* [x->space.n], the study's own */
@@ -57,6 +59,8 @@ struct winner_repeats {
   bool stopping;
   struct error failure; /* the first one: it ends the run */
   struct error lost;    /* why the last place was given up */
+  char notice[NOTICES][NOTICE_MAX];
+  int notices; /* how many there were */
 };
 
 struct member {
@@ -95,6 +99,8 @@ static int take_earlier(struct winner_repeats *w, int study, int wanted, struct 
   if (code) return code;
   bool same = record.repeats.trial == s->study.best && record.repeats.first == REPEATS_FIRST;
   int n = same ? record.repeats.n : 0;
+  while (n > wanted && !record.repeats.all[n - 1].ended) n--; /* more were wanted once */
+  w->winners[study].wanted = wanted;
   *now = (struct study_repeats){.trial = s->study.best, .first = REPEATS_FIRST, .n = n > wanted ? n : wanted};
   now->all = calloc((size_t)now->n, sizeof *now->all);
   if (!now->all)
@@ -161,6 +167,22 @@ static void fail(struct winner_repeats *w, const struct error *e)
   pthread_mutex_unlock(&w->lock);
 }
 
+/* Tells the user and whoever listens. */
+__attribute__((format(printf, 3, 4))) static void notify(struct winner_repeats *w, const struct repeat_job *job,
+                                                         const char *format, ...)
+{
+  char what[NOTICE_MAX], text[NOTICE_MAX];
+  va_list args;
+  va_start(args, format);
+  vsnprintf(what, sizeof what, format, args);
+  va_end(args);
+  text_format(text, sizeof text, "%s, repeat %d: %s", w->r->studies[job->study].title, job->repeat + 1, what);
+  events_emit(w->r->events, (struct event){.kind = EVENT_NOTICE, .reason = text});
+  pthread_mutex_lock(&w->lock);
+  snprintf(w->notice[w->notices++ % NOTICES], NOTICE_MAX, "%s", text);
+  pthread_mutex_unlock(&w->lock);
+}
+
 /* ---- a training in its place ----------------------------------------------------------------- */
 
 static struct state_owner owner_of(const struct runner *r, const struct run_study *s)
@@ -209,7 +231,7 @@ static int add(struct repeater *p, struct member *m, struct error *e)
   if (m->has_state) {
     snprintf(aside, sizeof aside, "%s.unusable", path);
     rename(path, aside);
-    events_emit(r->events, (struct event){.kind = EVENT_NOTICE, .reason = why.message});
+    notify(p->all, m->job, "begins again: %s (set aside as *.unusable)", why.message);
   }
   m->has_state = false;
   return r->objective->add(p->place, &spec, e);
@@ -231,7 +253,7 @@ static void keep(struct repeater *p, const struct member *m)
     runner_state_path(r, s, m->trial.number, path, sizeof path);
     code = state_file_write(path, &owner, r->x->space.n, &m->trial, &kept, &why);
   }
-  if (code) events_emit(r->events, (struct event){.kind = EVENT_NOTICE, .reason = why.message});
+  if (code) notify(p->all, m->job, "its state cannot be kept, and it will begin again: %s", why.message);
   kept_state_free(&kept);
 }
 
@@ -621,6 +643,16 @@ void winner_repeats_status(struct winner_repeats *w, struct repeats_status *s)
   pthread_mutex_unlock(&w->lock);
 }
 
+bool winner_repeats_notice(struct winner_repeats *w, int *seen, char *text, size_t size)
+{
+  pthread_mutex_lock(&w->lock);
+  bool is_new = w->notices > *seen;
+  if (is_new && *seen < w->notices - NOTICES) *seen = w->notices - NOTICES; /* the others are forgotten */
+  if (is_new) text_format(text, size, "%s", w->notice[(*seen)++ % NOTICES]);
+  pthread_mutex_unlock(&w->lock);
+  return is_new;
+}
+
 bool winner_repeats_told(struct winner_repeats *w, int *seen, struct repeat_told *told)
 {
   pthread_mutex_lock(&w->lock);
@@ -631,7 +663,7 @@ bool winner_repeats_told(struct winner_repeats *w, int *seen, struct repeat_told
     *told = (struct repeat_told){.study = study_of(w, job)->title,
                                  .trial = winner->repeats.trial,
                                  .repeat = job->repeat,
-                                 .n = winner->repeats.n,
+                                 .n = winner->wanted,
                                  .result = winner->repeats.all[job->repeat]};
   }
   pthread_mutex_unlock(&w->lock);

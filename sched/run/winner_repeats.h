@@ -44,6 +44,10 @@ void winner_repeats_status(struct winner_repeats *w, struct repeats_status *stat
 /* The next one that has ended after `seen` (0 at first) such; false: none.  From `tick`. */
 bool winner_repeats_told(struct winner_repeats *w, int *seen, struct repeat_told *told);
 
+/* What a user has to know at once, as of a state that is of no use: the next one after `seen` (0 at
+ * first) such; false: none.  From `tick`. */
+bool winner_repeats_notice(struct winner_repeats *w, int *seen, char *text, size_t size);
+
 typedef void (*winner_repeats_tick)(void *context, struct winner_repeats *w);
 
 /* Trains what is missing, after runner_run with this runner, in as many places as it had; `tick` is

@@ -264,4 +264,20 @@ check ctrl_c_stops_the_check_with_130 all 'exits 130' 'complained interrupted' '
 stop SIGTERM
 check sigterm_stops_the_check_with_143 all 'exits 143' '! grep -q Basis "$work/out"'
 
+# -------------------------------------------------------------------- a pipe that nobody writes to
+
+mkfifo "$work/pipe.ini"
+for pair in INT:130 TERM:143; do
+  heeding "$gsos" check "$work/pipe.ini" >"$work/out" 2>"$work/err" &
+  waits=$!
+  wait_until "$waits" '[ "$(readlink "/proc/$waits/exe")" = "$(readlink -f "$gsos")" ]'
+  sleep 0.2
+  kill "-${pair%:*}" "$waits"
+  (sleep 5 && kill -KILL "$waits") 2>"$work/late" &
+  wait "$waits"
+  code=$?
+  kill $! 2>"$work/late"
+  check "an_ini_that_does_not_come_can_be_stopped_(${pair%:*})" all "exits ${pair#*:}" silent
+done
+
 cases_end

@@ -27,6 +27,53 @@ check runs_stand_side_by_side_with_their_mean all 'exits 0' silent narrow 'said 
 cp "$work/out" "$work/named"
 run "$work/results"
 check a_folder_of_runs_stands_for_those_in_it all 'exits 0' silent 'cmp -s "$work/out" "$work/named"'
+# What is in a folder and no run of it: met twice, set aside, not to be read.
+ln -s digits "$work/results/again"
+run "$work/results"
+check a_run_behind_a_link_counts_once all 'exits 0' 'cmp -s "$work/out" "$work/named"' \
+  'unwrapped "$work/err" | grep -q "^gsos: .*/results/again is the same run as .*/results/digits, and counts once $"'
+rm "$work/results/again"
+ln -s digits "$work/results/twice"
+for order in 'results results/digits' 'results/digits results'; do
+  # shellcheck disable=SC2086 # words
+  (cd "$work" && "$gsos" compare $order --csv >out 2>err; echo $? >code)
+  code=$(cat "$work/code")
+  check "a_run_that_is_named_and_met_counts_once_($order)" all 'exits 0' '[ "$(cut -d, -f1 "$work/out" | sort -u | wc -l)" -eq 3 ]' \
+    '[ "$(grep -c "counts once" "$work/err")" -eq 2 ]'
+done
+rm "$work/results/twice"
+cp -R "$work/results/digits" "$work/results/digits.2026-12-01"
+cp -R "$work/results/digits" "$work/results/digits.2026-12-01.1"
+run "$work/results"
+check what_fresh_set_aside_is_no_run_of_the_folder all 'exits 0' 'cmp -s "$work/out" "$work/named"' \
+  'unwrapped "$work/err" | grep -q "^gsos: 2 runs that --fresh set aside are left out: .*/digits.2026-12-01 ... $"'
+run "$work/results/digits" "$work/results/digits.2026-12-01"
+check what_was_set_aside_can_be_named all 'exits 0' silent 'said "^mean of 2 runs"'
+rm -r "$work/results"/digits.*
+cp -R "$work/results/digits" "$work/results/taken.2026-12-01"
+run "$work/results"
+check a_date_alone_sets_no_run_aside all 'exits 0' silent 'said "^mean of 3 runs"'
+rm -r "$work/results/taken.2026-12-01"
+mkdir "$work/results/pipe" "$work/results/half" "$work/results/gone"
+mkfifo "$work/results/pipe/study.db"
+ln -s nowhere "$work/results/gone/study.db"
+head -c 3000 "$work/results/digits/study.db" >"$work/results/half/study.db"
+run "$work/results"
+check what_cannot_be_read_in_a_folder_is_told all 'exits 0' 'cmp -s "$work/out" "$work/named"' \
+  'unwrapped "$work/err" | grep -q "/pipe/study.db is left out: is not a file but a pipe"' \
+  'unwrapped "$work/err" | grep -q "/gone/study.db is left out: No such file"' 'unwrapped "$work/err" | grep -q "left out: .*/half/study.db: "'
+run "$work/results/digits" "$work/results/half"
+check what_cannot_be_read_and_is_named_is_an_error all 'exits 1' quiet 'complained "half/study.db: "'
+rm -r "$work/results/pipe" "$work/results/half" "$work/results/gone"
+mkdir "$work/results/closed"
+chmod 0 "$work/results/closed"
+as_all= # root may look into every folder, unless it gives that up
+[ "$(id -u)" -ne 0 ] || as_all='setpriv --bounding-set -dac_override,-dac_read_search'
+# shellcheck disable=SC2086 # words
+call $as_all "$gsos" compare "$work/results"
+check a_folder_that_may_not_be_looked_into_is_told all 'exits 0' 'cmp -s "$work/out" "$work/named"' \
+  'unwrapped "$work/err" | grep -q "/closed/study.db is left out: Permission denied"'
+rmdir "$work/results/closed"
 mkdir "$work/many"
 for i in $(seq 1 40); do
   mkdir "$work/many/of-$i"
@@ -103,10 +150,10 @@ check csv_and_json_are_read_by_another_program all 'exits 0' silent '[ "$(wc -l 
 run "$work/results/digits" --csv --json
 check csv_or_json all 'exits 2' quiet 'complained "--csv or --json, not both"'
 run "$work/results/digits" --output "$work/none/page.html"
-check a_page_that_cannot_be_written_is_a_failure all 'exits 1' 'complained "none/page.html"' '[ ! -e "$work/none" ]'
+check a_page_that_cannot_be_written_is_a_failure all 'exits 2' 'complained "none/page.html: its folder cannot be written to"' '[ ! -e "$work/none" ]'
 mkfifo "$work/pipe"
 run "$work/results/digits" --output "$work/pipe"
-check what_is_no_file_is_not_written_over all 'exits 1' 'complained "pipe: is no regular file"' '[ -p "$work/pipe" ]' \
+check what_is_no_file_is_not_written_over all 'exits 2' 'complained "pipe: is no regular file"' '[ -p "$work/pipe" ]' \
   '[ ! -e "$work/pipe-plots" ]'
 run "$work/results/digits" "$work/results/digits/study.db"
 check a_run_that_is_given_twice_is_refused all 'exits 2' quiet 'complained "the same database is given twice"'

@@ -137,7 +137,15 @@ run cache --clear
 check cache_clear_removes_all_that_is_its_own all 'exits 0' '[ "$(ls cache/gsos)" = mine.idx ]'
 run check photos.ini
 check what_was_removed_is_made_again all 'exits 0' 'ls cache/gsos | grep -q ^images-'
+run cache --folder "$work/none"
+check a_cache_that_is_not_there_is_named all 'exits 2' 'grep -q -e "--folder $work/none: No such file" err' '[ ! -s out ]'
+run cache --folder "$work/none" --clear
+check a_cache_that_is_not_there_is_not_cleared all 'exits 2' 'grep -q -e "--folder $work/none: No such file" err' '[ ! -s out ]'
+run cache --folder "$gsos"
+check a_cache_is_a_folder all 'exits 2' 'grep -q "is no folder" err'
+mkdir "$work/other"
 run cache --folder "$work/other"
+check a_folder_without_a_cache_says_so all 'exits 0' 'grep -q "nothing that gsos has cached is in it" out'
 check another_folder_may_be_named all 'exits 0' 'grep -q "other: 0 entries" out'
 for wrong in '--limit soon' '--clear --limit 1GB' 'photos' '--limit 0' '--all'; do
   # shellcheck disable=SC2086 # words
@@ -146,5 +154,38 @@ for wrong in '--limit soon' '--clear --limit 1GB' 'photos' '--limit 0' '--all'; 
 done
 run cache --help
 check cache_help_goes_to_standard_output all 'exits 0' 'grep -q "^Usage: gsos cache" out'
+
+# ------------------------------------------------------------------------------- names of classes
+
+# Bytes that are no UTF-8, and names that look like what such bytes are shown as.
+python3 "$images" odd_images 12 12 1 4 80 40 40 || exit 1
+python3 - odd_images odd <<'END'
+import os, sys
+images, out = os.fsencode(sys.argv[1]), os.fsencode(sys.argv[2])
+for c, name in enumerate([b"caf\xe8", b"caf\xe9", b"caf\\xe8", b"caf\xc3\xa9"]):
+    os.makedirs(out + b"/" + name)
+    for i in range(c, 40, 4): os.link(images + b"/%d.png" % i, out + b"/" + name + b"/%d.png" % i)
+END
+printf '[experiment]\ntrials = 1\nrepeats = 0\n[space]\nepoch = 1\n[dataset]\npath = odd\nimage_size = 12\nchannels = 1\n' >odd.ini
+four() { # FILE: has all of the four
+  for name in 'caf\xe8' 'caf\xe9' 'caf\x5cxe8' 'café'; do
+    grep -q -F -e "$name" "$1" || {
+      echo "# no $name in $1"
+      return 1
+    }
+  done
+}
+run check odd.ini
+check classes_of_any_bytes_are_told_apart_by_check all 'exits 0' 'four out'
+run run odd.ini --output odd_run --quiet
+check classes_of_any_bytes_are_told_apart_by_run all 'exits 0' 'four out' 'four odd_run/confusion.csv' 'four odd_run/report.html'
+run show odd_run
+check classes_of_any_bytes_are_told_apart_by_show all 'exits 0' 'four out'
+run predict odd_run/best.safetensors odd --quiet --confusion odd.csv
+check classes_of_any_bytes_are_told_apart_by_predict all 'exits 0' 'four out' 'four odd.csv' \
+  '[ "$(grep -c -E "^caf[^ ]*  *10 " out)" -eq 4 ]' '[ "$(cut -d, -f1 odd.csv | sort -u | wc -l)" -eq 5 ]'
+run export odd_run/best.safetensors --torch odd.py
+check classes_of_any_bytes_are_told_apart_in_a_module all 'exits 0' \
+  'python3 -c "import re; exec(re.search(\"CLASSES = .*\", open(\"odd.py\").read()).group()); assert len(set(CLASSES)) == 4"'
 
 cases_end

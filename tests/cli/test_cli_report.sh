@@ -208,10 +208,13 @@ search "$work/one" configs/bench/mixed.ini --set experiment.rounds=1 --set exper
 check a_page_that_cannot_be_written_fails_no_run all 'exits 0' 'complained "^gsos: report.html is not written: .*one/report.html"' \
   'said "^Best configuration"' '! said "^  report.html"'
 run "$work/one"
-check report_fails_where_it_cannot_write all 'exits 1' 'complained "one/report.html: cannot be replaced"' '! said Written'
+check report_fails_where_it_cannot_write all 'exits 2' 'complained "one/report.html: is a folder"' '! said Written'
 : >"$work/file"
 run "$work/two" --output "$work/file/report.html"
-check report_names_the_folder_that_cannot_be_made all 'exits 1' 'complained "the folder .*file/plots cannot be made"'
+check report_says_where_no_folder_can_be_made all 'exits 2' 'complained "file/report.html: its folder cannot be written to: Not a directory"'
+: >"$work/plots"
+run "$work/two" --output "$work/page.html"
+check report_names_the_folder_that_cannot_be_made all 'exits 1' 'complained "the folder .*/plots cannot be made"'
 echo '[{"name": "x, trial 1", "ph": "X", "pid": "no"}, {' >"$work/two/timeline.json"
 run "$work/two"
 check a_damaged_timeline_is_left_out all 'exits 0' 'page "$work/two/report.html" --rows 144 --without devices'

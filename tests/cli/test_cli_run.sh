@@ -254,6 +254,23 @@ code=$?
 kept=$(find "$out/states" -name '*-trial-10000*.state' 2>/dev/null | wc -l)
 check repeats_are_stopped_and_those_that_run_are_kept all '[ $killed -eq 0 ]' '[ $stopped -eq 0 ]' 'exits 130' \
   'complained "with what is left of the repeats"' '[ "$kept" -ge 1 ]' '[ "$(wc -l <"$work/before")" -ge 3 ]' '[ "$(ended)" -lt 30 ]'
+# A state that is damaged; and fewer that are wanted.
+cp -R "$out" "$work/damaged-repeat"
+cp -R "$out" "$work/lowered"
+for state in "$work/damaged-repeat/states"/*.state; do head -c 100 "$state" >"$work/cut" && cp "$work/cut" "$state"; done
+(long "$work/damaged-repeat") >"$work/out" 2>"$work/err"
+code=$?
+history "$work/damaged-repeat" >"$work/again"
+check a_repeat_whose_state_is_damaged_begins_again_and_says_so all 'exits 0' 'cmp -s "$work/repeated" "$work/again"' \
+  '[ "$(grep -c "gsos: grouped, repeat [0-9]*: begins again: .* (set aside as \*.unusable)" "$work/err")" -eq "$kept" ]' \
+  '[ "$(find "$work/damaged-repeat/states" -name "*.unusable" | wc -l)" -eq "$kept" ]'
+run show "$work/lowered"
+check what_is_still_to_be_made_is_told all 'exits 0' 'said "of them are still to be made"'
+(long "$work/lowered" --set experiment.repeats=2) >"$work/out" 2>"$work/err"
+code=$?
+check fewer_repeats_are_enough_where_fewer_are_wanted all 'exits 0' silent '! said "still to be made"'
+run show "$work/lowered"
+check what_is_wanted_no_more_is_not_still_to_be_made all 'exits 0' '! said "still to be made"'
 (long "$out") >"$work/out" 2>"$work/err"
 code=$?
 history "$out" >"$work/again"

@@ -37,7 +37,7 @@ check a_database_is_shown_as_its_folder_is all 'exits 0' silent 'cmp -s "$work/o
 run show "$work/a run/"
 check a_slash_at_the_end_makes_no_difference all 'exits 0' silent 'cmp -s "$work/out" "$work/by-folder"'
 run show "$work/a run" "$study" "$work/a run/."
-check a_run_that_is_named_more_than_once_is_shown_once all 'exits 0' 'unwrapped "$work/err" | grep -q "study.db is the same run as .*/a run, and is shown once"' 'cmp -s "$work/out" "$work/by-folder"'
+check a_run_that_is_named_more_than_once_is_shown_once all 'exits 0' 'unwrapped "$work/err" | grep -q "study.db is the same run as .*/a run, and counts once"' 'cmp -s "$work/out" "$work/by-folder"'
 check nothing_is_written_beside_the_database all '[ "$(ls "$work/a run")" = study.db ]'
 
 run show "$work/a run" --csv

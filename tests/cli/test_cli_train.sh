@@ -246,7 +246,10 @@ mv "$photos/other" "$work/unknown"
 run predict "$work/net.safetensors" "$work/unknown"
 check predict_says_that_no_folder_is_a_class all 'exits 0' 'lines 1' 'complained "no accuracy: no folder"'
 run predict "$work/net.safetensors" "$photos/test/3" -q --confusion "$work/none/c.csv"
-check predict_says_where_a_matrix_cannot_be_written all 'exits 1' 'complained "none/c.csv"'
+check predict_says_where_a_matrix_cannot_be_written all 'exits 2' 'complained "none/c.csv: its folder cannot"' 'lines 0'
+run predict "$work/net.safetensors" "$work/unknown" --confusion "$work/unknown.csv"
+check predict_refuses_a_matrix_of_images_whose_classes_are_not_known all 'exits 2' \
+  'complained "--confusion: of no image is the class known"' 'lines 0' '[ ! -e "$work/unknown.csv" ]'
 
 head -c 2000 "$work/net.safetensors" >"$work/cut.safetensors"
 run predict "$work/cut.safetensors" "$data/0.png"
@@ -274,7 +277,8 @@ run export "$work/net.safetensors" --onnx "$work/net.onnx" --torch "$work/net.py
 check export_writes_both_files all 'exits 0' silent 'said "^Written: .*/net\.onnx$"' 'said "^Written: .*/net\.py$"' \
   'LC_ALL=C grep -q -a class_names "$work/net.onnx"' 'python3 -m py_compile "$work/net.py"' \
   'grep -q "with_name(\"net.safetensors\")" "$work/net.py"'
-echo old >"$work/again.onnx"
+cp "$work/net.onnx" "$work/again.onnx"
+echo more >>"$work/again.onnx"
 run export --onnx "$work/again.onnx" "$work/net.safetensors"
 check export_replaces_a_file_as_a_whole all 'exits 0' 'cmp -s "$work/net.onnx" "$work/again.onnx"' '[ ! -e "$work/again.onnx.tmp" ]'
 run export "$work/cut.safetensors" --onnx "$work/again.onnx"
@@ -283,9 +287,9 @@ check export_refuses_a_network_that_is_cut_and_writes_nothing all 'exits 1' 'com
 run export "$data/0.png" --onnx "$work/none.onnx"
 check export_refuses_what_is_no_network all 'exits 1' 'complained "0.png: "' '[ ! -e "$work/none.onnx" ]'
 run export "$work/net.safetensors" --onnx "$work/none/net.onnx"
-check export_says_where_it_cannot_write all 'exits 1' 'complained "none/net.onnx"' 'lines 0'
+check export_says_where_it_cannot_write all 'exits 2' 'complained "none/net.onnx"' 'lines 0'
 run export "$work/net.safetensors" --torch /dev/null
-check export_writes_over_no_device all 'exits 1' 'complained "/dev/null: is no regular file"' '[ -c /dev/null ]'
+check export_writes_over_no_device all 'exits 2' 'complained "/dev/null: is no regular file"' '[ -c /dev/null ]'
 cp "$work/net.safetensors" "$work/kept"
 ln -s net.safetensors "$work/link"
 for target in net.safetensors link; do

@@ -19,32 +19,8 @@
 
 #include "host/base/file_open.h"
 #include "host/base/file_replace.h"
-
-static char root[64];
-
-static int make_root(void **state)
-{
-  (void)state;
-  strcpy(root, "/tmp/gsos-open-XXXXXX");
-  alarm(120); /* what waits for a pipe waits for ever */
-  return mkdtemp(root) ? 0 : -1;
-}
-
-static int remove_root(void **state)
-{
-  (void)state;
-  char command[100];
-  alarm(0);
-  snprintf(command, sizeof command, "rm -r '%s'", root);
-  return system(command);
-}
-
-static const char *at(const char *name)
-{
-  static char path[PATH_MAX];
-  snprintf(path, sizeof path, "%s/%s", root, name);
-  return path;
-}
+#include "host/base/file_same.h"
+#include "tests/unit/base/root_fixture.h"
 
 static void make_socket(const char *path)
 {
@@ -135,14 +111,53 @@ static void a_database_is_not_written_over(void **state)
   assert_int_equal(file_replace_text(at("short"), "SQLite", &e), 0);
 }
 
+static void two_names_of_one_file_are_known(void **state)
+{
+  struct error e = {0};
+  char a[PATH_MAX], b[PATH_MAX];
+  (void)state;
+  assert_int_equal(file_replace_text(at("file"), "text", &e), 0);
+  assert_int_equal(file_replace_text(at("other"), "text", &e), 0);
+  assert_int_equal(symlink("file", at("link")), 0);
+  strcpy(a, at("file"));
+  strcpy(b, at("second"));
+  assert_int_equal(link(a, b), 0);
+  assert_true(file_same(a, at("file")));
+  assert_true(file_same(a, at("link")));
+  assert_true(file_same(a, at("second")));
+  assert_true(file_same(a, at("./file")));
+  assert_false(file_same(a, at("other")));
+  assert_false(file_same(a, at("none")));
+  strcpy(a, at("none")); /* what is not there yet: by folder and name */
+  assert_true(file_same(a, at("none")));
+  assert_true(file_same(a, at(".//none")));
+  assert_false(file_same(a, at("nothing")));
+  assert_false(file_same(a, at("none/none")));
+}
+
+static void what_it_is_has_a_name(void **state)
+{
+  struct stat st;
+  (void)state;
+  assert_int_equal(stat(root, &st), 0);
+  assert_string_equal(file_kind(&st), "folder");
+  assert_int_equal(mkfifo(at("pipe"), 0600), 0);
+  assert_int_equal(stat(at("pipe"), &st), 0);
+  assert_string_equal(file_kind(&st), "pipe");
+  make_socket(at("socket"));
+  assert_int_equal(stat(at("socket"), &st), 0);
+  assert_string_equal(file_kind(&st), "socket");
+  assert_int_equal(stat("/dev/null", &st), 0);
+  assert_string_equal(file_kind(&st), "device");
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, make_root, remove_root)
 int main(void)
 {
   const struct CMUnitTest tests[] = {
-      TEST(what_is_no_regular_file_is_not_opened),
-      TEST(a_file_is_read_and_made),
-      TEST(a_pipe_under_the_temporary_name_is_told),
-      TEST(a_database_is_not_written_over),
+      TEST(what_is_no_regular_file_is_not_opened),   TEST(a_file_is_read_and_made),
+      TEST(a_pipe_under_the_temporary_name_is_told), TEST(a_database_is_not_written_over),
+      TEST(two_names_of_one_file_are_known),         TEST(what_it_is_has_a_name),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -15,30 +15,7 @@
 #include <unistd.h>
 
 #include "host/base/folder.h"
-
-static char root[64];
-
-static int make_root(void **state)
-{
-  (void)state;
-  strcpy(root, "/tmp/gsos-folder-XXXXXX");
-  return mkdtemp(root) ? 0 : -1;
-}
-
-static int remove_root(void **state)
-{
-  (void)state;
-  char command[100];
-  snprintf(command, sizeof command, "rm -r '%s'", root);
-  return system(command);
-}
-
-static const char *at(const char *name)
-{
-  static char path[PATH_MAX];
-  snprintf(path, sizeof path, "%s/%s", root, name);
-  return path;
-}
+#include "tests/unit/base/root_fixture.h"
 
 static void folder_is_made_with_all_above_it(void **state)
 {

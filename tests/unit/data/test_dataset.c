@@ -894,6 +894,15 @@ static void class_names_are_a_line_each(void **state)
              "c\0a\0t\0\n\0",
              10);
   refuses(ERROR_FAILED, "has a zero byte");
+  assert_int_equal(unlink(at("classes.txt")), 0);
+  assert_int_equal(mkfifo(at("classes.txt"), 0600), 0);
+  refuses(ERROR_FAILED, "classes.txt: is not a file but a pipe");
+  assert_int_equal(unlink(at("classes.txt")), 0);
+  assert_int_equal(symlink("none", at("classes.txt")), 0);
+  refuses(ERROR_FAILED, "classes.txt: No such file");
+  assert_int_equal(unlink(at("classes.txt")), 0);
+  opens(0);
+  dataset_close(&data);
 }
 
 static void a_column_of_labels_is_read(void **state)

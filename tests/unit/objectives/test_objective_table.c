@@ -175,6 +175,13 @@ static void write_bytes(const char *name, const char *bytes, size_t size)
   fclose(f);
 }
 
+static void make_pipe(const char *name)
+{
+  char path[1200];
+  snprintf(path, sizeof path, "%s/%s", folder, name);
+  assert_int_equal(mkfifo(path, 0600), 0);
+}
+
 static void pack(const char *name, const char *packed)
 {
   size_t size;
@@ -617,13 +624,15 @@ static void files_that_are_no_tables_are_refused_by_their_names(void **state)
   write_bytes("bad.db.gz", bytes, size);
   free(bytes);
   pack("text.db", "text.db.gz");
+  make_pipe("pipe.db");
   int before = files_in_folder(false);
   static const char *const damaged[] = {"cut.db",    "short.db",  "empty.db",  "text.db",
                                         "cut.db.gz", "bad.db.gz", "text.db.gz"};
   for (size_t i = 0; i < sizeof damaged / sizeof *damaged; i++)
     assert_refused(load(&o, &x, &e, damaged[i], NULL), ERROR_FAILED, damaged[i]);
   assert_refused(load(&o, &x, &e, "missing.db", NULL), ERROR_CONFIG, "there is no such file");
-  assert_refused(load(&o, &x, &e, ".", NULL), ERROR_CONFIG, "there is no such file");
+  assert_refused(load(&o, &x, &e, ".", NULL), ERROR_CONFIG, "is not a file but a folder");
+  assert_refused(load(&o, &x, &e, "pipe.db", NULL), ERROR_CONFIG, "pipe.db: is not a file but a pipe");
   assert_int_equal(files_in_folder(false), before);
   const char *settings[] = {"experiment.objective=table"};
   assert_refused(experiment_load(&x, NULL, settings, 1, &e), ERROR_CONFIG, "[table] file = PATH");

@@ -289,7 +289,7 @@ static void repeats_come_back_as_they_were_written(void **state)
   assert_true(r.repeats.all[0].test_loss == 0.5 && r.repeats.all[0].flops == 1e12 && r.repeats.all[0].images == 640);
   assert_true(r.repeats.all[1].ended && r.repeats.all[1].failed && r.repeats.all[1].seconds == 0.25);
   assert_true(!r.repeats.all[2].ended);
-  assert_int_equal(study_repeats_ended(&r.repeats), 2);
+  assert_int_equal(study_repeats_ended(&r.repeats, r.repeats.n), 2);
   study_record_free(&r);
   assert_ok(study_record_write(s, study, &w, &err)); /* a run that goes on keeps them */
   const struct study_repeat longest = {true,     false,    -DBL_MAX, -DBL_MIN, true,
@@ -298,7 +298,7 @@ static void repeats_come_back_as_they_were_written(void **state)
   repeats.n = RECORD_REPEATS_MAX; /* the longest that there are can be read */
   assert_ok(study_record_write_repeats(s, study, &repeats, &err));
   assert_ok(study_record_read(s, study, &r, &err));
-  assert_int_equal(study_repeats_ended(&r.repeats), RECORD_REPEATS_MAX);
+  assert_int_equal(study_repeats_ended(&r.repeats, r.repeats.n), RECORD_REPEATS_MAX);
   study_record_free(&r);
   store_close(s);
 }

@@ -1,0 +1,36 @@
+/* A file that a command is told to write: what it must not be, by one rule for all commands, held
+ * before any work. */
+#ifndef GSOS_OUTPUT_FILE_H
+#define GSOS_OUTPUT_FILE_H
+
+#include <stdbool.h>
+
+#include "host/base/error.h"
+
+/* What is written.  A file that is there already, and not empty, must begin as such files do. */
+enum output_kind {
+  OUTPUT_OF_RUN, /* a run's own file, in its own folder: whatever has the name is the run's */
+  OUTPUT_PAGE,
+  OUTPUT_NETWORK,
+  OUTPUT_CONFIGURATION,
+  OUTPUT_CONFUSION,
+  OUTPUT_ONNX,
+  OUTPUT_TORCH
+};
+
+struct output_file {
+  const char *option; /* as the user knows it: "--output" */
+  const char *path;
+  enum output_kind kind;
+  bool of_this_run;          /* it is what the run leaves under this name, made anew */
+  bool makes_folder;         /* the command makes the folder, where there is none */
+  const char *const *inputs; /* [n_inputs] files that the command reads; NULL and "": none */
+  int n_inputs;
+};
+
+/* May `path` be written?  Refused, ERROR_CONFIG, are an input; a folder; what lies in a folder that
+ * cannot be written to; a device, a pipe and a database (file_replace_check); a file of another
+ * kind; what a run keeps in its output folder. */
+int output_file_check(const struct output_file *f, struct error *e);
+
+#endif
