@@ -140,12 +140,28 @@ static void fill_mutations(const struct gp_search *s, struct candidates *c, int 
   }
 }
 
+/* Coordinates of all along an axis.  Those of what has few values are found once, not logarithms
+ * for each candidate; an incumbent of another space may have a value that is none of them. */
+static void locate_along(const struct candidates *c, const struct param *p, int at, double *column)
+{
+  enum { FEW = 1024 };
+  double few[FEW];
+  int64_t count = param_count(p); /* 0: a float */
+  if (count > FEW || count > c->n || p->type == PARAM_CATEGORICAL) count = 0;
+  for (int64_t i = 0; i < count; i++) few[i] = gp_coordinate(p, p->low + (double)i);
+  for (int k = 0; k < c->n; k++) {
+    double value = candidate(c, k)[at], place = value - p->low;
+    bool is_there = place >= 0 && place < (double)count && place == (double)(int64_t)place;
+    column[k] = is_there ? few[(int64_t)place] : gp_coordinate(p, value);
+  }
+}
+
 /* Predicts and scores all. */
 static int candidates_rank(const struct gp_search *s, struct candidates *c, struct error *e)
 {
   for (int i = 0; i < s->axes->n; i++) {
-    const struct param *p = &s->request->space->params[s->axes->param[i]];
-    for (int k = 0; k < c->n; k++) c->column[i][k] = gp_coordinate(p, candidate(c, k)[s->axes->param[i]]);
+    int at = s->axes->param[i];
+    locate_along(c, &s->request->space->params[at], at, c->column[i]);
   }
   const double *const *x = (const double *const *)c->column;
   if (s->cost->weight == 0) return gp_ranking_make(&c->ranking, s->model, c->n, x, s->best, NULL, e);
