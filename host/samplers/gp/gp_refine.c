@@ -286,7 +286,7 @@ static bool is_swept_whole(const struct climber *c, int axis)
 /* The points that sweeps begin with, of this axis and of those after it, as many as there is room
  * for: mostly no sweep brings anything, and then they are what all of these ask for. */
 struct ahead {
-  int end; /* axes before it are there */
+  int end;                                         /* axes before it are there */
   int first[GP_DIMENSIONS_MAX][GP_STARTS_MAX + 1]; /* points first[axis][k] ... are climber k's */
   struct batch b;
 };
