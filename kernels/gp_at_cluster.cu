@@ -42,15 +42,19 @@ __device__ __forceinline__ void part_covariances(const device_gp &g, part_shared
   }
 }
 
-/* v of the block's rows, and the sum of their squares: a row a warp. */
+/* v of the block's rows, and the sum of their squares: a row a warp, tile by tile, since L⁻¹ is 0
+ * above the diagonal of one.  What is beyond the last observation, but in the same four, is 0. */
 __device__ __forceinline__ void part_rows(const device_gp &g, part_shared &s, int rank)
 {
   const int warp = (int)threadIdx.x / 32, lane = (int)threadIdx.x % 32;
+  const int end = (g.n + PART_WARPS - 1) / PART_WARPS * PART_WARPS;
   double explained = 0;
-  for (int i = PART_WARPS * rank + warp; i < g.n; i += PART_WARPS * CLUSTER) {
-    const double *row = g.inverse + (int64_t)i * g.rows;
+  for (int i = PART_WARPS * rank + warp; i < end; i += PART_WARPS * CLUSTER) {
+    const double *row = g.inverse + (int64_t)i * g.rows + lane, *k = s.k + lane;
     double sum = 0;
-    for (int j = lane; j <= i; j += 32) sum = fma(row[j], s.k[j], sum);
+    UNROLL_BY(8)
+    for (int tiles = i < g.n ? i / GP_TILE + 1 : 0; tiles > 0; tiles--, row += GP_TILE, k += GP_TILE)
+      sum = fma(*row, *k, sum);
     sum = gp_warp_sum(sum);
     if (lane == 0) s.v[i] = sum;
     explained = fma(sum, sum, explained);
@@ -58,17 +62,17 @@ __device__ __forceinline__ void part_rows(const device_gp &g, part_shared &s, in
   if (lane == 0) s.warp_explained[warp] = explained;
 }
 
-/* What the block's rows add to b. */
+/* What the block's rows add to b, from the four on which row j is of or comes before. */
 __device__ __forceinline__ void part_columns(const device_gp &g, part_shared &s, int rank)
 {
   for (int j = (int)threadIdx.x; j < g.n; j += PART_THREADS) {
+    const int four = j / PART_WARPS, skipped = four > rank ? (four - rank + CLUSTER - 1) / CLUSTER : 0;
+    const int first = PART_WARPS * (rank + CLUSTER * skipped);
+    const double *at = g.inverse + (int64_t)first * g.rows + j;
     double sum = 0;
-    for (int first = PART_WARPS * rank; first < g.n; first += PART_WARPS * CLUSTER) {
+    for (int i = first; i < g.n; i += PART_WARPS * CLUSTER, at += (int64_t)PART_WARPS * CLUSTER * g.rows) {
       UNROLL
-      for (int w = 0; w < PART_WARPS; w++) {
-        const int i = first + w;
-        if (i >= j && i < g.n) sum = fma(g.inverse[(int64_t)i * g.rows + j], s.v[i], sum);
-      }
+      for (int w = 0; w < PART_WARPS; w++) sum = fma(at[(int64_t)w * g.rows], s.v[i + w], sum);
     }
     s.b[j] = sum;
   }
@@ -168,7 +172,7 @@ __device__ __forceinline__ void part_result(const device_gp &g, part_shared &s, 
 }
 
 /* As gp_at: the cluster's point is the one of its number, or `point` where points is null. */
-__global__ void __launch_bounds__(PART_THREADS)
+__global__ void __launch_bounds__(PART_THREADS, 1)
     gp_at_by_cluster(const device_gp g, const device_gp_point point, const device_gp_point *points, int gradients,
                      double *out)
 {

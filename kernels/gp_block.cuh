@@ -10,11 +10,23 @@
 
 /* ---- the kernel function --------------------------------------------------------------------- */
 
-/* δ of dimension i: the square of the difference, of a categorical 0 or 1. */
-__device__ __forceinline__ double gp_distance(const device_gp &g, int i, double a, double b)
+__device__ __forceinline__ bool gp_is_categorical(const device_gp &g, int i)
+{
+  return g.categorical >> i & 1;
+}
+
+/* δ of a dimension: the square of the difference, of a categorical 0 or 1. */
+template <bool CATEGORICAL> __device__ __forceinline__ double gp_distance(double a, double b)
 {
   const double t = a - b;
-  return g.categorical >> i & 1 ? (t != 0 ? 1.0 : 0.0) : t * t;
+  return CATEGORICAL ? (t != 0 ? 1.0 : 0.0) : t * t;
+}
+
+/* Of dimension i.  Where one dimension is that of many pairs, a branch over the loop that goes
+ * through them is cheaper: both are computed here, and one is taken. */
+__device__ __forceinline__ double gp_distance(const device_gp &g, int i, double a, double b)
+{
+  return gp_is_categorical(g, i) ? gp_distance<true>(a, b) : gp_distance<false>(a, b);
 }
 
 /* k = s (1 + u + u²/3) exp(-u), u = √5 r; *slope is dk/dr². */
@@ -131,17 +143,23 @@ __device__ __forceinline__ double gp_warp_sum(double x)
   return x;
 }
 
-/* The sum of x over the block's threads (whole warps), for all of them. */
-__device__ __forceinline__ double gp_block_sum(double x)
+/* The sum of x over the block's threads, `warps` whole warps, for all of them; of_warp [warps] is
+ * shared memory. */
+__device__ __forceinline__ double gp_block_sum(double x, double *of_warp, unsigned warps)
 {
-  __shared__ double of_warp[32];
   x = gp_warp_sum(x);
   if (threadIdx.x % 32 == 0) of_warp[threadIdx.x / 32] = x;
   __syncthreads();
   double sum = 0;
-  for (unsigned w = 0; w < blockDim.x / 32; w++) sum += of_warp[w];
+  for (unsigned w = 0; w < warps; w++) sum += of_warp[w];
   __syncthreads(); /* of_warp may be used again */
   return sum;
+}
+
+__device__ __forceinline__ double gp_block_sum(double x)
+{
+  __shared__ double of_warp[32];
+  return gp_block_sum(x, of_warp, blockDim.x / 32);
 }
 
 #endif

@@ -31,18 +31,6 @@ static size_t evaluate_room(int rows, int d)
   return tiles > lanes ? tiles : lanes;
 }
 
-/* As gp_block_sum, which has static shared memory. */
-__device__ __forceinline__ double evaluate_block_sum(evaluate_shared &s, double x)
-{
-  x = gp_warp_sum(x);
-  if (threadIdx.x % 32 == 0) s.of_warp[threadIdx.x / 32] = x;
-  __syncthreads();
-  double sum = 0;
-  for (int w = 0; w < TILES_WARPS; w++) sum += s.of_warp[w];
-  __syncthreads();
-  return sum;
-}
-
 /* ---- weights --------------------------------------------------------------------------------- */
 
 /* What each tile of X adds to y, a row a lane. */
@@ -118,43 +106,46 @@ __device__ __forceinline__ void evaluate_weights(const device_gp &g, const gp_ma
 /* ---- gradient -------------------------------------------------------------------------------- */
 
 /* A lane's elements of K⁻¹, 16 rows from `row` on of 32 columns from `column` on, become those of
- * g_ij = (α_i α_j - K⁻¹_ij) dk_ij/dr², i > j; what they add to the trace is returned. */
+ * g_ij = (α_i α_j - K⁻¹_ij) dk_ij/dr², i > j; what they add to the trace is returned.
+ *   slopes  of these rows and columns */
 __device__ __forceinline__ double weigh_inverse(int n, const double *alpha, const double *slopes, double (&sum)[4][4],
                                                 int row, int column)
 {
-  const int r = row + (int)threadIdx.x % 32 / 4, c = column + 2 * ((int)threadIdx.x % 4);
+  const int t = (int)threadIdx.x, r = row + t % 32 / 4, c = column + 2 * (t % 4);
+  const lane_place<false, const double> slope_of(slopes, t);
+  const double of_row[2] = {alpha[r], alpha[r + 8]};
   double trace = 0;
   UNROLL
   for (int q = 0; q < 4; q++) {
+    const double2 of_column = two_of(alpha + c + 8 * q);
     UNROLL
     for (int half = 0; half < 2; half++) {
       const int i = r + 8 * half, j = c + 8 * q;
-      const double2 slope = two_of<false>(slopes, i % GP_TILE, j % GP_TILE);
+      const double2 slope = two_of(slope_of.at(8 * half, 8 * q));
       double *of = sum[q] + 2 * half;
       if (i == j && i < n) trace += of[0];
       if (i == j + 1 && i < n) trace += of[1];
-      of[0] = (alpha[i] * alpha[j] - of[0]) * slope.x;
-      of[1] = (alpha[i] * alpha[j + 1] - of[1]) * slope.y;
+      of[0] = (of_row[half] * of_column.x - of[0]) * slope.x;
+      of[1] = (of_row[half] * of_column.y - of[1]) * slope.y;
     }
   }
   return trace;
 }
 
-/* Σ g_ij δ_a(i, j) over a lane's elements. */
-__device__ __forceinline__ double slope_by_axis(const device_gp &g, const double (&sum)[4][4], int a, int row,
-                                                int column)
+/* Σ g_ij δ_a(i, j) over a lane's elements, of dimension a; x has its coordinates. */
+template <bool CATEGORICAL>
+__device__ __forceinline__ double sum_distances(const double *x, const double (&sum)[4][4], int row, int column)
 {
-  const double *x = g.x + a * GP_ROWS_MAX + row + (int)threadIdx.x % 32 / 4,
-               *other = g.x + a * GP_ROWS_MAX + column + 2 * ((int)threadIdx.x % 4);
-  const double top = x[0], bottom = x[8];
+  const double *of_row = x + row + (int)threadIdx.x % 32 / 4, *of_column = x + column + 2 * ((int)threadIdx.x % 4);
+  const double top = of_row[0], bottom = of_row[8];
   double total = 0;
   UNROLL
   for (int q = 0; q < 4; q++) {
-    const double2 at = *(const double2 *)(other + 8 * q);
-    total = fma(sum[q][0], gp_distance(g, a, top, at.x), total);
-    total = fma(sum[q][1], gp_distance(g, a, top, at.y), total);
-    total = fma(sum[q][2], gp_distance(g, a, bottom, at.x), total);
-    total = fma(sum[q][3], gp_distance(g, a, bottom, at.y), total);
+    const double2 at = two_of(of_column + 8 * q);
+    total = fma(sum[q][0], gp_distance<CATEGORICAL>(top, at.x), total);
+    total = fma(sum[q][1], gp_distance<CATEGORICAL>(top, at.y), total);
+    total = fma(sum[q][2], gp_distance<CATEGORICAL>(bottom, at.x), total);
+    total = fma(sum[q][3], gp_distance<CATEGORICAL>(bottom, at.y), total);
   }
   return total;
 }
@@ -177,9 +168,13 @@ __device__ __forceinline__ double evaluate_slopes(const device_gp &g, const gp_m
     for (int k = i; k < m.count; k++)
       multiply_rows<false, false>(sum, tile_of(m, k, i) + half * HALF, tile_of(m, k, j));
     const int row = GP_TILE * i + 16 * half, column = GP_TILE * j;
-    trace += weigh_inverse(g.n, s.alpha, m.slopes + (int64_t)(unit / 2) * TILE, sum, row, column);
+    trace += weigh_inverse(g.n, s.alpha, m.slopes + (int64_t)unit * HALF, sum, row, column);
     NO_UNROLL
-    for (int a = 0; a < g.d; a++) mine[a * TILES_THREADS] += slope_by_axis(g, sum, a, row, column);
+    for (int a = 0; a < g.d; a++) {
+      const double *x = g.x + a * GP_ROWS_MAX;
+      mine[a * TILES_THREADS] += gp_is_categorical(g, a) ? sum_distances<true>(x, sum, row, column)
+                                                         : sum_distances<false>(x, sum, row, column);
+    }
   }
   return trace;
 }
@@ -189,7 +184,7 @@ __device__ __forceinline__ void sum_slopes(const device_gp &g, const gp_matrix &
                                            const double *lanes, double trace, int rank)
 {
   const int warp = (int)threadIdx.x / 32, lane = (int)threadIdx.x % 32;
-  trace = evaluate_block_sum(s, trace); /* a barrier, too */
+  trace = gp_block_sum(trace, s.of_warp, TILES_WARPS); /* a barrier, too */
   if (threadIdx.x == 0) m.scratch->sums[rank][g.d] = trace;
   for (int a = warp; a < g.d; a += TILES_WARPS) {
     double sum = 0;
@@ -206,7 +201,7 @@ template <typename F> __device__ __forceinline__ double sum_over(evaluate_shared
 {
   double sum = 0;
   for (int k = (int)threadIdx.x; k < n; k += TILES_THREADS) sum += f(k);
-  return evaluate_block_sum(s, sum);
+  return gp_block_sum(sum, s.of_warp, TILES_WARPS);
 }
 
 /* By the first block: the likelihood, and with `gradient` the rest of what `result` is. */

@@ -73,7 +73,8 @@ __global__ void __launch_bounds__(PACK_THREADS) gp_pack(const device_gp g)
 /* Of half of the block's points with 4 TIMES observations from `first` on, signal 1, by a warp: a
  * lane has four points and TIMES observations.
  *   points  [d][64] scaled
- *   k       [TIMES][4][lane] out: observation lane % 4 of four; points 16 i + lane / 4 and 8 on */
+ *   k       [TIMES / 2][8][lane] out: observations lane % 4 of eight and four on; of point 8 i +
+ *           lane / 4 */
 template <int TIMES>
 __device__ __forceinline__ void panel_unit(const device_gp &g, int first, int half, const double *points, double2 *k)
 {
@@ -91,26 +92,32 @@ __device__ __forceinline__ void panel_unit(const device_gp &g, int first, int ha
     for (int c = 0; c < 4; c++) of_point[c] = points[a * PANEL_POINTS + 32 * half + 8 * c + lane / 4];
     UNROLL
     for (int b = 0; b < TIMES; b++) of_row[b] = g.scaled[a * GP_ROWS_MAX + j + 4 * b];
-    const bool categorical = g.categorical >> a & 1;
-    const double weight = categorical ? 5 * g.hyper->weight[a] : 0;
-    UNROLL
-    for (int b = 0; b < TIMES; b++) {
+    if (gp_is_categorical(g, a)) {
+      const double weight = 5 * g.hyper->weight[a];
       UNROLL
-      for (int c = 0; c < 4; c++) {
-        const double t = of_point[c] - of_row[b];
-        q[b][c] = categorical ? q[b][c] + (t != 0 ? weight : 0) : fma(t, t, q[b][c]);
+      for (int b = 0; b < TIMES; b++) {
+        UNROLL
+        for (int c = 0; c < 4; c++) q[b][c] += of_point[c] != of_row[b] ? weight : 0;
+      }
+    } else {
+      UNROLL
+      for (int b = 0; b < TIMES; b++) {
+        UNROLL
+        for (int c = 0; c < 4; c++) q[b][c] = fma(of_point[c] - of_row[b], of_point[c] - of_row[b], q[b][c]);
       }
     }
   }
   UNROLL
-  for (int b = 0; b < TIMES; b++) {
-    const bool there = j + 4 * b < g.n;
-    double of_pair[4];
+  for (int b = 0; b < TIMES; b++) { /* all of them, so that they run side by side: no branch around one */
     UNROLL
-    for (int c = 0; c < 4; c++) of_pair[c] = there ? gp_matern_of_square(q[b][c]) : 0;
-    double2 *to = k + (b * 4 + 2 * half) * 32 + lane;
-    to[0] = make_double2(of_pair[0], of_pair[1]);
-    to[32] = make_double2(of_pair[2], of_pair[3]);
+    for (int c = 0; c < 4; c++) q[b][c] = gp_matern_of_square(q[b][c]);
+  }
+  UNROLL
+  for (int b = 0; b < TIMES; b += 2) {
+    const bool there = j + 4 * b < g.n, next_there = j + 4 * b + 4 < g.n;
+    UNROLL
+    for (int c = 0; c < 4; c++)
+      k[(4 * b + 4 * half + c) * 32 + lane] = make_double2(there ? q[b][c] : 0, next_there ? q[b + 1][c] : 0);
   }
 }
 
@@ -125,18 +132,27 @@ __device__ __forceinline__ void panel_fill(const device_gp &g, int first, int co
     panel_unit<TIMES>(g, first + unit * 4 * TIMES, warp % 2, points, k + unit * TIMES * 128);
 }
 
-/* What every so many of a panel's observations, `first` on, add to the mean of point t % 64: a
- * thread's part of the sum. */
+/* Adds to of_mean [WARPS / 2][64] what a panel's observations, `first` on, say of the mean: row i
+ * has the sum over every WARPS / 2-th of them from the i-th on.  By eight warps, those whose rows
+ * of L⁻¹ are the shortest: a thread has a point and, as the products have it, two observations of
+ * eight. */
 template <int WARPS>
-__device__ __forceinline__ double panel_mean(const device_gp &g, int first, int count, const double2 *k)
+__device__ __forceinline__ void panel_mean(const device_gp &g, int first, int count, const double2 *k, double *of_mean)
 {
-  const int t = (int)threadIdx.x, p = t % PANEL_POINTS, last = first + count < g.n ? first + count : g.n;
-  const double *of_point = (const double *)(k + p / 16 * 32 + p % 8 * 4) + p / 8 % 2;
-  double sum = 0;
-  NO_UNROLL
-  for (int j = first + t / PANEL_POINTS; j < last; j += 32 * WARPS / PANEL_POINTS)
-    sum = fma(of_point[2 * ((j - first) / 4 * 128 + j % 4)], g.alpha[j], sum);
-  return sum;
+  const int t = (int)threadIdx.x, lane = t % 32, last = first + count < g.n ? first + count : g.n;
+  if (t >= 4 * PANEL_POINTS) return;
+  double sum = 0, other = 0;
+  k += t;
+  for (int j = first + lane % 4; j < last; j += 8, k += 4 * PANEL_POINTS) {
+    const double2 of_pair = *k;
+    sum = fma(of_pair.x, g.alpha[j], sum);
+    if (j + 4 >= last) break;
+    double &to = WARPS == MANY_WARPS ? other : sum;
+    to = fma(of_pair.y, g.alpha[j + 4], to);
+  }
+  of_mean += lane % 4 * PANEL_POINTS + t / 32 * 8 + lane / 4;
+  of_mean[0] += sum;
+  if (WARPS == MANY_WARPS) of_mean[4 * PANEL_POINTS] += other;
 }
 
 /* ---- products -------------------------------------------------------------------------------- */
@@ -159,10 +175,9 @@ __device__ __forceinline__ void panel_multiply(double (&sum)[8][4], const double
     left = a[ahead];
     right = a[ahead + 32];
     UNROLL
-    for (int q = 0; q < 4; q++) {
-      const double2 above = k[4 * i + 32 * q], below = k[4 * i + 128 + 32 * q];
-      tensor_multiply(sum[2 * q], now_left, now_right, above.x, below.x);
-      tensor_multiply(sum[2 * q + 1], now_left, now_right, above.y, below.y);
+    for (int b = 0; b < 8; b++) {
+      const double2 of_points = k[4 * i + 32 * b];
+      tensor_multiply(sum[b], now_left, now_right, of_points.x, of_points.y);
     }
   }
 }
@@ -218,10 +233,11 @@ __global__ void __launch_bounds__(32 * WARPS, BLOCKS)
     const int axis = i / PANEL_POINTS, point = first_point + i % PANEL_POINTS;
     points[i] = point < count ? panel_scale(g, axis) * x[(int64_t)axis * stride + point] : 0;
   }
+  of_mean[t] = 0;
   __syncthreads();
   panel_fill<WARPS>(g, 0, panel_rows(g.n), points, k);
   __syncthreads();
-  of_mean[t] = panel_mean<WARPS>(g, 0, panel_rows(g.n), k);
+  panel_mean<WARPS>(g, 0, panel_rows(g.n), k, of_mean);
   panel_explain<WARPS>(g, panel_rows(g.n), k, explained);
   if (WARPS == MANY_WARPS && g.n > PANEL_ROWS) { /* rows beyond: a block of them a warp */
     const int rest = (g.n - PANEL_ROWS + BLOCK_ROWS - 1) / BLOCK_ROWS * BLOCK_ROWS;
@@ -234,7 +250,7 @@ __global__ void __launch_bounds__(32 * WARPS, BLOCKS)
     __syncthreads();
     panel_fill<WARPS>(g, PANEL_ROWS, rest, points, k);
     __syncthreads();
-    of_mean[t] += panel_mean<WARPS>(g, PANEL_ROWS, rest, k);
+    panel_mean<WARPS>(g, PANEL_ROWS, rest, k, of_mean);
     panel_multiply(sum, a + PANEL_ROWS / 4 * 32, k, there ? 4 * (warp + 1) : 0);
     explained[0] = explained[1] = 0;
     panel_square(sum, explained);

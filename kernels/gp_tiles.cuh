@@ -38,6 +38,7 @@ enum {
 /* What the first block has for the diagonal. */
 struct diagonal_shared {
   double column[GP_TILE][GP_TILE];    /* of L, as they are found */
+  double row[GP_TILE][GP_TILE + 2];   /* and its rows, in other banks, which are read in pairs */
   double below[TILE], inverse[TILE];  /* L_p+1,p and D, swizzled */
   double block[GP_TILE][GP_TILE + 1]; /* A_pp */
 };
@@ -85,9 +86,28 @@ __device__ __forceinline__ int swizzled(int row, int column)
   return row * GP_TILE + (column ^ row % 2 * 8);
 }
 
-template <bool SWIZZLED> __device__ __forceinline__ double2 two_of(const double *tile, int row, int column)
+/* A lane's place in a tile: its row and two columns, 2 (t % 4) of the first eight.  All others of
+ * its are so many rows and columns on, multiples of eight, so that an address is found once and not
+ * for each load. */
+template <bool SWIZZLED, class T> struct lane_place {
+  T *even, *odd; /* in the first eight columns, and in the second */
+
+  __device__ __forceinline__ lane_place(T *tile, int t)
+  {
+    const int row = t % 32 / 4, turned = SWIZZLED ? row % 2 * 8 : 0;
+    T *own = tile + row * GP_TILE + 2 * (t % 4);
+    even = own + turned;
+    odd = SWIZZLED ? own + 8 - turned : even + 8;
+  }
+  __device__ __forceinline__ T *at(int rows, int columns) const
+  {
+    return (columns % 16 ? odd : even) + rows * GP_TILE + columns / 16 * 16;
+  }
+};
+
+__device__ __forceinline__ double2 two_of(const double *at)
 {
-  return *(const double2 *)(tile + (SWIZZLED ? swizzled(row, column) : row * GP_TILE + column));
+  return *(const double2 *)at;
 }
 
 /* sum += A Bᵀ, 16 rows of A times 8 COLUMNS rows of B.  The lanes have the places of
@@ -95,14 +115,16 @@ template <bool SWIZZLED> __device__ __forceinline__ double2 two_of(const double 
 template <bool SWIZZLED_A, bool SWIZZLED_B, int COLUMNS>
 __device__ __forceinline__ void multiply_rows(double (&sum)[COLUMNS][4], const double *a, const double *b)
 {
-  const int t = thread_anew(), row = t % 32 / 4, column = 2 * (t % 4);
+  const int t = thread_anew();
+  const lane_place<SWIZZLED_A, const double> in_a(a, t);
+  const lane_place<SWIZZLED_B, const double> in_b(b, t);
   UNROLL
   for (int k = 0; k < GP_TILE; k += 8) {
-    const double2 top = two_of<SWIZZLED_A>(a, row, column + k), bottom = two_of<SWIZZLED_A>(a, row + 8, column + k);
+    const double2 top = two_of(in_a.at(0, k)), bottom = two_of(in_a.at(8, k));
     const double2 left = make_double2(top.x, bottom.x), right = make_double2(top.y, bottom.y);
     UNROLL
     for (int q = 0; q < COLUMNS; q++) {
-      const double2 of_b = two_of<SWIZZLED_B>(b, 8 * q + row, column + k);
+      const double2 of_b = two_of(in_b.at(8 * q, k));
       tensor_multiply(sum[q], left, right, of_b.x, of_b.y);
     }
   }
@@ -111,28 +133,25 @@ __device__ __forceinline__ void multiply_rows(double (&sum)[COLUMNS][4], const d
 /* The 16 rows of a warp into a tile. */
 template <bool SWIZZLED> __device__ __forceinline__ void store_rows(double *to, const double (&sum)[4][4])
 {
-  const int t = thread_anew(), row = t % 32 / 4, column = 2 * (t % 4);
+  const lane_place<SWIZZLED, double> place(to, thread_anew());
   UNROLL
   for (int q = 0; q < 4; q++) {
     UNROLL
-    for (int half = 0; half < 2; half++) {
-      const int r = row + 8 * half, c = column + 8 * q;
-      *(double2 *)(to + (SWIZZLED ? swizzled(r, c) : r * GP_TILE + c)) =
-          make_double2(sum[q][2 * half], sum[q][2 * half + 1]);
-    }
+    for (int half = 0; half < 2; half++)
+      *(double2 *)place.at(8 * half, 8 * q) = make_double2(sum[q][2 * half], sum[q][2 * half + 1]);
   }
 }
 
 /* tile = (fresh ? 0 : tile) - sum, 16 rows. */
 __device__ __forceinline__ void take_off_rows(double *tile, double (&sum)[4][4], bool fresh)
 {
-  const int t = thread_anew(), row = t % 32 / 4, column = 2 * (t % 4);
+  const lane_place<false, const double> place(tile, thread_anew());
   UNROLL
   for (int q = 0; q < 4; q++) {
     UNROLL
     for (int half = 0; half < 2; half++) {
       double2 v = make_double2(0, 0);
-      if (!fresh) v = two_of<false>(tile, row + 8 * half, column + 8 * q);
+      if (!fresh) v = two_of(place.at(8 * half, 8 * q));
       sum[q][2 * half] = v.x - sum[q][2 * half];
       sum[q][2 * half + 1] = v.y - sum[q][2 * half + 1];
     }
@@ -141,6 +160,18 @@ __device__ __forceinline__ void take_off_rows(double *tile, double (&sum)[4][4],
 }
 
 /* ---- covariance ------------------------------------------------------------------------------ */
+
+/* q += weight δ of eight rows, from `rows` on, with a column that is at `column`. */
+template <bool CATEGORICAL>
+__device__ __forceinline__ void add_distances(double (&q)[8], double weight, const double *rows, double column)
+{
+  UNROLL
+  for (int k = 0; k < 8; k += 2) {
+    const double2 of_row = two_of(rows + k);
+    q[k] = fma(weight, gp_distance<CATEGORICAL>(of_row.x, column), q[k]);
+    q[k + 1] = fma(weight, gp_distance<CATEGORICAL>(of_row.y, column), q[k + 1]);
+  }
+}
 
 /* Tiles on and below the diagonal, and with m.slopes dk/dr² of them: eight rows a warp and turn, a
  * column a lane. */
@@ -158,13 +189,11 @@ __device__ __forceinline__ void tiles_covariance(const device_gp &g, const gp_ma
     for (int k = 0; k < 8; k++) q[k] = GP_LEAST_SQUARE;
     NO_UNROLL
     for (int a = 0; a < g.d; a++) {
-      const double weight = 5 * m.hyper->weight[a], at = g.x[a * GP_ROWS_MAX + column];
-      UNROLL
-      for (int k = 0; k < 8; k += 2) {
-        const double2 of_row = *(const double2 *)(g.x + a * GP_ROWS_MAX + row + k);
-        q[k] = fma(weight, gp_distance(g, a, of_row.x, at), q[k]);
-        q[k + 1] = fma(weight, gp_distance(g, a, of_row.y, at), q[k + 1]);
-      }
+      const double weight = 5 * m.hyper->weight[a], *x = g.x + a * GP_ROWS_MAX;
+      if (gp_is_categorical(g, a))
+        add_distances<true>(q, weight, x + row, x[column]);
+      else
+        add_distances<false>(q, weight, x + row, x[column]);
     }
     double *to = tile_of(m, i, j) + first * GP_TILE + lane;
     double *to_slope = m.slopes + (int64_t)pair * TILE + first * GP_TILE + lane;
@@ -187,7 +216,12 @@ __device__ __forceinline__ double diagonal_solve(const diagonal_shared &s, const
 {
   double sum[4] = {c == lane ? 1.0 : 0.0, 0, 0, 0};
   UNROLL
-  for (int j = 0; j < c; j++) sum[j % 4] = fma(-s.column[j][c], x[j], sum[j % 4]);
+  for (int j = 0; j + 1 < c; j += 2) {
+    const double2 l = *(const double2 *)&s.row[c][j];
+    sum[j % 4] = fma(-l.x, x[j], sum[j % 4]);
+    sum[j % 4 + 1] = fma(-l.y, x[j + 1], sum[j % 4 + 1]);
+  }
+  if (c % 2) sum[(c - 1) % 4] = fma(-s.row[c][c - 1], x[c - 1], sum[(c - 1) % 4]);
   return (sum[0] + sum[1] + (sum[2] + sum[3])) * reciprocal;
 }
 
@@ -201,17 +235,15 @@ __device__ __forceinline__ double diagonal_solve(const diagonal_shared &s, const
 __device__ __forceinline__ bool diagonal_sweep(diagonal_shared &s, double *to, double *diagonal)
 {
   const int lane = thread_anew() % 32;
-  double row[GP_TILE], x[GP_TILE], mine = 0;
-  bool good = true;
+  double row[GP_TILE], x[GP_TILE];
   UNROLL
   for (int c = 0; c < GP_TILE; c++) row[c] = s.block[lane][c];
   double pivot = __shfl_sync(0xffffffffu, row[0], 0), root = gp_rsqrt(pivot);
   UNROLL
   for (int c = 0; c < GP_TILE; c++) {
-    good = good && pivot > 0 && pivot < 1e300;
     const double l = row[c] * root, reciprocal = root;
-    if (lane == c) mine = l;
     s.column[c][lane] = l;
+    s.row[lane][c] = l;
     if (c + 1 < GP_TILE) {
       pivot = __shfl_sync(0xffffffffu, fma(-l, l, row[c + 1]), c + 1);
       root = gp_rsqrt(pivot);
@@ -223,8 +255,9 @@ __device__ __forceinline__ bool diagonal_sweep(diagonal_shared &s, double *to, d
   }
   UNROLL
   for (int c = 0; c < GP_TILE; c++) s.inverse[swizzled(c, lane)] = to[c * GP_TILE + lane] = x[c];
+  const double mine = s.row[lane][lane];
   diagonal[lane] = mine;
-  return good;
+  return __all_sync(0xffffffffu, mine > 0 && mine < 1e150); /* NaN where the pivot was 0 or less */
 }
 
 /* By the first block: D of step p + 1, from A_p+1,p+1 (p = -1: the first).  *failed is set where
@@ -234,8 +267,8 @@ __device__ __forceinline__ void tiles_ahead(const gp_matrix &m, diagonal_shared 
   const int t = thread_anew(), warp = t / 32, lane = t % 32, next = p + 1;
   const int first = 16 * (warp / 4), column = 8 * (warp % 4);
   const int r = first + lane / 4, c = column + 2 * (lane % 4);
-  const double2 top = two_of<false>(tile_of(m, next, next), r, c),
-                bottom = two_of<false>(tile_of(m, next, next), r + 8, c);
+  const double *tile = tile_of(m, next, next) + r * GP_TILE + c;
+  const double2 top = two_of(tile), bottom = two_of(tile + 8 * GP_TILE);
   double sum[1][4] = {};
   if (p >= 0) {
     multiply_rows<false, true>(sum, tile_of(m, next, p) + first * GP_TILE, s.inverse + column * GP_TILE);

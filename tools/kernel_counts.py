@@ -13,19 +13,24 @@ without cubins) are compiled for sm_90 first, in their own folder, as `nvcc -O3 
     --beside TABLE     prints the kernels as a table for people; one that has prototypes in TABLE before each of
                        them, with that of its loops which has as many products as the prototype's main loop
 
+In TABLE a kernel and a prototype may each be one of their loops instead of the main one, "NAME [DMMA 2]": the second
+in the order of the code that has DMMA; "NAME [DFMA 1: covariance]": the first that has eight DFMA and no DMMA, and,
+for who reads it, what it is.
+
 Columns:
 
     threads, registers, shared    of a block, of a thread, bytes of a block without dynamic shared memory
     local                         loads from and stores to local memory: registers that are spilt
     code                          bytes
     loop                          instructions of the main loop, one way round
-    math                          of them HMMA, FFMA, or FADD: products by tensor cores, multiply-adds, or sums
+    math                          of them HMMA, DMMA, FFMA, DFMA or FADD: products by tensor cores, multiply-adds, or
+                                  sums; DMMA and DFMA are of FP64
     lds, ldg                      bytes that a thread loads from shared and from global memory, one way round
     fill, copied                  instructions of a loop that fills shared memory, and bytes that a thread copies, one
                                   way round; of several that which takes the most instructions for a byte
 
-The main loop is the one which has the most of HMMA, else of FFMA, else of FADD, else of instructions, without the
-loops within it.  Loops are found as compilers find them (Aho, Lam, Sethi, Ullman, "Compilers", 2nd edition, 9.6): an
+The main loop is the one which has the most of HMMA, else of DMMA, else of FFMA or of DFMA, else of FADD, else of
+instructions, without the loops within it.  Loops are found as compilers find them (Aho, Lam, Sethi, Ullman, "Compilers", 2nd edition, 9.6): an
 edge to a block that dominates its origin, with all that reaches the origin without passing that block.  Both sides
 of a branch count: a loop with branches has more instructions than are executed.  A loop that fills is one with
 asynchronous copies (LDGSTS) and without products; copies between products are in the main loop and its ldg.
@@ -39,6 +44,7 @@ import subprocess
 import sys
 import tempfile
 
+MATH = ["HMMA", "DMMA", "FFMA", "DFMA", "FADD"]
 FIGURES = ["threads", "registers", "shared", "local", "code", "loop", "math", "lds", "ldg", "fill", "copied"]
 
 
@@ -130,10 +136,12 @@ def operation(instruction):
 
 
 def ways(instruction, number, labels):
-    """Instructions that may come after this one."""
+    """Instructions that may come after this one.  BRA.DIV is not taken: no warp has diverged that the figures are of."""
     op, aimed = operation(instruction), [labels[t] for t in re.findall(r"\.L_x?_?\d+", instruction) if t in labels]
     if op.startswith("EXIT") or op.startswith("RET"):
         return [number + 1] if op != instruction else []
+    if op.startswith("BRA.DIV"):
+        return [number + 1]
     if op.startswith(("BRA", "BRX", "JMP", "JMX")):
         always = op == instruction and re.match(r"(BRA|JMP)(\.U)? `", op) or op.startswith(("BRX", "JMX"))
         return aimed if always else aimed + [number + 1]
@@ -198,19 +206,21 @@ def count(code, labels):
     """The main loop's figures, and under "loops" those of all."""
     blocks, after = graph(code, labels)
     found = []
-    for body in loops(after):
+    for body in sorted(loops(after), key=min):
         ops = [operation(code[i]) for b in sorted(body) for i in range(*blocks[b])]
-        math = [sum(op.startswith(name) for op in ops) for name in ("HMMA", "FFMA", "FADD")]
+        of = {name: sum(op.startswith(name) for op in ops) for name in MATH}
+        math = [of["HMMA"], of["DMMA"], max(of["FFMA"], of["DFMA"]), of["FADD"]]
         shared = sum(width(op) for op in ops if re.match(r"LDS[.\s]", op)) + 16 * sum(op.startswith("LDSM") for op in ops)
         found.append(((*math, len(ops)), {
             "loop": len(ops),
             "math": next((n for n in math if n), 0),
+            "of": of,
             "lds": shared,
             "ldg": sum(width(op) for op in ops if op.startswith(("LDG.", "LDGSTS."))),
             "copied": sum(width(op) for op in ops if op.startswith("LDGSTS.")),
         }))
     main = max(found, key=lambda x: x[0])[1] if found else {"loop": 0, "math": 0, "lds": 0, "ldg": 0}
-    fills = [f for (tensor, fused, *_), f in found if f["copied"] and not tensor and not fused]
+    fills = [f for _, f in found if f["copied"] and not any(f["of"][name] for name in ("HMMA", "DMMA", "FFMA"))]
     fill = max(fills, key=lambda f: f["loop"] / f["copied"], default={"loop": 0, "copied": 0})
     local = sum(operation(i).startswith(("LDL", "STL")) for i in code)
     return dict(main, local=local, fill=fill["loop"], copied=fill["copied"], loops=[figures for _, figures in found])
@@ -271,13 +281,35 @@ def read_table(path):
         return list(csv.DictReader(line for line in f if not line.startswith("#")))
 
 
+LEAST = 8  # DFMA of a loop that is called by them
+
+
+def place(name):
+    """Name, kind and number of "NAME [KIND NUMBER: what it is]"; kind None: the main loop."""
+    m = re.fullmatch(r"(.*) \[(DMMA|DFMA) (\d+)(?:: .*)?\]", name)
+    return (m[1], m[2], int(m[3])) if m else (name, None, 0)
+
+
+def one_loop(name, own):
+    """The figures of a kernel with those of the loop that the name says."""
+    _, kind, number = place(name)
+    if not kind:
+        return own
+    of = [f for f in own["loops"] if f["of"]["DMMA"] and kind == "DMMA" or f["of"]["DFMA"] >= LEAST and
+          not f["of"]["DMMA"] and kind == "DFMA"]
+    if not 0 < number <= len(of):
+        stop(f"{name}: there are {len(of)} such loops")
+    return dict(own, **{k: of[number - 1][k] for k in ("loop", "lds", "ldg")}, math=of[number - 1]["of"][kind])
+
+
 def refresh(path, found):
     comments = [line for line in open(path) if line.startswith("#")]
     rows, table = read_table(path), dict(found)
     for row in rows:
-        if row["prototype"] not in table:
-            stop(f"{path}: no kernel is called {row['prototype']}; those there are: {', '.join(sorted(table))}")
-        row.update(table[row["prototype"]])
+        name = place(row["prototype"])[0]
+        if name not in table:
+            stop(f"{path}: no kernel is called {name}; those there are: {', '.join(sorted(table))}")
+        row.update(one_loop(row["prototype"], table[name]))
     with open(path, "w", newline="") as f:
         f.writelines(comments)
         out = csv.DictWriter(f, ["kernel", "prototype"] + FIGURES, extrasaction="ignore", lineterminator="\n")
@@ -290,7 +322,10 @@ def ratio(a, b):
 
 
 def like(own, prototype):
-    """The kernel with that of its loops which has as many products as the prototype's, where there is one."""
+    """The kernel with that of its loops which the table says, or else which has as many products as the prototype's,
+    where there is one."""
+    if place(prototype["kernel"])[1]:
+        return one_loop(prototype["kernel"], own)
     same = [f for f in own["loops"] if f["math"] == int(prototype["math"])]
     if not same:
         return own
@@ -300,15 +335,16 @@ def like(own, prototype):
 
 def beside(path, found):
     rows = read_table(path)
-    line = "{:<56} {:>7} {:>9} {:>6} {:>5} {:>6} {:>5} {:>5} {:>8} {:>5} {:>5} {:>5} {:>6} {:>8}"
+    line = "{:<70} {:>7} {:>9} {:>6} {:>5} {:>6} {:>5} {:>5} {:>8} {:>5} {:>5} {:>5} {:>6} {:>8}"
     print(line.format("main loops and fills, sm_90", "threads", "registers", "shared", "local", "code", "loop", "math",
                       "per math", "lds", "ldg", "fill", "copied", "per byte"))
     for name, own in found:
-        pairs = [(r, like(own, r)) for r in rows if r["kernel"] == name]
-        for title, row in [line for r, o in pairs for line in ((name, o), ("  " + r["prototype"], r))] or [(name, own)]:
+        pairs = [(r, like(own, r)) for r in rows if place(r["kernel"])[0] == name]
+        lines = [line for r, o in pairs for line in ((r["kernel"], o), ("  " + r["prototype"], r))]
+        for title, row in lines or [(name, own)]:
             print(line.format(title, *(str(row[k]) for k in FIGURES[:7]), ratio(row["loop"], row["math"]),
                               *(str(row[k]) for k in FIGURES[7:]), ratio(row["fill"], row["copied"])))
-    missing = {r["kernel"] for r in rows} - {name for name, _ in found}
+    missing = {place(r["kernel"])[0] for r in rows} - {name for name, _ in found}
     if missing:
         stop(f"{path} names kernels that there are not: {', '.join(sorted(missing))}")
 

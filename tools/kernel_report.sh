@@ -15,8 +15,9 @@
 # Then, where there is nvdisasm (beside nvcc, on the PATH, or NVDISASM=/path/to/nvdisasm), what
 # their main loops on sm_90 are made of, and the loops that fill shared memory, beside those of the
 # prototypes that were measured on an H100 (tests/gpu/prototypes.csv, tools/kernel_counts.py): a loop
-# of as many products with more instructions than its prototype is where to look first.  How fast a step ought to be there is said
-# in tests/gpu/results/METHOD.md, "What an H100 ought to reach".
+# of as many products with more instructions than its prototype is where to look first.  Of the
+# Gaussian process, whose kernels have several loops that matter, each stands there.  How fast a step
+# and a proposal ought to be is said in tests/gpu/results/METHOD.md, "What an H100 ought to reach".
 #
 # ROOFLINE is the program build/tools/roofline, which knows the stages of a step.  FLAGs go to
 # nvcc.  Exits 1 where one does not compile, or a register is spilt.
@@ -81,7 +82,9 @@ cat "$work"/*.ptx "$work"/*.sm_80 "$work"/*.sm_90 | c++filt | sed 's/void //; s/
     if (n == 0) { print "kernel_report.sh: nothing to read in what nvcc says" >"/dev/stderr"; exit 1 }
     printf "Not in the table, dynamic shared memory: gp_posterior 144 bytes for each observation, 72 KB at most;\n"
     printf "gp_posterior_panel 512 bytes for each of up to 256 observations and for each dimension, 172 KB at most, of up to 208\n"
-    printf "observations in 10 dimensions two fit; gp_at_by_cluster 19 KB, eight blocks a cluster; of a block\n"
+    printf "observations in 10 dimensions two fit; gp_at_by_cluster 19 KB, eight blocks a cluster; gp_evaluate, eight too,\n"
+    printf "9 KB, and 8 KB for 32 observations, 41 KB at least, or 2 KB for each dimension where that is more, 137 KB at\n"
+    printf "most for ten dimensions, of which one fits; gp_fit_climb 11 KB more; of a block\n"
     printf "conv2d_data_gradient<3> 81 KB, <5> 112 KB, conv2d_weight_gradient 80 KB, with which two fit (sm_80: of <5> one),\n"
     printf "conv2d_forward_patch<3> 48 KB, with which four fit (sm_80: three), <5> 112 KB, with which two fit (sm_80: one)\n"
     exit bad

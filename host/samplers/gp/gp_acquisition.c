@@ -39,8 +39,9 @@ double gp_coordinate(const struct param *p, double value)
 
 /* --- candidates --- */
 
-struct candidates {
+struct gp_candidates {
   int n, width;
+  int middle;                        /* mutations are from there on */
   double *values;                    /* [n][width] */
   double *column[GP_DIMENSIONS_MAX]; /* [axes][n] */
   double *cost;                      /* [n] */
@@ -48,9 +49,9 @@ struct candidates {
   double *memory;
 };
 
-static int candidates_make(struct candidates *c, const struct gp_search *s, int n, struct error *e)
+static int candidates_make(struct gp_candidates *c, const struct gp_search *s, int n, struct error *e)
 {
-  *c = (struct candidates){.n = n, .width = s->request->space->n};
+  *c = (struct gp_candidates){.n = n, .width = s->request->space->n};
   c->memory = malloc((size_t)n * (size_t)(c->width + s->axes->n + 1) * sizeof(double));
   if (!c->memory) return error_set(e, ERROR_MACHINE, "out of memory for %d candidates", n);
   double *at = c->memory;
@@ -61,18 +62,18 @@ static int candidates_make(struct candidates *c, const struct gp_search *s, int 
   return 0;
 }
 
-static void candidates_destroy(struct candidates *c)
+static void candidates_destroy(struct gp_candidates *c)
 {
   free(c->memory);
   gp_ranking_destroy(&c->ranking);
 }
 
-static double *candidate(const struct candidates *c, int i)
+static double *candidate(const struct gp_candidates *c, int i)
 {
   return c->values + (size_t)i * (size_t)c->width;
 }
 
-static void fill_sobol(const struct gp_search *s, struct candidates *c, int from, int to)
+static void fill_sobol(const struct gp_search *s, struct gp_candidates *c, int from, int to)
 {
   const struct sampler_request *r = s->request;
   static const int most = SOBOL_DIMENSIONS;
@@ -119,7 +120,7 @@ static double mutate(const struct param *p, double value, double step, struct rn
 
 /* An incumbent, the better ones more often, of which about two hyperparameters, at least one, are
  * changed, by steps from a three hundredth to a third of the range. */
-static void fill_mutations(const struct gp_search *s, struct candidates *c, int from, int to, struct rng *rng)
+static void fill_mutations(const struct gp_search *s, struct gp_candidates *c, int from, int to, struct rng *rng)
 {
   const struct sampler_request *r = s->request;
   int which[SPACE_MAX], n_free = 0;
@@ -140,13 +141,56 @@ static void fill_mutations(const struct gp_search *s, struct candidates *c, int 
   }
 }
 
-/* Predicts and scores all. */
-static int candidates_rank(const struct gp_search *s, struct candidates *c, struct error *e)
+/* Coordinates of all along an axis.  Those of what has few values are found once, not logarithms
+ * for each candidate; an incumbent of another space may have a value that is none of them. */
+static void locate_along(const struct gp_candidates *c, const struct param *p, int at, double *column)
+{
+  enum { FEW = 1024 };
+  double few[FEW];
+  int64_t count = param_count(p); /* 0: a float */
+  if (count > FEW || count > c->n || p->type == PARAM_CATEGORICAL) count = 0;
+  for (int64_t i = 0; i < count; i++) few[i] = gp_coordinate(p, p->low + (double)i);
+  for (int k = 0; k < c->n; k++) {
+    double value = candidate(c, k)[at], place = value - p->low;
+    bool is_there = place >= 0 && place < (double)count && place == (double)(int64_t)place;
+    column[k] = is_there ? few[(int64_t)place] : gp_coordinate(p, value);
+  }
+}
+
+static void locate_all(const struct gp_search *s, const struct gp_candidates *c)
 {
   for (int i = 0; i < s->axes->n; i++) {
-    const struct param *p = &s->request->space->params[s->axes->param[i]];
-    for (int k = 0; k < c->n; k++) c->column[i][k] = gp_coordinate(p, candidate(c, k)[s->axes->param[i]]);
+    int at = s->axes->param[i];
+    locate_along(c, &s->request->space->params[at], at, c->column[i]);
   }
+}
+
+int gp_candidates_draw(struct gp_candidates **out, const struct gp_search *s, struct rng *rng, struct error *e)
+{
+  int n = s->request->settings->gp_candidates, middle = s->n_incumbents ? n - n / 2 : n;
+  struct gp_candidates *c = *out = malloc(sizeof(*c));
+  int code = c ? candidates_make(c, s, n, e) : error_set(e, ERROR_MACHINE, "out of memory for %d candidates", n);
+  if (code) {
+    free(c);
+    *out = NULL;
+    return code;
+  }
+  c->middle = middle;
+  fill_sobol(s, c, 0, middle);
+  fill_mutations(s, c, middle, n, rng);
+  locate_all(s, c);
+  return 0;
+}
+
+void gp_candidates_destroy(struct gp_candidates *c)
+{
+  if (c) candidates_destroy(c);
+  free(c);
+}
+
+/* Predicts and scores all. */
+static int candidates_rank(const struct gp_search *s, struct gp_candidates *c, struct error *e)
+{
   const double *const *x = (const double *const *)c->column;
   if (s->cost->weight == 0) return gp_ranking_make(&c->ranking, s->model, c->n, x, s->best, NULL, e);
   gp_cost_of_each(s->cost, c->n, c->values, x, c->cost);
@@ -169,7 +213,7 @@ _Static_assert((int)REFINE_SOBOL + (int)REFINE_MUTATED <= (int)GP_STARTS_MAX, "n
 
 /* The best `most` of a half that are feasible and new are where it starts, which on the CPU it does
  * at once; all that were feasible are offered. */
-static void refine_best(const struct gp_search *s, const struct candidates *c, struct gp_part *part, int most,
+static void refine_best(const struct gp_search *s, const struct gp_candidates *c, struct gp_part *part, int most,
                         struct gp_choice *choice, struct starts *starts)
 {
   double last[SPACE_MAX];
@@ -194,7 +238,7 @@ static void refine_best(const struct gp_search *s, const struct candidates *c, s
 static int walk(const struct gp_search *s, struct rng *rng, struct gp_choice *choice, struct error *e)
 {
   struct discrete_walk w;
-  struct candidates c;
+  struct gp_candidates c;
   struct gp_part part;
   struct gp_top top;
   bool found_new = false, more = true;
@@ -211,6 +255,7 @@ static int walk(const struct gp_search *s, struct rng *rng, struct gp_choice *ch
     kept++;
   }
   c.n = kept;
+  locate_all(s, &c);
   if (kept) code = candidates_rank(s, &c, e);
   if (!kept || code) goto done;
   gp_parts_begin(&part, 1, &c.ranking, (const int[]){0, kept});
@@ -224,33 +269,23 @@ done:
   return code;
 }
 
-int gp_maximise(const struct gp_search *s, struct rng *rng, double *values, double *score, struct error *e)
+int gp_maximise(const struct gp_search *s, struct gp_candidates *c, struct rng *rng, double *values, double *score,
+                struct error *e)
 {
-  struct candidates c;
   struct gp_choice choice = {0};
   struct starts starts = {0};
   struct gp_part halves[2];
-  int n = s->request->settings->gp_candidates, middle = s->n_incumbents ? n - n / 2 : n;
-  int code = candidates_make(&c, s, n, e);
-  if (code) goto done;
-  fill_sobol(s, &c, 0, middle);
-  fill_mutations(s, &c, middle, n, rng);
-  code = candidates_rank(s, &c, e);
-  if (code) goto done;
-  gp_parts_begin(halves, 2, &c.ranking, (const int[]){0, middle, n});
-  refine_best(s, &c, &halves[0], REFINE_SOBOL, &choice, &starts);
-  refine_best(s, &c, &halves[1], REFINE_MUTATED, &choice, &starts);
+  int code = candidates_rank(s, c, e);
+  if (code) return code;
+  gp_parts_begin(halves, 2, &c->ranking, (const int[]){0, c->middle, c->n});
+  refine_best(s, c, &halves[0], REFINE_SOBOL, &choice, &starts);
+  refine_best(s, c, &halves[1], REFINE_MUTATED, &choice, &starts);
   if (s->model->workspace) gp_refine(s, starts.n, starts.at, &choice);
   if (!choice.has_new) code = walk(s, rng, &choice, e);
-  if (code) goto done;
-  if (!choice.has_any) {
-    code = sampler_nothing_feasible(s->request, e);
-    goto done;
-  }
+  if (code) return code;
+  if (!choice.has_any) return sampler_nothing_feasible(s->request, e);
   memcpy(values, choice.has_new ? choice.new_values : choice.any_values,
          (size_t)s->request->space->n * sizeof(*values));
   if (score) *score = choice.has_new ? choice.new_score : -INFINITY;
-done:
-  candidates_destroy(&c);
-  return code;
+  return 0;
 }

@@ -8,8 +8,9 @@
  * cost.  Ends when a sweep brings nothing, or after TURNS.
  *
  * On the CPU L-BFGS is NLopt's, and one start follows the other.  On a device all starts climb in
- * one launch (kernels/lbfgs.cuh), and a sweep asks for the posteriors of all of them at once; each
- * goes where it would go alone. */
+ * one launch (kernels/lbfgs.cuh), and a sweep asks for the posteriors of all of them at once, and
+ * for those of the sweeps after it, which it asks for anew once one has gone elsewhere; each goes
+ * where it would go alone. */
 #include "host/samplers/gp/gp_refine.h"
 
 #include <math.h>
@@ -49,6 +50,7 @@ struct climber {
   double point[GP_DIMENSIONS_MAX];         /* the same in the model's coordinates */
   int n_smooth, smooth[GP_DIMENSIONS_MAX]; /* axes that L-BFGS moves */
   bool swept;                              /* whether the turn's sweeps have brought something */
+  int taken;                               /* how often it has gone elsewhere */
 };
 
 static const struct param *param_of(const struct climber *c, int axis)
@@ -74,6 +76,7 @@ static bool take_if_better(struct climber *c, const double *values, const double
   memcpy(c->values, values, (size_t)n * sizeof(*values));
   memcpy(c->point, point, sizeof(c->point));
   c->score = score;
+  c->taken++;
   return true;
 }
 
@@ -227,22 +230,6 @@ static void climb_each(int n, struct climber **c, struct batch *b)
   for (int i = 0; i < b->n; i++) take_if_better(c[whose[i]], values[i], b->points[i], b->mean[i], b->sd[i]);
 }
 
-static void sweep_all_of_each(int n, struct climber **c, int axis, struct batch *b)
-{
-  b->n = 0;
-  for (int k = 0; k < n; k++) {
-    b->first[k] = b->n;
-    b->n += other_values(c[k], axis, b->value + b->n, b->points + b->n);
-  }
-  b->first[n] = b->n;
-  batch_predict(b, c[0]->s->model);
-  for (int k = 0; k < n; k++) {
-    int at = b->first[k];
-    c[k]->swept |= take_best(c[k], axis, b->first[k + 1] - at, b->value + at,
-                             (const double(*)[GP_DIMENSIONS_MAX])b->points + at, b->mean + at, b->sd + at);
-  }
-}
-
 /* A climber's single steps along an axis: down and up, each until a step brings nothing. */
 struct steps {
   double next[2];
@@ -285,12 +272,61 @@ static void steps_take(struct climber *c, int axis, struct steps *s, const struc
   }
 }
 
-static void step_each(int n, struct climber **c, int axis, struct batch *b)
+static struct steps steps_begin(const struct climber *c, int axis)
+{
+  double from = c->values[c->s->axes->param[axis]];
+  return (struct steps){{from - 1, from + 1}, {true, true}};
+}
+
+static bool is_swept_whole(const struct climber *c, int axis)
+{
+  return param_count(param_of(c, axis)) <= SWEEP_MOST;
+}
+
+/* The points that sweeps begin with, of this axis and of those after it, as many as there is room
+ * for: mostly no sweep brings anything, and then they are what all of these ask for. */
+struct ahead {
+  int end;                                         /* axes before it are there */
+  int first[GP_DIMENSIONS_MAX][GP_STARTS_MAX + 1]; /* points first[axis][k] ... are climber k's */
+  struct batch b;
+};
+
+static void ahead_ask(struct ahead *a, int n, struct climber **c, int axis)
+{
+  struct batch *b = &a->b;
+  b->n = 0;
+  for (a->end = axis; a->end < c[0]->s->axes->n; a->end++) {
+    int *first = a->first[a->end];
+    if (!is_swept(c[0], a->end)) continue;
+    if (b->n + n * (is_swept_whole(c[0], a->end) ? SWEEP_MOST : 2 * AHEAD) > GP_EACH_MAX) break;
+    for (int k = 0; k < n; k++) {
+      first[k] = b->n;
+      if (is_swept_whole(c[k], a->end))
+        b->n += other_values(c[k], a->end, b->value + b->n, b->points + b->n);
+      else
+        steps_ask(c[k], a->end, steps_begin(c[k], a->end), b);
+    }
+    first[n] = b->n;
+  }
+  batch_predict(b, c[0]->s->model);
+}
+
+static void sweep_each(int n, struct climber **c, int axis, const struct ahead *a)
+{
+  const struct batch *b = &a->b;
+  for (int k = 0; k < n; k++) {
+    int at = a->first[axis][k];
+    c[k]->swept |= take_best(c[k], axis, a->first[axis][k + 1] - at, b->value + at,
+                             (const double(*)[GP_DIMENSIONS_MAX])b->points + at, b->mean + at, b->sd + at);
+  }
+}
+
+static void step_each(int n, struct climber **c, int axis, const struct ahead *a, struct batch *b)
 {
   struct steps s[GP_STARTS_MAX];
   for (int k = 0; k < n; k++) {
-    double from = c[k]->values[c[k]->s->axes->param[axis]];
-    s[k] = (struct steps){{from - 1, from + 1}, {true, true}};
+    s[k] = steps_begin(c[k], axis);
+    steps_take(c[k], axis, &s[k], &a->b, a->first[axis][k], a->first[axis][k + 1]);
   }
   do {
     b->n = 0;
@@ -304,6 +340,30 @@ static void step_each(int n, struct climber **c, int axis, struct batch *b)
   } while (b->n);
 }
 
+static int taken_by_all(int n, struct climber *const *c)
+{
+  int taken = 0;
+  for (int k = 0; k < n; k++) taken += c[k]->taken;
+  return taken;
+}
+
+static void sweep_turn(int n, struct climber **c, struct batch *b)
+{
+  struct ahead a = {.end = 0};
+  int taken = 0; /* when it was asked */
+  for (int i = 0; i < c[0]->s->axes->n; i++) {
+    if (!is_swept(c[0], i)) continue;
+    if (i >= a.end || taken_by_all(n, c) != taken) {
+      ahead_ask(&a, n, c, i);
+      taken = taken_by_all(n, c);
+    }
+    if (is_swept_whole(c[0], i))
+      sweep_each(n, c, i, &a);
+    else
+      step_each(n, c, i, &a, b);
+  }
+}
+
 /* The turns of all; who has swept in vain is left out. */
 static void refine_side_by_side(int n, struct climber *all)
 {
@@ -314,13 +374,7 @@ static void refine_side_by_side(int n, struct climber *all)
     int left = 0;
     for (int k = 0; k < n; k++) c[k]->swept = false;
     climb_each(n, c, &b);
-    for (int i = 0; i < c[0]->s->axes->n; i++) {
-      if (!is_swept(c[0], i)) continue;
-      if (param_count(param_of(c[0], i)) <= SWEEP_MOST)
-        sweep_all_of_each(n, c, i, &b);
-      else
-        step_each(n, c, i, &b);
-    }
+    sweep_turn(n, c, &b);
     for (int k = 0; k < n; k++) {
       if (c[k]->swept) c[left++] = c[k];
     }

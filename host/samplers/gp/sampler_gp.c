@@ -24,6 +24,7 @@
 #include "host/samplers/sampler.h"
 
 #include <math.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -199,37 +200,85 @@ static void search_destroy(struct search *s)
   gp_cost_destroy(&s->cost);
 }
 
+/* What of a search the history says, without a model. */
+static void search_begin(struct search *own, const struct sampler_request *request, const struct learnt *l,
+                         const struct seen *seen)
+{
+  struct gp_search *s = &own->s;
+  own->model = (struct gp_model){0};
+  *s = (struct gp_search){.request = request, .axes = &l->axes, .model = &own->model, .seen = seen, .cost = &own->cost};
+  for (int k = 0; k < l->n && s->n_incumbents < INCUMBENTS && is_complete(l->ended[k]); k++) {
+    s->incumbents[s->n_incumbents++] = l->ended[k]->values;
+  }
+}
+
 /* The model of what was learnt, to be searched: on the CPU where w is NULL.  After an error there
  * is nothing to destroy. */
-static int search_make(struct search *own, const struct sampler_request *request, const struct learnt *l,
-                       struct gp_workspace *w, const struct seen *seen, struct error *e)
+static int search_make(struct search *own, const struct learnt *l, struct gp_workspace *w, struct error *e)
 {
   struct gp_hyper hyper;
   struct gp_model *model = &own->model;
   struct gp_search *s = &own->s;
-  *model = (struct gp_model){0};
-  *s = (struct gp_search){.request = request, .axes = &l->axes, .model = model, .seen = seen, .cost = &own->cost};
-  const struct sampler_settings *settings = request->settings;
+  const struct sampler_settings *settings = s->request->settings;
   int code = gp_fits_get(settings->gp_fits, &l->data, GP_PRIOR_SEARCH, settings->gp_evaluations, w, &hyper, e);
   if (!code) code = gp_model_make(model, &l->data, &hyper, l->n_flying, w, e);
   if (code) return code;
-  s->best = believe(l, request, model);
-  for (int k = 0; k < l->n && s->n_incumbents < INCUMBENTS && is_complete(l->ended[k]); k++) {
-    s->incumbents[s->n_incumbents++] = l->ended[k]->values;
-  }
-  code = gp_cost_make(&own->cost, request, &l->data, l->ended, e);
+  s->best = believe(l, s->request, model);
+  code = gp_cost_make(&own->cost, s->request, &l->data, l->ended, e);
   if (code) search_destroy(own);
   return code;
+}
+
+/* Candidates that are drawn while a device makes the model, which takes longer. */
+struct drawing {
+  const struct gp_search *s;
+  struct rng *rng;
+  struct gp_candidates *candidates;
+  int code;
+  struct error error;
+  pthread_t thread;
+  bool is_beside;
+};
+
+static void *draw(void *argument)
+{
+  struct drawing *d = argument;
+  d->code = gp_candidates_draw(&d->candidates, d->s, d->rng, &d->error);
+  return NULL;
+}
+
+/* Where no thread can be started they are drawn at once. */
+static void drawing_begin(struct drawing *d, const struct gp_search *s, struct rng *rng, bool beside)
+{
+  *d = (struct drawing){.s = s, .rng = rng};
+  d->is_beside = beside && pthread_create(&d->thread, NULL, draw, d) == 0;
+  if (!d->is_beside) draw(d);
+}
+
+/* Until then rng is its own. */
+static void drawing_end(struct drawing *d)
+{
+  if (d->is_beside) pthread_join(d->thread, NULL);
 }
 
 static int propose(const struct sampler_request *request, const struct learnt *l, struct gp_workspace *w,
                    const struct seen *seen, struct rng *rng, double *values, struct error *e)
 {
   struct search search;
-  int code = search_make(&search, request, l, w, seen, e);
-  if (code) return code;
-  code = gp_maximise(&search.s, rng, values, NULL, e);
-  search_destroy(&search);
+  struct drawing drawing;
+  search_begin(&search, request, l, seen);
+  drawing_begin(&drawing, &search.s, rng, w != NULL);
+  int code = search_make(&search, l, w, e);
+  drawing_end(&drawing);
+  if (!code) {
+    code = drawing.code;
+    if (code)
+      *e = drawing.error;
+    else
+      code = gp_maximise(&search.s, drawing.candidates, rng, values, NULL, e);
+    search_destroy(&search);
+  }
+  gp_candidates_destroy(drawing.candidates);
   return code;
 }
 
@@ -294,14 +343,18 @@ static int expect_each(const struct sampler_request *request, const struct learn
 {
   struct search search;
   double values[SPACE_MAX];
-  int code = search_make(&search, request, l, NULL, seen, e);
+  search_begin(&search, request, l, seen);
+  int code = search_make(&search, l, NULL, e);
   if (code) return code;
   for (int k = 0; k < n && !code; k++) {
     struct rng rng = rng_make(request->key, philox_subsequence(PHILOX_SAMPLER, 0, 0));
     struct sampler_request part = *request;
     part.free = free[k];
     search.s.request = &part;
-    code = gp_maximise(&search.s, &rng, values, &expected[k], e);
+    struct gp_candidates *candidates;
+    code = gp_candidates_draw(&candidates, &search.s, &rng, e);
+    if (!code) code = gp_maximise(&search.s, candidates, &rng, values, &expected[k], e);
+    gp_candidates_destroy(candidates);
     if (code != ERROR_CONFIG) continue;
     expected[k] = -INFINITY;
     code = 0;

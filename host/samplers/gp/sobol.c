@@ -93,21 +93,21 @@ static void directions(int dimension, uint32_t *v)
 
 void sobol_make(struct sobol *s, int d, uint64_t key)
 {
+  uint32_t v[SOBOL_BITS];
   s->d = d;
   for (int i = 0; i < d; i++) {
-    directions(i, s->direction[i]);
+    directions(i, v);
+    for (int k = 0; k < SOBOL_BITS; k++) s->direction[k][i] = v[k];
     s->scramble[i] = philox_word(key, philox_subsequence(PHILOX_SAMPLER, 2, 0), (uint64_t)i);
   }
 }
 
 void sobol_plain(const struct sobol *s, uint32_t index, uint32_t *x)
 {
-  for (int i = 0; i < s->d; i++) {
-    x[i] = 0;
-    for (int k = 0; index >> k; k++) {
-      if (index >> k & 1) x[i] ^= s->direction[i][k];
-      if (k == SOBOL_BITS - 1) break;
-    }
+  for (int i = 0; i < s->d; i++) x[i] = 0;
+  for (uint32_t left = index; left; left &= left - 1) { /* its bits, from the lowest */
+    const uint32_t *v = s->direction[__builtin_ctz(left)];
+    for (int i = 0; i < s->d; i++) x[i] ^= v[i];
   }
 }
 

@@ -15,7 +15,7 @@ enum { SOBOL_DIMENSIONS = 64, SOBOL_BITS = 32 };
 
 struct sobol {
   int d;
-  uint32_t direction[SOBOL_DIMENSIONS][SOBOL_BITS];
+  uint32_t direction[SOBOL_BITS][SOBOL_DIMENSIONS]; /* by bits of the index: a point takes those of all dimensions */
   uint32_t scramble[SOBOL_DIMENSIONS];
 };
 

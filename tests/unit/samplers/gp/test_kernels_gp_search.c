@@ -127,9 +127,12 @@ static void search_close(struct search *s)
 static double found_by(const struct search *s, uint64_t seed, double *values)
 {
   struct rng rng = rng_make(seed, 3);
+  struct gp_candidates *candidates;
   struct error e = {0};
   double score;
-  assert_int_equal(gp_maximise(&s->s, &rng, values, &score, &e), 0);
+  assert_int_equal(gp_candidates_draw(&candidates, &s->s, &rng, &e), 0);
+  assert_int_equal(gp_maximise(&s->s, candidates, &rng, values, &score, &e), 0);
+  gp_candidates_destroy(candidates);
   return score;
 }
 
