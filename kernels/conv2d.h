@@ -26,7 +26,7 @@ void conv2d_first_tensor_patch(struct device_trial *t);
 void conv2d_first_gradient_patch(struct device_trial *t);
 
 /* The dynamic shared memory of a block on the present device, of a kernel that takes `most` where
- * there is so much; its pieces are of shapes that have room in it (struct device_conv, `shared`). */
+ * there is so much; its pieces have room in it (struct device_conv, `shared`). */
 int conv2d_block_bytes(int most);
 
 /* Sets c->forward and c->gradients, from the shapes. */

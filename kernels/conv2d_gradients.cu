@@ -16,8 +16,8 @@
  *   weights   a block: one part of the images; 32 channels, some filters.  A warp keeps the taps of
  *             its filters in registers while it goes over the windows.
  *
- * The order of every sum follows from the layer's shapes, the batch, and, of kernel 5, from the shared
- * memory that the device gives a block (struct device_conv, `shared`). */
+ * The order of every sum follows from the layer's shapes, the batch, and, of kernel 5, from the
+ * shared memory that the device gives a block (struct device_conv, `shared`). */
 #include "kernels/async_copy.cuh"
 #include "kernels/conv2d.h"
 #include "kernels/gemm_tile.cuh"

@@ -446,8 +446,7 @@ int gp_capability(int *capability)
   if (error || *capability < GP_CAPABILITY_90) return error;
   if (given >= most && given >= gp_predict_panel_bytes()) {
     error = (cudaError_t)gp_evaluate_prepare();
-    if (!error)
-      error = active_clusters(gp_fit_climb, GP_CLUSTER, dim3(GP_CLUSTER), dim3(TILES_THREADS), (size_t)most, &clusters);
+    if (!error) error = active_clusters(gp_fit_climb, GP_CLUSTER, dim3(TILES_THREADS), (size_t)most, &clusters);
     if (error == cudaErrorInvalidClusterSize || error == cudaErrorNotSupported) { /* as good as none */
       cudaGetLastError();
       error = cudaSuccess;

@@ -66,46 +66,48 @@ static inline cudaError_t launch(void (*kernel)(P...), dim3 grid, dim3 block, si
   return cudaLaunchKernelEx(&config, kernel, static_cast<P>(arguments)...);
 }
 
-/* The same in clusters of so many blocks side by side in x, at most 8; from compute capability 9.0
- * on (cluster.cuh). */
-template <typename... P, typename... A>
-static inline cudaError_t launch_cluster(void (*kernel)(P...), unsigned cluster, dim3 grid, dim3 block,
-                                         size_t dynamic_shared_bytes, cudaStream_t stream, A... arguments)
+/* A launch in clusters of so many blocks side by side in x, at most 8; its attribute is the
+ * caller's memory. */
+static inline cudaLaunchConfig_t cluster_config(cudaLaunchAttribute *attribute, unsigned cluster, dim3 grid, dim3 block,
+                                                size_t dynamic_shared_bytes, cudaStream_t stream)
 {
-  static_assert(sizeof...(P) == sizeof...(A), "as many arguments as the kernel has parameters");
-  cudaLaunchAttribute attribute = {};
-  attribute.id = cudaLaunchAttributeClusterDimension;
-  attribute.val.clusterDim.x = cluster;
-  attribute.val.clusterDim.y = attribute.val.clusterDim.z = 1;
+  *attribute = {};
+  attribute->id = cudaLaunchAttributeClusterDimension;
+  attribute->val.clusterDim.x = cluster;
+  attribute->val.clusterDim.y = attribute->val.clusterDim.z = 1;
   cudaLaunchConfig_t config = {};
   config.gridDim = grid;
   config.blockDim = block;
   config.dynamicSmemBytes = dynamic_shared_bytes;
   config.stream = stream;
-  config.attrs = &attribute;
+  config.attrs = attribute;
   config.numAttrs = 1;
+  return config;
+}
+
+/* Queues such a launch; from compute capability 9.0 on (cluster.cuh). */
+template <typename... P, typename... A>
+static inline cudaError_t launch_cluster(void (*kernel)(P...), unsigned cluster, dim3 grid, dim3 block,
+                                         size_t dynamic_shared_bytes, cudaStream_t stream, A... arguments)
+{
+  static_assert(sizeof...(P) == sizeof...(A), "as many arguments as the kernel has parameters");
+  cudaLaunchAttribute attribute;
+  const cudaLaunchConfig_t config = cluster_config(&attribute, cluster, grid, block, dynamic_shared_bytes, stream);
   return cudaLaunchKernelEx(&config, kernel, static_cast<P>(arguments)...);
 }
 
 /* How many such clusters the present device has room for at once. */
 template <typename... P>
-static inline cudaError_t active_clusters(void (*kernel)(P...), unsigned cluster, dim3 grid, dim3 block,
+static inline cudaError_t active_clusters(void (*kernel)(P...), unsigned cluster, dim3 block,
                                           size_t dynamic_shared_bytes, int *clusters)
 {
-  cudaLaunchAttribute attribute = {};
-  attribute.id = cudaLaunchAttributeClusterDimension;
-  attribute.val.clusterDim.x = cluster;
-  attribute.val.clusterDim.y = attribute.val.clusterDim.z = 1;
-  cudaLaunchConfig_t config = {};
-  config.gridDim = grid;
-  config.blockDim = block;
-  config.dynamicSmemBytes = dynamic_shared_bytes;
-  config.attrs = &attribute;
-  config.numAttrs = 1;
+  cudaLaunchAttribute attribute;
+  const cudaLaunchConfig_t config =
+      cluster_config(&attribute, cluster, dim3(cluster), block, dynamic_shared_bytes, nullptr);
   return cudaOccupancyMaxActiveClusters(clusters, kernel, &config);
 }
 
-/* The same with more dynamic shared memory than the 48 KB that every kernel may have. */
+/* As launch, with more dynamic shared memory than the 48 KB that every kernel may have. */
 template <typename... P, typename... A>
 static inline cudaError_t launch_large(void (*kernel)(P...), dim3 grid, dim3 block, int dynamic_shared_bytes,
                                        cudaStream_t stream, A... arguments)

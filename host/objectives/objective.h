@@ -91,6 +91,7 @@ struct objective_memory {
   int64_t trial_bytes;
   int trials;
   int64_t available; /* of the device that has the least; 0: not known */
+  char remark[160];  /* what is done otherwise on these devices than on most; empty where nothing is */
 };
 
 struct place; /* opaque, the objective's own */

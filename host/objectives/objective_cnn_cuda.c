@@ -141,6 +141,7 @@ static void cuda_memory(struct objective *o, const struct objective_at_once *at,
                                  .data_bytes = device_need_data_bytes(&c->data),
                                  .trial_bytes = need.trial_bytes,
                                  .trials = need.trials};
+  devices_remark(c->devices[0], m->remark, sizeof m->remark);
   for (int i = 0; i < c->n_devices; i++) {
     int64_t available = device_available(c->devices[i]);
     if (i == 0 || available < m->available) m->available = available;

@@ -40,6 +40,7 @@ static void print_device_memory(const struct objective_memory *m)
   else if (m->available > m->data_bytes)
     text_wrapf(stdout, "  ", "%s are free, room for %lld of the largest at once: a trial that finds none waits.", have,
                (long long)((m->available - m->data_bytes) / m->trial_bytes));
+  if (m->remark[0]) text_wrapf(stdout, "  ", "On each GPU %s.", m->remark);
 }
 
 /* "16 trials", of a configuration that alone fills a cohort. */

@@ -139,6 +139,8 @@ check devices_notices_a_full_disk_behind_its_output all 'exits 1' 'complained "s
 run env CUDACPU_CAPABILITY=8.6 "$gsos" devices
 check devices_says_what_is_otherwise_on_a_card_with_less_shared_memory all 'exits 0' 'said "^cuda:0 .*capability 8.6"' \
   'said "^        a block has 99 KB of shared memory: convolutions in smaller pieces$"'
+run env CUDACPU_CAPABILITY=12.0 "$gsos" check "$work/small.ini"
+check check_says_what_is_otherwise_on_such_a_card all 'exits 0' narrow 'said "^  On each GPU a block has 99 KB of shared memory: convolutions in smaller"'
 run env CUDACPU_CAPABILITY=7.5 "$gsos" devices
 check devices_says_which_gpu_is_too_old all 'exits 0' 'said "^        cannot be used: cuda:1 is of compute capability 7.5, .* for 8.0 and above$"'
 run env CUDACPU_CAPABILITY=7.5 "$gsos" run "$work/small.ini" --output "$work/none" --set scheduler.devices=cuda:1

@@ -61,8 +61,9 @@ extern "C" {
  * (cudacpu_set_capability).  Orders, faults and settings are as at the start of the program: two
  * devices, orders as the environment says (CUDACPU_ORDER=forward|reverse|shuffled,
  * CUDACPU_SEED=N).  Reports stay.  A program that does not call it begins with CUDACPU_DEVICES=N
- * devices, 2, of which CUDACPU_FREE_MIB=N MiB, all, are free, and with the faults of CUDACPU_LOSE="DEVICE:AFTER ..."
- * (cudacpu_lose_device), CUDACPU_FAIL_ALLOCATION=N and CUDACPU_REFUSE_EARLY_GRAPHS=1. */
+ * devices, 2, of which CUDACPU_FREE_MIB=N MiB, all, are free, and with the faults of
+ * CUDACPU_LOSE="DEVICE:AFTER ..." (cudacpu_lose_device), CUDACPU_FAIL_ALLOCATION=N and
+ * CUDACPU_REFUSE_EARLY_GRAPHS=1. */
 void cudacpu_reset(int count, const size_t *memory);
 
 /* To change a property of a device (name, compute capability, ...), before it is used. */

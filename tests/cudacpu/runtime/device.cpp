@@ -121,8 +121,8 @@ static struct cudaDeviceProp first_properties(int index, size_t memory)
   return p;
 }
 
-/* Kinds of devices: what a block and a multiprocessor may have (CUDA C++ Programming Guide, "Compute
- * Capabilities"), and how many multiprocessors one of them has. */
+/* Kinds of devices: what a block and a multiprocessor may have (CUDA C++ Programming Guide,
+ * "Compute Capabilities"), and how many multiprocessors one of them has. */
 static const struct device_kind {
   int major, minor;
   int block_kib, multiprocessor_kib; /* of shared memory, by cudaFuncSetAttribute */

@@ -960,16 +960,16 @@ static void maps_have_the_same_bits_whatever_a_block_has_room_for(void **state)
     net_batch(&n, &r, DEVICE_EVALUATE);
     free(fill_map(&n, &r, 0, (enum precision)precision));
     struct device_conv *c = &n.t.conv[1];
-    const struct device_conv large = *c;
+    const struct device_conv usual = *c;
     const int64_t floats = n.count * map_floats(&n.t, 1);
     layer_run_alone(&n, precision, FIRST_LAYER_FIRST, 1);
     float *first = get_floats(c->map, floats);
     c->shared = DEVICE_SHARED_SMALL;
     conv2d_divisors(c);
     others += precision == PRECISION_TF32
-                  ? c->tensor.forward.windows != large.tensor.forward.windows ||
-                        c->tensor.forward.columns != large.tensor.forward.columns
-                  : c->forward.windows != large.forward.windows || c->forward.columns != large.forward.columns;
+                  ? c->tensor.forward.windows != usual.tensor.forward.windows ||
+                        c->tensor.forward.columns != usual.tensor.forward.columns
+                  : c->forward.windows != usual.forward.windows || c->forward.columns != usual.forward.columns;
     assert_int_equal(cudaMemset(c->map, 0xff, (size_t)floats * sizeof(float)), cudaSuccess);
     arrived();
     layer_run_alone(&n, precision, FIRST_LAYER_FIRST, 1);
@@ -1000,17 +1000,17 @@ static void less_shared_memory_is_enough_for_whatever_more_is(void **state)
                                         .batch_size = 32,
                                         .model = {.filters = 32, .momentum = 0.9}};
         struct plan p;
-        struct device_trial large, small;
+        struct device_trial most, least;
         plan_make(&p, &config, height, width, 1, 10, 1000, 0);
         if (!p.feasible) continue;
-        int64_t bytes = device_network_make(&large, &p, 0, DEVICE_SHARED_LARGE);
-        assert_int_equal(device_network_make(&small, &p, 0, DEVICE_SHARED_SMALL), bytes);
-        const struct device_conv *l = &large.conv[1], *s = &small.conv[1];
-        assert_int_equal(s->matrix.splits, l->matrix.splits);
-        assert_true(l->forward.windows > 0 && s->forward.windows > 0);
-        assert_true(l->gradients.data_rows > 0 && s->gradients.data_rows > 0);
-        assert_true(l->tensor.forward.rows > 0 && s->tensor.forward.rows > 0);
-        others += l->gradients.data_rows != s->gradients.data_rows;
+        int64_t bytes = device_network_make(&most, &p, 0, DEVICE_SHARED_LARGE);
+        assert_int_equal(device_network_make(&least, &p, 0, DEVICE_SHARED_SMALL), bytes);
+        const struct device_conv *m = &most.conv[1], *l = &least.conv[1];
+        assert_int_equal(l->matrix.splits, m->matrix.splits);
+        assert_true(m->forward.windows > 0 && l->forward.windows > 0);
+        assert_true(m->gradients.data_rows > 0 && l->gradients.data_rows > 0);
+        assert_true(m->tensor.forward.rows > 0 && l->tensor.forward.rows > 0);
+        others += m->gradients.data_rows != l->gradients.data_rows;
       }
   assert_true(others > 0);
 }
