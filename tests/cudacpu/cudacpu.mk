@@ -66,10 +66,13 @@ $(BUILD)/cudacpu/%.o: %.cu
 $(BUILD)/cudacpu/%.fast.o: %.cu
 	@mkdir -p $(@D)
 	$(CXX) -x c++ $(CUDACPU_CPP) -include cuda_runtime.h $(CXXFLAGS_ALL) -O3 -MMD -MP -c -o $@ $<
+# What a compiler fills and copies by the C library (clang even 16 bytes) is looked at by other
+# names.
 $(BUILD)/cudacpu/%.checked.o: %.cu
 	@mkdir -p $(@D)
 	$(CXX) -x c++ $(CUDACPU_CPP) -DCUDACPU_CHECKED -include cuda_runtime.h $(CXXFLAGS_ALL) -O2 $(CUDACPU_TSAN) \
 	  -MMD -MP -c -o $@ $<
+	@objcopy $(foreach name,memset memcpy memmove,--redefine-sym $(name)=__tsan_$(name)) $@
 
 # Fibers, and what is called on them or leaves them, are never compiled with a sanitizer.
 $(BUILD)/tests/cudacpu/%.o: tests/cudacpu/%.cpp

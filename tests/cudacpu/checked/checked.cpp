@@ -40,7 +40,7 @@
  *
  * Whether an address suits its type is asked by -fsanitize=alignment, of whose callbacks one is
  * needed: an access by float4 is looked at as such there, while it may be four of four bytes when
- * the calls above are put in.
+ * the calls above are put in.  clang asks of single elements only.
  *
  * Static shared memory is the thread-local storage of the program.  Every other address is a
  * thread's own stack, its kernel's arguments, constants, pinned memory, or not a kernel's to

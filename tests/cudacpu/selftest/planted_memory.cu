@@ -15,6 +15,34 @@ KERNEL(write_read)
   out[g] = a[t ^ 1]; /* FAULT write_read */
 }
 
+/* As a compiler fills it: by memset. */
+KERNEL(fill_read)
+{
+  INDICES;
+  struct whole {
+    float x[64];
+  };
+  __shared__ struct whole a[2];
+  a[0].x[t] = a[1].x[t] = in[g];
+  __syncthreads();
+  if (t == 40) a[0] = whole();        /* FAULT fill_read */
+  out[g] = a[0].x[t] + a[1].x[t ^ 1]; /* FAULT fill_read */
+}
+
+KERNEL(fill_barrier_read)
+{
+  INDICES;
+  struct whole {
+    float x[64];
+  };
+  __shared__ struct whole a[2];
+  if (t == 40) a[0] = whole();
+  __syncthreads();
+  if (t == 3) a[1] = a[0];
+  __syncthreads();
+  out[g] = a[0].x[t] + a[1].x[t ^ 1];
+}
+
 KERNEL(write_barrier_read)
 {
   INDICES;
@@ -605,6 +633,8 @@ KERNEL(copy_of_eight_between_two)
 
 #define CASES(X)                                                                                                       \
   SEEN(X, write_read, CUDACPU_RACE)                                                                                    \
+  SEEN(X, fill_read, CUDACPU_RACE)                                                                                     \
+  RIGHT(X, fill_barrier_read)                                                                                          \
   RIGHT(X, write_barrier_read)                                                                                         \
   SEEN(X, read_write, CUDACPU_RACE)                                                                                    \
   SEEN(X, read_by_all_written_by_one, CUDACPU_RACE)                                                                    \

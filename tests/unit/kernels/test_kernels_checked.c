@@ -104,6 +104,43 @@ static void steps_give_no_report_and_the_same_bits_in_any_order_of_threads_and_b
   }
 }
 
+/* What the random networks do not have: strides of three and more, which go by tiles of any
+ * shape. */
+static void steps_of_large_strides_give_no_report(void **state)
+{
+  (void)state;
+  static const struct {
+    int kernel, stride, padding, height, width, channels, filters, batch;
+  } cases[] = {{1, 3, PADDING_SAME, 24, 30, 3, 9, 6},
+               {3, 3, PADDING_VALID, 44, 47, 1, 36, 3},
+               {5, 4, PADDING_SAME, 40, 50, 4, 12, 5},
+               {7, 3, PADDING_VALID, 79, 73, 2, 8, 2}};
+  for (int i = 0; i < 8; i++) {
+    struct network_config c = {.num_conv_layers = 2,
+                               .learning_rate = 0.01,
+                               .dropout_rate = 0.2,
+                               .optimizer = i % 4 < 2 ? OPTIMIZER_ADAM : OPTIMIZER_SGD,
+                               .epochs = 1,
+                               .stride = cases[i / 2].stride,
+                               .padding = (enum padding_kind)cases[i / 2].padding,
+                               .kernel = cases[i / 2].kernel,
+                               .num_fc_units = 9,
+                               .batch_size = cases[i / 2].batch,
+                               .model = {.filters = cases[i / 2].filters, .momentum = 0.9}};
+    struct net n = {.seed = first_seed() + (uint64_t)i, .count = 1};
+    const struct net *alone = &n;
+    struct rng r = test_rng(n.seed);
+    struct outcome o;
+    plan_make(&n.plan, &c, cases[i / 2].height, cases[i / 2].width, cases[i / 2].channels, 7, 11, 5);
+    assert_true(n.plan.feasible);
+    net_make(&n, &r);
+    cudacpu_set_order(CUDACPU_SHUFFLED, CUDACPU_SHUFFLED, n.seed);
+    two_steps(1, &alone, i % 2, &o);
+    free(o.bytes);
+    net_destroy(&n);
+  }
+}
+
 /* Members alone, then as a cohort in an order of the table that is drawn. */
 static void cohorts_of(int members, int cohorts, double flops)
 {
@@ -160,6 +197,7 @@ int main(void)
 {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test_setup(steps_give_no_report_and_the_same_bits_in_any_order_of_threads_and_blocks, fresh_machine),
+      cmocka_unit_test_setup(steps_of_large_strides_give_no_report, fresh_machine),
       cmocka_unit_test_setup(trials_give_the_same_bits_alone_and_in_cohorts_of_two, fresh_machine),
       cmocka_unit_test_setup(trials_give_the_same_bits_alone_and_in_cohorts_of_seven, fresh_machine),
       cmocka_unit_test_setup(trials_give_the_same_bits_alone_and_in_cohorts_of_thirty_two, fresh_machine),
