@@ -15,6 +15,7 @@ enum {
   PART_THREADS = 128,
   PART_WARPS = PART_THREADS / 32,
   SLICE = GP_ROWS_MAX / CLUSTER, /* observations whose parts a block adds */
+  ROWS_AT_ONCE = 4,              /* of L⁻¹, by a warp */
 };
 
 /* Dynamic, so that the cluster's other blocks can read it. */
@@ -42,22 +43,47 @@ __device__ __forceinline__ void part_covariances(const device_gp &g, part_shared
   }
 }
 
-/* v of the block's rows, and the sum of their squares: a row a warp, tile by tile, since L⁻¹ is 0
- * above the diagonal of one.  What is beyond the last observation, but in the same four, is 0. */
+/* v of the block's rows, and the sum of their squares: a warp has every 32nd row, four of them at a
+ * time, so that it waits for the L2 cache and for the sums over the lanes once for all.  It goes
+ * tile by tile, since L⁻¹ is 0 above the diagonal of one; a row is a tile longer than the one
+ * before.  What is beyond the last observation, but in the same four, is 0. */
 __device__ __forceinline__ void part_rows(const device_gp &g, part_shared &s, int rank)
 {
+  static_assert(PART_WARPS * CLUSTER == GP_TILE, "a warp's rows are in successive tiles");
   const int warp = (int)threadIdx.x / 32, lane = (int)threadIdx.x % 32;
   const int end = (g.n + PART_WARPS - 1) / PART_WARPS * PART_WARPS;
+  const int64_t apart = (int64_t)GP_TILE * g.rows;
   double explained = 0;
-  for (int i = PART_WARPS * rank + warp; i < end; i += PART_WARPS * CLUSTER) {
-    const double *row = g.inverse + (int64_t)i * g.rows + lane, *k = s.k + lane;
-    double sum = 0;
-    UNROLL_BY(8)
-    for (int tiles = i < g.n ? i / GP_TILE + 1 : 0; tiles > 0; tiles--, row += GP_TILE, k += GP_TILE)
-      sum = fma(*row, *k, sum);
-    sum = gp_warp_sum(sum);
-    if (lane == 0) s.v[i] = sum;
-    explained = fma(sum, sum, explained);
+  NO_UNROLL
+  for (int i = PART_WARPS * rank + warp; i < end; i += ROWS_AT_ONCE * GP_TILE) {
+    const int rows = (end - 1 - i) / GP_TILE + 1; /* that there are, of the four */
+    const double *row[ROWS_AT_ONCE], *k = s.k + lane;
+    double sum[ROWS_AT_ONCE] = {};
+    UNROLL
+    for (int r = 0; r < ROWS_AT_ONCE; r++) row[r] = g.inverse + (int64_t)i * g.rows + (r < rows ? r * apart : 0) + lane;
+    UNROLL_BY(4)
+    for (int tile = 0; tile <= i / GP_TILE; tile++, k += GP_TILE) {
+      UNROLL
+      for (int r = 0; r < ROWS_AT_ONCE; r++) {
+        sum[r] = fma(*row[r], *k, sum[r]);
+        row[r] += GP_TILE;
+      }
+    }
+    UNROLL
+    for (int further = 1; further < ROWS_AT_ONCE; further++) {
+      if (further >= rows) break;
+      UNROLL
+      for (int r = further; r < ROWS_AT_ONCE; r++)
+        if (r < rows) sum[r] = fma(row[r][(further - 1) * GP_TILE], k[(further - 1) * GP_TILE], sum[r]);
+    }
+    UNROLL
+    for (int r = 0; r < ROWS_AT_ONCE; r++) sum[r] = gp_warp_sum(sum[r]);
+    UNROLL
+    for (int r = 0; r < ROWS_AT_ONCE; r++) {
+      if (r >= rows) continue;
+      if (lane == 0) s.v[i + r * GP_TILE] = sum[r];
+      explained = fma(sum[r], sum[r], explained);
+    }
   }
   if (lane == 0) s.warp_explained[warp] = explained;
 }

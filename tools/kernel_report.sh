@@ -50,7 +50,7 @@ nvdisasm=${NVDISASM:-}
 [ -n "$nvdisasm" ] || nvdisasm=$(command -v "$(dirname "$(command -v "$nvcc")")/nvdisasm" nvdisasm | head -n 1)
 
 cat "$work"/*.ptx "$work"/*.sm_80 "$work"/*.sm_90 | c++filt | sed 's/void //; s/(\(device_\|double\|int,\)[^)]*)//' | awk '
-  / \.entry / { entry = $3; sub(/[(].*/, "", entry) }
+  / \.entry / { entry = $0; sub(/.*\.entry /, "", entry); sub(/[(].*/, "", entry) } # NAME<1, 2> has a space
   /\.maxntid/ { sub(/,/, "", $2); threads[entry] = $2 }
   /Compiling entry function/ { split($0, part, "\047"); kernel = part[2]; arch = part[4] }
   /bytes stack frame/ { stack = $1; spills = $5 + $9 }

@@ -41,8 +41,8 @@ double gp_coordinate(const struct param *p, double value);
 /* Configurations that a walk ranks at most, where no candidate is new and feasible. */
 enum { GP_WALK = 4096 };
 
-/* Candidates, which depend on the request, the axes and the incumbents alone: who waits for a device
- * to make the rest of a search may draw them beside (sampler_gp.c). */
+/* Candidates, which depend on the request, the axes and the incumbents alone: who waits for a
+ * device to make the rest of a search may draw them beside (sampler_gp.c). */
 struct gp_candidates;
 
 /* request->settings->gp_candidates of them, in *c; NULL after an error: ERROR_MACHINE without
@@ -51,9 +51,9 @@ int gp_candidates_draw(struct gp_candidates **c, const struct gp_search *s, stru
 void gp_candidates_destroy(struct gp_candidates *c); /* takes NULL */
 
 /* The configuration of largest expected improvement, by cost, that is feasible and new, as far as
- * these candidates, used once, and a local search from the best of them find it;
- * fixed hyperparameters are copied.  Where nothing new is left, the best at all.  ERROR_CONFIG
- * where nothing is feasible.
+ * these candidates, used once, and a local search from the best of them find it; fixed
+ * hyperparameters are copied.  Where nothing new is left, the best at all.  ERROR_CONFIG where
+ * nothing is feasible.
  *   score  its log expected improvement, out, or -INFINITY where it is not new; may be NULL */
 int gp_maximise(const struct gp_search *s, struct gp_candidates *c, struct rng *rng, double *values, double *score,
                 struct error *e);

@@ -283,6 +283,13 @@ static bool is_swept_whole(const struct climber *c, int axis)
   return param_count(param_of(c, axis)) <= SWEEP_MOST;
 }
 
+/* Room for the points of a climber that a sweep begins with: all values, should its own be none of
+ * them. */
+static int room_of(const struct climber *c, int axis)
+{
+  return is_swept_whole(c, axis) ? (int)param_count(param_of(c, axis)) : 2 * AHEAD;
+}
+
 /* The points that sweeps begin with, of this axis and of those after it, as many as there is room
  * for: mostly no sweep brings anything, and then they are what all of these ask for. */
 struct ahead {
@@ -298,7 +305,7 @@ static void ahead_ask(struct ahead *a, int n, struct climber **c, int axis)
   for (a->end = axis; a->end < c[0]->s->axes->n; a->end++) {
     int *first = a->first[a->end];
     if (!is_swept(c[0], a->end)) continue;
-    if (b->n + n * (is_swept_whole(c[0], a->end) ? SWEEP_MOST : 2 * AHEAD) > GP_EACH_MAX) break;
+    if (b->n + n * room_of(c[0], a->end) > GP_EACH_MAX) break;
     for (int k = 0; k < n; k++) {
       first[k] = b->n;
       if (is_swept_whole(c[k], a->end))
