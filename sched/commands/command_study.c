@@ -341,6 +341,7 @@ static int draw(const char *folder, bool *drawn, struct error *e)
   snprintf(path, sizeof path, "%s/importance.svg", folder);
   unlink(path);
   int code = gnuplot_run(folder, "importance.gp", drawn, why, sizeof why, e);
+  if (*drawn) *drawn = gnuplot_svg_is_whole(folder, "importance", why, sizeof why);
   if (*drawn) return code;
   unlink(path);
   if (!code) text_wrapf(stderr, "", "no figure: %s; importance.gp is its script", why);
