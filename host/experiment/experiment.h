@@ -169,6 +169,8 @@ const char *experiment_groups_run(const struct experiment *x);
 /* Trials of a study that nobody proposes: the defaults, where `baseline` says so, then the best of
  * what it starts from, then the configurations of [enqueue].  No hyperparameter is free in them. */
 int experiment_given(const struct experiment *x);
+/* Where there are more of them than trials: says so in text[size].  False: there are not. */
+bool experiment_given_too_many(const struct experiment *x, char *text, size_t size);
 /* Given trial i: its whole configuration, [x->space.n]. */
 void experiment_given_values(const struct experiment *x, int i, double *values);
 /* Is the loss that networks are trained with weighted ([model] class_weights)? */
