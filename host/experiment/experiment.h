@@ -216,7 +216,8 @@ char *experiment_best_ini(const struct experiment *x, const double *values, int 
  * auto; the data set of a line of [datasets] stands in [dataset].  Malloc'ed text; NULL without
  * memory. */
 char *experiment_run_ini(const struct experiment *x);
-#define EXPERIMENT_RUN_INI "run.ini" /* its name in an output folder */
+#define EXPERIMENT_RUN_INI "run.ini"                                /* its name in an output folder */
+#define EXPERIMENT_RUN_INI_BEGINS "# The experiment of this folder" /* its first bytes */
 
 /* "16GiB", "500 MB", "1048576": a size in bytes, 1 or more.  ERROR_CONFIG says what would be
  * right. */
