@@ -217,6 +217,34 @@ static void print_panel(FILE *out, const struct text_table *t, const struct pane
   }
 }
 
+/* One text on a line of its own, at its column's side. */
+static void print_alone(FILE *out, const struct column *c, const char *text, size_t bytes, int blanks)
+{
+  put(out, c, text, bytes, &blanks);
+  fputc('\n', out);
+}
+
+static void print_heading_alone(FILE *out, const struct column *c, int blanks)
+{
+  for (const char *text = c->heading, *next = text; *text; text = next) {
+    size_t bytes = next_line(text, c->width, &next);
+    print_alone(out, c, text, bytes, blanks);
+  }
+}
+
+/* Column i below the first one, row by row, where it has no room beside it. */
+static void print_below(FILE *out, const struct text_table *t, int i)
+{
+  size_t columns = (size_t)t->n_columns;
+  print_heading_alone(out, &t->columns[0], t->indent);
+  print_heading_alone(out, &t->columns[i], t->indent + GAP);
+  for (size_t row = 0; row + columns <= t->n_cells; row += columns) {
+    const char *name = t->cells[row], *text = t->cells[row + (size_t)i];
+    print_alone(out, &t->columns[0], name, strlen(name), t->indent);
+    print_alone(out, &t->columns[i], text, strlen(text), t->indent + GAP);
+  }
+}
+
 void text_table_print(FILE *out, const struct text_table *t, int width)
 {
   if (!t || t->failed) {
@@ -227,11 +255,15 @@ void text_table_print(FILE *out, const struct text_table *t, int width)
   do {
     int used = t->indent + (t->n_columns ? t->columns[0].width : 0);
     for (p.to = p.from; p.to < t->n_columns; p.to++) {
-      used += GAP + t->columns[p.to].width;
-      if (width > 0 && used > width && p.to > p.from) break;
+      int more = GAP + t->columns[p.to].width;
+      if (width > 0 && used + more > width && p.to > p.from) break;
+      used += more;
     }
     if (p.from > 1) fputc('\n', out);
-    print_panel(out, t, &p);
+    if (width > 0 && used > width && p.to == p.from + 1)
+      print_below(out, t, p.from);
+    else
+      print_panel(out, t, &p);
     p.from = p.to;
   } while (p.from < t->n_columns);
 }

@@ -22,7 +22,8 @@ void text_table_cellf(struct text_table *t, const char *format, ...) __attribute
 /* Blanks before each line, 0 without this. */
 void text_table_indent(struct text_table *t, int columns);
 /* Prints it without a line wider than `width` columns, 0: however wide.  What does not fit beside
- * the first column stands below, beside the first column again. */
+ * the first column stands below, beside the first column again; a column that does not fit there
+ * alone, row by row under the first one's cells.  No cell is cut. */
 void text_table_print(FILE *out, const struct text_table *t, int width);
 
 #endif

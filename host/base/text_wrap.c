@@ -61,34 +61,59 @@ int text_width(FILE *out)
   return screen > 0 && screen < TEXT_COLUMNS ? screen : TEXT_COLUMNS;
 }
 
+/* A line in the making. */
+struct line {
+  FILE *out;
+  int column; /* where the next character goes */
+  int blanks; /* that are owed before it: a line ends without any */
+  bool blank; /* nothing stands on it yet */
+};
+
+static void line_begin(struct line *l, int indent)
+{
+  if (!l->blank) fputc('\n', l->out);
+  *l = (struct line){l->out, indent, indent, true};
+}
+
+static void line_write(struct line *l, const char *text, size_t bytes)
+{
+  fprintf(l->out, "%*s", l->blanks, "");
+  fwrite(text, 1, bytes, l->out);
+  *l = (struct line){l->out, l->column + text_columns_of(text, bytes), 0, false};
+}
+
 void text_wrap(FILE *out, const char *lead, const char *text)
 {
-  int indent = text_columns(lead), column = indent, width = text_width(out);
+  int indent = text_columns(lead), width = text_width(out);
+  int shallow = (int)strspn(lead, " ") + 2; /* where a word goes that has no room behind `lead` */
+  size_t seen = strlen(lead);
+  while (seen > 0 && lead[seen - 1] == ' ') seen--;
+  struct line l = {.out = out, .blank = true};
+  if (seen > 0) line_write(&l, lead, seen);
+  l.blanks += indent - l.column;
+  l.column = indent;
   bool first = true; /* of its line */
-  fputs(lead, out);
   while (*text) {
     size_t bytes = strcspn(text, " \n");
     int columns = text_columns_of(text, bytes);
     if (bytes > 0) {
-      if (!first && column + 1 + columns > width) {
-        fprintf(out, "\n%*s", indent, "");
-        column = indent;
+      if (!first && l.column + 1 + columns > width) {
+        line_begin(&l, indent);
         first = true;
       }
-      if (!first) fputc(' ', out), column++;
-      if (column + columns > width && width > indent) { /* wider than a line */
-        bytes = text_fitting(text, width - column);
+      if (!first) l.blanks++, l.column++;
+      if (first && l.column + columns > width && shallow + columns <= width && shallow < indent) {
+        line_begin(&l, indent = shallow);                        /* a number, say */
+      } else if (l.column + columns > width && width > indent) { /* wider than a line */
+        bytes = text_fitting(text, width - l.column);
         if (bytes == 0) bytes = character(text, strlen(text), &columns); /* none fits */
-        columns = text_columns_of(text, bytes);
       }
-      fwrite(text, 1, bytes, out);
-      column += columns;
+      line_write(&l, text, bytes);
       first = false;
       text += bytes;
     }
     if (*text == '\n' && text[1]) {
-      fprintf(out, "\n%*s", indent, "");
-      column = indent;
+      line_begin(&l, indent);
       first = true;
     }
     if (*text == ' ' || *text == '\n') text++;

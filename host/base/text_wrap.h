@@ -21,7 +21,8 @@ size_t text_fitting(const char *text, int columns);
 
 /* Writes `lead`, then `text` broken between words, so that no line has more than text_width
  * columns; the lines after the first are indented by the columns of `lead`.  A word that is wider
- * than a line is cut; a newline in `text` begins a new line.  Ends with a newline. */
+ * than what is left of a line behind `lead` goes to a line of its own, one that is wider than a
+ * line is cut; a newline in `text` begins a new line.  Ends with a newline. */
 void text_wrap(FILE *out, const char *lead, const char *text);
 
 /* As text_wrap, of a printf format (up to 4,000 bytes). */

@@ -84,6 +84,12 @@ void data_cache_find_folder(struct data_cache *c, const char *folder)
   }
 }
 
+int data_cache_go_on(const struct data_cache *c, struct error *e)
+{
+  if (!c->progress || !c->progress(c->progress_context, "", 0, 0)) return 0;
+  return error_set(e, ERROR_INTERRUPTED, "interrupted while the data were read");
+}
+
 void data_cache_open(struct data_cache *c, const char *folder)
 {
   data_cache_find_folder(c, folder);

@@ -34,10 +34,19 @@ uint64_t data_hash(uint64_t hash, const void *bytes, size_t size);
 
 enum { CACHE_PATH_MAX = 1400, CACHE_FROM_MAX = 1200 };
 
+/* Told now and then while data are read and unpacked: `what` is done, `done` of `total`; total 0:
+ * only asked.  Returns true to stop (ERROR_INTERRUPTED). */
+typedef bool (*data_progress)(void *context, const char *what, int64_t done, int64_t total);
+
 struct data_cache {
-  char folder[1024]; /* empty: none can be used */
-  char why[300];     /* why not */
+  char folder[1024];      /* empty: none can be used */
+  char why[300];          /* why not */
+  data_progress progress; /* asked while a file of it is made; NULL: nobody */
+  void *progress_context;
 };
+
+/* ERROR_INTERRUPTED where whoever is asked wants to stop; else 0. */
+int data_cache_go_on(const struct data_cache *c, struct error *e);
 
 /* `folder` or, where that is empty, $XDG_CACHE_HOME/gsos or ~/.cache/gsos; made where it is
  * missing.  Never fails. */

@@ -514,15 +514,18 @@ static int split(struct dataset *d, struct dataset_owned *own, const struct data
 
 /* ---------------------------------------------------------------------- statistics, fingerprint */
 
+enum { ASK_EVERY = 64 }; /* images: whether to go on */
+
 /* With x the bytes of one channel, n of them: mean = Σx / (255 n), deviation² = (n Σx² − (Σx)²) /
  * (255 n)², the numerator in whole numbers, so that it is exact and no less than 0. A constant
  * channel gets deviation 1. */
-static void compute_statistics(struct dataset *d)
+static int compute_statistics(struct dataset *d, const struct data_cache *cache, struct error *e)
 {
   uint64_t sum[CHANNELS_MAX] = {0}, squares[CHANNELS_MAX] = {0};
   int channels = d->channels;
   int64_t pixels = (int64_t)d->height * d->width;
   for (int i = 0; i < d->train.n; i++) {
+    if (i % ASK_EVERY == 0 && data_cache_go_on(cache, e)) return e->code;
     const uint8_t *x = dataset_image(d, &d->train, i);
     for (int64_t start = 0; start < pixels; start += 65536) { /* 65536 · 255² fits a 32-bit sum */
       int64_t count = pixels - start < 65536 ? pixels - start : 65536;
@@ -546,6 +549,7 @@ static void compute_statistics(struct dataset *d)
     d->mean[c] = (float)((double)sum[c] / (255.0 * n));
     d->deviation[c] = spread ? (float)(sqrt((double)spread) / (255.0 * n)) : 1.0f;
   }
+  return 0;
 }
 
 void dataset_table(const struct dataset *d, float *table)
@@ -586,6 +590,8 @@ int dataset_open(struct dataset *d, const struct dataset_options *o, uint64_t se
   text_escape(own->where, sizeof own->where, o->path[0] ? o->path : o->train_images);
   struct dataset_source *s = &own->source;
   data_cache_open(&cache, o->cache);
+  cache.progress = progress;
+  cache.progress_context = progress_context;
   if (read_source(s, o, &cache, progress, progress_context, e)) goto failed;
   d->height = s->height;
   d->width = s->width;
@@ -599,7 +605,7 @@ int dataset_open(struct dataset *d, const struct dataset_options *o, uint64_t se
                   s->width);
   memcpy(d->notices, s->notices, sizeof d->notices);
   if (check_labels(s, e) || name_classes(d, s, e) || apply_counts(s, o, e) || split(d, own, o, seed, e)) goto failed;
-  compute_statistics(d);
+  if (compute_statistics(d, &cache, e)) goto failed;
   d->fingerprint = compute_fingerprint(d, s);
   if (dataset_unchanged(d, e)) goto failed;
   return 0;

@@ -90,8 +90,7 @@ static inline int dataset_label(const struct dataset_split *s, int i)
  *   table  [d->channels][256] out */
 void dataset_table(const struct dataset *d, float *table);
 
-/* Told now and then while images are decoded; may be NULL. Return true to stop
- * (ERROR_INTERRUPTED). */
+/* As data_progress (data_cache.h); may be NULL. */
 typedef bool (*dataset_progress)(void *context, const char *what, int64_t done, int64_t total);
 
 /* Opens, decodes or finds in the cache, splits by `seed` (the experiment's; PHILOX_SPLIT), computes

@@ -113,10 +113,11 @@ static int open_plain(struct idx *x, int fd, int64_t file_bytes, struct error *e
 
 /* Reads up to `size` bytes of a gzip stream; the number of bytes, or a negative code with the
  * reason. */
-static int64_t unpack(gzFile in, uint8_t *out, int64_t size, struct error *e)
+static int64_t unpack(gzFile in, uint8_t *out, int64_t size, const struct data_cache *cache, struct error *e)
 {
   int64_t done = 0;
   while (done < size) {
+    if (data_cache_go_on(cache, e)) return e->code;
     unsigned piece = size - done < (1 << 22) ? (unsigned)(size - done) : 1u << 22;
     int n = gzread(in, out + done, piece);
     if (n < 0) break;
@@ -147,8 +148,8 @@ static int unpack_into_cache(struct idx *x, gzFile in, const uint8_t *head, int 
   if (cache_file_create(&file, cache, name, from, (size_t)whole, e)) return e->code;
   memcpy(file.bytes, head, (size_t)header_bytes);
   uint8_t past;
-  int64_t done = unpack(in, file.bytes + header_bytes, x->count, e);
-  int64_t more = done == x->count ? unpack(in, &past, 1, e) : 0; /* also makes zlib check the trailing CRC */
+  int64_t done = unpack(in, file.bytes + header_bytes, x->count, cache, e);
+  int64_t more = done == x->count ? unpack(in, &past, 1, cache, e) : 0; /* also makes zlib check the trailing CRC */
   if (done < 0 || more < 0) {
     cache_file_abort(&file);
     return e->code;
@@ -178,7 +179,7 @@ static int open_gzip(struct idx *x, int fd, const struct stat *st, const char *p
   snprintf(stem, sizeof stem, "idx-%016" PRIx64, data_hash(1, identity, strlen(identity)));
   snprintf(name, sizeof name, "%s-%016" PRIx64 ".idx", stem, data_hash(1, state, sizeof state));
   free(real);
-  static const struct data_cache memory = {"", "the file is small"};
+  static const struct data_cache memory = {.why = "the file is small"};
   if (st->st_size < SMALL_BYTES) cache = &memory; /* unpacked sooner than looked up */
 
   uint8_t head[IDX_HEADER_MAX];
@@ -202,9 +203,9 @@ static int open_gzip(struct idx *x, int fd, const struct stat *st, const char *p
   }
   gzbuffer(in, 1 << 17);
   int code = 0;
-  int64_t got = unpack(in, head, 4, e);
+  int64_t got = unpack(in, head, 4, cache, e);
   if (got == 4 && head[3] >= 1 && head[3] <= IDX_DIMS_MAX) {
-    int64_t more = unpack(in, head + 4, 4 * head[3], e);
+    int64_t more = unpack(in, head + 4, 4 * head[3], cache, e);
     got = more < 0 ? more : got + more;
   }
   if (got < 0)

@@ -123,18 +123,21 @@ static int find_entry(struct zip_entry *z, const uint8_t *file, size_t size, str
 }
 
 /* Unpacks exactly z->size bytes and checks them. */
-static int unpack(const struct zip_entry *z, uint8_t *out, struct error *e)
+static int unpack(const struct zip_entry *z, uint8_t *out, const struct data_cache *cache, struct error *e)
 {
+  const uInt piece = 1u << 24;
   uint64_t in_done = 0, out_done = 0;
   if (z->method == 0) {
-    memcpy(out, z->data, z->size);
+    for (; out_done < z->size; out_done += piece) {
+      if (data_cache_go_on(cache, e)) return e->code;
+      memcpy(out + out_done, z->data + out_done, z->size - out_done < piece ? z->size - out_done : piece);
+    }
     out_done = z->size;
   } else {
     z_stream s = {0};
     int code = inflateInit2(&s, -15); /* deflate without a wrapper */
     if (code != Z_OK) return error_set(e, ERROR_MACHINE, "no memory to unpack it");
-    while (code == Z_OK) {
-      const uInt piece = 1u << 28;
+    while (code == Z_OK && !data_cache_go_on(cache, e)) {
       uint64_t in_left = z->packed - in_done, out_left = z->size - out_done;
       uint8_t none;
       s.next_in = (Bytef *)(z->data + in_done);
@@ -147,6 +150,7 @@ static int unpack(const struct zip_entry *z, uint8_t *out, struct error *e)
       out_done += out_given - s.avail_out;
     }
     inflateEnd(&s);
+    if (code == Z_OK) return e->code; /* interrupted */
     if (code == Z_MEM_ERROR) return error_set(e, ERROR_MACHINE, "no memory to unpack it");
     if (code != Z_STREAM_END || out_done != z->size)
       return error_set(e, ERROR_FAILED, "is damaged: its array does not unpack to the %" PRIu64 " bytes promised",
@@ -268,7 +272,7 @@ static int load(struct npy *a, int fd, const struct stat *st, const char *path, 
                      z.packed, z.size);
   struct cache_file file = {.fd = -1};
   if (!code) code = cache_file_create(&file, cache, name, path, (size_t)z.size, e);
-  if (!code) code = unpack(&z, file.bytes, e);
+  if (!code) code = unpack(&z, file.bytes, cache, e);
   if (!code) {
     cache_file_commit(&file, (size_t)z.size, "", &a->block);
     data_cache_clean(cache, stem, name);

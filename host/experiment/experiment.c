@@ -323,6 +323,19 @@ int experiment_given(const struct experiment *x)
   return (x->baseline ? 1 : 0) + (x->start ? x->start->n_best : 0) + x->n_enqueued;
 }
 
+bool experiment_given_too_many(const struct experiment *x, char *text, size_t size)
+{
+  int given = experiment_given(x), beyond = given - x->trials;
+  char last[40] = "last";
+  if (beyond <= 0) return false;
+  if (beyond > 1) snprintf(last, sizeof last, "last %d", beyond);
+  text_format(text, size,
+              "the %s of %d configurations that are to be tried first (the defaults, start_best, [enqueue]) %s not, "
+              "since trials = %d",
+              last, given, beyond == 1 ? "is" : "are", x->trials);
+  return true;
+}
+
 void experiment_given_values(const struct experiment *x, int i, double *values)
 {
   int at = x->baseline ? i - 1 : i, n_best = x->start ? x->start->n_best : 0;

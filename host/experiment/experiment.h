@@ -169,6 +169,8 @@ const char *experiment_groups_run(const struct experiment *x);
 /* Trials of a study that nobody proposes: the defaults, where `baseline` says so, then the best of
  * what it starts from, then the configurations of [enqueue].  No hyperparameter is free in them. */
 int experiment_given(const struct experiment *x);
+/* Where there are more of them than trials: says so in text[size].  False: there are not. */
+bool experiment_given_too_many(const struct experiment *x, char *text, size_t size);
 /* Given trial i: its whole configuration, [x->space.n]. */
 void experiment_given_values(const struct experiment *x, int i, double *values);
 /* Is the loss that networks are trained with weighted ([model] class_weights)? */
@@ -214,7 +216,8 @@ char *experiment_best_ini(const struct experiment *x, const double *values, int 
  * auto; the data set of a line of [datasets] stands in [dataset].  Malloc'ed text; NULL without
  * memory. */
 char *experiment_run_ini(const struct experiment *x);
-#define EXPERIMENT_RUN_INI "run.ini" /* its name in an output folder */
+#define EXPERIMENT_RUN_INI "run.ini"                                /* its name in an output folder */
+#define EXPERIMENT_RUN_INI_BEGINS "# The experiment of this folder" /* its first bytes */
 
 /* "16GiB", "500 MB", "1048576": a size in bytes, 1 or more.  ERROR_CONFIG says what would be
  * right. */

@@ -394,8 +394,8 @@ char *experiment_best_ini(const struct experiment *x, const double *values, int 
 char *experiment_run_ini(const struct experiment *x)
 {
   const struct written run = {0};
-  return ini_text(
-      x, &run,
-      "# The experiment of this folder, as it was last started: every key with its value.  gsos run FOLDER\n"
-      "# goes on from it.  Paths are absolute; of what has moved since, give the new one with --set.\n");
+  return ini_text(x, &run,
+                  EXPERIMENT_RUN_INI_BEGINS
+                  ", as it was last started: every key with its value.  gsos run FOLDER\n"
+                  "# goes on from it.  Paths are absolute; of what has moved since, give the new one with --set.\n");
 }

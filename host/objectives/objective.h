@@ -196,8 +196,8 @@ struct objective {
 };
 
 /* The objective that the experiment names ([experiment] objective = cnn | function | command).
- * Opens the data set (progress may be NULL).  ERROR_CONFIG where the space does not fit the
- * objective. */
+ * Opens the data set (progress may be NULL; it is a data_progress, host/data/data_cache.h).
+ * ERROR_CONFIG where the space does not fit the objective. */
 typedef bool (*objective_progress)(void *context, const char *what, int64_t done, int64_t total);
 int objective_create(struct objective **o, const struct experiment *x, objective_progress progress, void *context,
                      struct error *e);

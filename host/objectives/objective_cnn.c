@@ -277,18 +277,20 @@ static int cnn_restore(struct place *p, const struct trial_spec *spec, const voi
 
 /* ---- the network on disk --------------------------------------------------------------------- */
 
+int cnn_save_ini(const struct experiment *x, const double *values, const char *path, struct error *e)
+{
+  char *text = experiment_best_ini(x, values, x->train_round, x->train_trial);
+  int code = text ? file_replace_text(path, text, e) : error_set(e, ERROR_MACHINE, "no memory to write %s", path);
+  free(text);
+  return code;
+}
+
 static int cnn_save(struct place *p, int id, const char *path, const char *ini_path, struct error *e)
 {
   const struct experiment *x = p->cnn->x;
   if (!p->network || p->id != id) return error_set(e, ERROR_FAILED, "trial %d is not in this place", id);
-  if (ini_path) {
-    char *text = experiment_best_ini(x, p->values, x->train_round, x->train_trial);
-    int code =
-        text ? file_replace_text(ini_path, text, e) : error_set(e, ERROR_MACHINE, "no memory to write %s", ini_path);
-    free(text);
-    if (code) return code;
-  }
-  return network_file_save(path, p->network, &p->plan, &p->cnn->data, x->dataset.resize, e);
+  int code = network_file_save(path, p->network, &p->plan, &p->cnn->data, x->dataset.resize, e);
+  return code || !ini_path ? code : cnn_save_ini(x, p->values, ini_path, e);
 }
 
 /* One evaluation on the test set. */

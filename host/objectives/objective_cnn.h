@@ -52,4 +52,8 @@ void cnn_cuda_cost(const struct cnn *c, const struct plan *p, struct objective_c
 /* "NVIDIA H100 ..., ..., fp32", of the devices that are used. */
 void cnn_cuda_description(const struct cnn *c, char *text, size_t size);
 
+/* The configuration beside a network that was asked for by itself: after the network, so that where
+ * the disk is full the earlier two stay together. */
+int cnn_save_ini(const struct experiment *x, const double *values, const char *path, struct error *e);
+
 #endif

@@ -360,19 +360,12 @@ static int cuda_save(struct place *p, int id, const char *path, const char *ini_
   const struct cnn_member *m = find(p, id);
   struct network *n;
   if (!m) return not_here(e, id);
-  if (ini_path) {
-    char *text = experiment_best_ini(x, m->values, x->train_round, x->train_trial);
-    int code =
-        text ? file_replace_text(ini_path, text, e) : error_set(e, ERROR_MACHINE, "no memory to write %s", ini_path);
-    free(text);
-    if (code) return code;
-  }
   int code = network_create(&n, &m->plan, m->key, &p->cnn->data, e);
   if (code) return code;
   code = copy_weights(p, id, n, e);
   if (!code) code = network_file_save(path, n, &m->plan, &p->cnn->data, x->dataset.resize, e);
   network_destroy(n);
-  return code;
+  return code || !ini_path ? code : cnn_save_ini(x, m->values, ini_path, e);
 }
 
 /* ---- how fast this machine is ---------------------------------------------------------------- */

@@ -14,20 +14,12 @@ enum { NAME_SHOWN = 22 }; /* bytes of a study's name that leave room for seven n
 
 /* ---- the best -------------------------------------------------------------------------------- */
 
-/* One line, names in a column of their own. */
+/* A line, or on a narrow terminal some; names in a column of their own. */
 static void best_line(FILE *out, const char *name, int width, const char *value)
 {
-  fputs("  ", out);
-  text_pad(out, name, width);
-  fprintf(out, "  %s\n", value);
-}
-
-/* The same of words that may need several lines on a narrow terminal; the name is ASCII. */
-static void best_words(FILE *out, const char *name, int width, const char *words)
-{
-  char lead[200];
-  snprintf(lead, sizeof lead, "  %-*s  ", width, name);
-  text_wrap(out, lead, words);
+  char lead[800];
+  snprintf(lead, sizeof lead, "  %s%*s  ", name, width - text_columns(name), "");
+  text_wrap(out, lead, value);
 }
 
 /* "trained 3 times more", on validation and test, beside what the one network reached. */
@@ -38,7 +30,7 @@ static void print_repeats_of(FILE *out, const struct report_study *s, int width)
   if (!report_repeats_text(s, false, text[0], &n)) return;
   bool tested = report_repeats_text(s, true, text[1], &n);
   snprintf(line, sizeof line, "validation %s%s%s", text[0], tested ? ", test " : "", tested ? text[1] : "");
-  best_words(out, "trained again", width, line);
+  best_line(out, "trained again", width, line);
 }
 
 static void print_best_of(FILE *out, const struct report_study *s)
@@ -71,7 +63,7 @@ static void print_best_of(FILE *out, const struct report_study *s)
       report_test_name(s, test_name, sizeof test_name);
       snprintf(text, sizeof text, share ? "%s (%d of %d)" : "%s (%d of %d right)", reached, s->record.test.correct,
                s->record.test.n);
-      best_words(out, test_name, width, text);
+      best_line(out, test_name, width, text);
     }
     print_repeats_of(out, s, width);
   }

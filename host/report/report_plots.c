@@ -118,9 +118,10 @@ static FILE *open_file(const struct plot_writer *w, const char *name)
 
 static int close_file(const struct plot_writer *w, FILE *out)
 {
+  char shown[600];
   bool bad = ferror(out);
   if (fclose(out) == 0 && !bad) return 0;
-  return error_set(w->e, ERROR_FAILED, "the data of a figure cannot be written: %s", strerror(errno));
+  return error_errno(w->e, "%s: the data of a figure cannot be written", text_escape(shown, sizeof shown, w->folder));
 }
 
 /* What an earlier page has left, which may have had other figures. */

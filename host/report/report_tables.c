@@ -228,7 +228,7 @@ static void print_figures(FILE *out, const struct tables *t, const struct figure
                           const char *difference)
 {
   struct text_table *table = text_table_create();
-  fprintf(out, "%s%s\n", title, t->several ? ", means over rounds" : "");
+  text_wrapf(out, "", "%s%s", title, t->several ? ", means over rounds" : "");
   const char *const marks[] = {t->unfinished ? "unfinished" : NULL, t->changed ? "changed on the way" : NULL,
                                t->asynchronous ? "asynchronous order, cannot be reproduced" : NULL,
                                t->timed ? "cost by time, cannot be reproduced" : NULL};
@@ -358,7 +358,7 @@ static void print_pairs(FILE *out, const struct tables *t, const struct figures 
     if (of_values < fewest) fewest = of_values;
   }
   if (fewest < INT_MAX) {
-    fprintf(out, "Differences from %s, paired by round\n", control);
+    text_wrapf(out, "", "Differences from %s, paired by round", control);
     text_table_print(out, table, text_width(out));
     text_wrapf(out, "  ",
                "mean difference over the rounds that both have, and its interval by Student's t with rounds - 1 "

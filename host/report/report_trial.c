@@ -68,9 +68,12 @@ void report_print_progress(FILE *out, const struct report_study *s)
 
 static void line(FILE *out, int width, const char *name, const char *value, const char *note)
 {
-  fputs("  ", out);
-  text_pad(out, name, width);
-  fprintf(out, "  %s%s\n", value, note);
+  char lead[800];
+  snprintf(lead, sizeof lead, "  %s%*s  ", name, width - text_columns(name), "");
+  if (text_columns(lead) + text_columns(value) + text_columns(note) > text_width(out))
+    text_wrapf(out, lead, "%s%s", value, note);
+  else
+    fprintf(out, "%s%s%s\n", lead, value, note);
 }
 
 /* Columns that the names of all lines take. */

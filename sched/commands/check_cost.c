@@ -154,16 +154,19 @@ static double repeats_seconds(const struct check *c, double work_s, int side_by_
   return work * work_s / fmax(1, fmin(side_by_side, n));
 }
 
-/* "3 times", "about 0.8 times". */
-static void print_repeats(double seconds, double each)
+/* "3 times", "about 0.8 times".  `sets`: there are [datasets], which gsos study goes through, and
+ * makes none. */
+static void print_repeats(double seconds, double each, bool sets)
 {
   char time[TEXT_UNITS_MAX], times[40];
   if (each <= 0) return;
   bool whole = each == floor(each);
   text_format(times, sizeof times, whole ? "%.0f time%s" : "on average %.1f time%s", each, each == 1 ? "" : "s");
-  text_wrapf(
-      stdout, "  ", "%s%s of it for the best network of each study, trained again %s when the searches have ended",
-      seconds < 1 ? "less than " : "about ", seconds < 1 ? "1 s" : text_seconds(time, sizeof time, seconds), times);
+  text_wrapf(stdout, "  ",
+             "%s%s of it for the best network of each study, trained again %s when the searches have "
+             "ended%s",
+             seconds < 1 ? "less than " : "about ", seconds < 1 ? "1 s" : text_seconds(time, sizeof time, seconds),
+             times, sets ? "; gsos study, which goes through [datasets], trains none again" : "");
 }
 
 int check_print_run_time(const struct check *c, struct error *e)
@@ -200,7 +203,7 @@ int check_print_run_time(const struct check *c, struct error *e)
   text_wrapf(stdout, "  ", c->trials == 1 ? "%s %s for the one trial" : "%s %s for all %lld trials, %d at a time",
              seconds < 1 ? "less than" : "about", seconds < 1 ? "1 s" : text_seconds(text, sizeof text, seconds),
              (long long)c->trials, side_by_side);
-  print_repeats(again, each);
+  print_repeats(again, each, x->n_datasets > 0);
   for (int s = 0; s < x->n_strategies; s++) {
     snprintf(lead, sizeof lead, "    %-14s ", x->strategies[s]);
     text_wrapf(stdout, lead, "%s a trial on average",

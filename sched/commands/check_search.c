@@ -340,6 +340,10 @@ int check_print_enqueued(const struct check *c, struct error *e)
 {
   const struct experiment *x = c->x;
   char text[CHECK_TEXT_MAX];
+  if (experiment_given_too_many(x, text, sizeof text)) {
+    heading("Tried first");
+    text_wrap(stdout, "  Warning: ", text);
+  }
   if (x->n_enqueued == 0) return 0;
   heading("Enqueued: %d configuration%s to try first", x->n_enqueued, text_plural(x->n_enqueued));
   for (int i = 0; i < x->n_enqueued; i++) {

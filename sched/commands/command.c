@@ -135,7 +135,7 @@ int command_database(const char *command, const char *given, char **path, struct
 bool command_progress(void *shown, const char *what, int64_t done, int64_t total)
 {
   const bool *printed = shown;
-  if ((!printed || *printed) && isatty(STDERR_FILENO)) {
+  if (total > 0 && (!printed || *printed) && isatty(STDERR_FILENO)) {
     fprintf(stderr, "\r%s: %lld of %lld%s", what, (long long)done, (long long)total, done == total ? "\n" : "");
     fflush(stderr);
   }

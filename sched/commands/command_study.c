@@ -168,8 +168,12 @@ static int check_written(const struct sample *s, struct error *e)
   }
   for (size_t i = 0; i < sizeof names / sizeof *names && access(s->x->output, F_OK) == 0 && !code; i++) {
     snprintf(path, sizeof path, "%s/%s", s->x->output, names[i]);
-    const struct output_file f = {
-        .option = "output", .path = path, .kind = OUTPUT_OF_RUN, .inputs = inputs, .n_inputs = RESULTS_INPUTS};
+    const struct output_file f = {.option = "output",
+                                  .path = path,
+                                  .kind = OUTPUT_ANY,
+                                  .of_this_run = true,
+                                  .inputs = inputs,
+                                  .n_inputs = RESULTS_INPUTS};
     code = output_file_check(&f, e);
   }
   return code;
@@ -341,6 +345,7 @@ static int draw(const char *folder, bool *drawn, struct error *e)
   snprintf(path, sizeof path, "%s/importance.svg", folder);
   unlink(path);
   int code = gnuplot_run(folder, "importance.gp", drawn, why, sizeof why, e);
+  if (*drawn) *drawn = gnuplot_svg_is_whole(folder, "importance", why, sizeof why);
   if (*drawn) return code;
   unlink(path);
   if (!code) text_wrapf(stderr, "", "no figure: %s; importance.gp is its script", why);

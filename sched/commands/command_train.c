@@ -265,7 +265,10 @@ static int save_and_test(struct objective *o, struct place *place, const struct 
     printf("%s %.4f (%d of %d), loss %.4f\n", o->test_name, test.value, test.correct, test.n, test.loss);
   else
     printf("no test set\n");
-  if (to->ini) printf("wrote %s and %s\n", to->network, to->ini);
+  char shown[2][1200];
+  if (to->ini)
+    printf("wrote %s and %s\n", text_escape(shown[0], sizeof shown[0], to->network),
+           text_escape(shown[1], sizeof shown[1], to->ini));
   return 0;
 }
 

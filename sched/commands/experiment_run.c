@@ -345,6 +345,7 @@ static void print_head(const struct run *run)
   fprintf(stderr, "  to %s\n", text_escape(output, sizeof output, x->output));
   for (int i = 0; x->start && i < x->start->n_sources; i++) text_wrapf(stderr, "  from ", "%s", x->start->sources[i]);
   if (experiment_unused(x, unused, sizeof unused)) text_wrap(stderr, "  unused      ", unused);
+  if (experiment_given_too_many(x, unused, sizeof unused)) text_wrap(stderr, "  not tried   ", unused);
   if (run->objective->describe_left_out) run->objective->describe_left_out(run->objective, stderr);
   for (int i = 0; i < r->n_studies; i++) before += r->studies[i].done_before;
   if (before > 0) text_wrapf(stderr, "  ", "going on after %d trial%s of an earlier run", before, text_plural(before));

@@ -1,10 +1,12 @@
 /* Gnuplot as a child process.  See gnuplot.h. */
 #include "sched/commands/gnuplot.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "host/base/child_process.h"
+#include "host/base/file_open.h"
 #include "host/base/text_escape.h"
 #include "host/objectives/command_words.h"
 #include "sched/run/signals.h"
@@ -49,4 +51,17 @@ int gnuplot_run(const char *folder, const char *script, bool *drawn, char *why, 
   child_close(&c);
   free(path);
   return signals_stop && !ended ? error_set(e, ERROR_INTERRUPTED, "stopped") : 0;
+}
+
+bool gnuplot_svg_is_whole(const char *folder, const char *name, char *why, size_t size)
+{
+  static const char closes[] = "</svg>";
+  char path[1300], tail[64] = "";
+  snprintf(path, sizeof path, "%s/%s.svg", folder, name);
+  FILE *in = file_open_to_read(path);
+  if (in && fseek(in, -(long)(sizeof tail - 1), SEEK_END) == 0) tail[fread(tail, 1, sizeof tail - 1, in)] = 0;
+  if (in) fclose(in);
+  if (strstr(tail, closes)) return true;
+  text_format(why, size, "gnuplot left %s.svg unfinished; is the disk full?", name);
+  return false;
 }

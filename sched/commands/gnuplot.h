@@ -13,4 +13,8 @@
  * ERROR_INTERRUPTED where a signal asks for a stop. */
 int gnuplot_run(const char *folder, const char *script, bool *drawn, char *why, size_t size, struct error *e);
 
+/* Is the figure NAME.svg in the folder whole?  Gnuplot does not notice that a disk is full.  False:
+ * why [size] out says so. */
+bool gnuplot_svg_is_whole(const char *folder, const char *name, char *why, size_t size);
+
 #endif

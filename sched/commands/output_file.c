@@ -36,7 +36,8 @@ static bool begins_network(const char *head, size_t n)
 static const struct {
   const char *name, *begins;
   bool (*is)(const char *head, size_t n); /* NULL: by `begins` */
-} kinds[] = {[OUTPUT_PAGE] = {"a page", "<!DOCTYPE html>", NULL},
+} kinds[] = {[OUTPUT_RUN_INI] = {"an experiment as a run writes it", EXPERIMENT_RUN_INI_BEGINS, NULL},
+             [OUTPUT_PAGE] = {"a page", "<!DOCTYPE html>", NULL},
              [OUTPUT_NETWORK] = {"a network that gsos wrote", NULL, begins_network},
              [OUTPUT_CONFIGURATION] = {"a configuration that gsos wrote", EXPERIMENT_BEST_INI_BEGINS, NULL},
              [OUTPUT_CONFUSION] = {"a table of classes", "class,", NULL},
@@ -123,9 +124,9 @@ int output_file_check(const struct output_file *f, struct error *e)
                        f->option, shown, text_escape(other, sizeof other, f->inputs[i]));
   if (stat(f->path, &st) == 0 && S_ISDIR(st.st_mode))
     return error_set(e, ERROR_CONFIG, "%s %s: is a folder; %s", f->option, shown,
-                     f->kind == OUTPUT_OF_RUN ? "a file of this name is to be written, so take it away, or choose "
-                                                "another output"
-                                              : "give the name of a file");
+                     f->of_this_run ? "a file of this name is to be written, so take it away, or choose "
+                                      "another output"
+                                    : "give the name of a file");
   if (!can_be_written_in(f->path, f->makes_folder)) {
     error_errno(e, "%s %s: its folder cannot be written to", f->option, shown);
     return e->code = ERROR_CONFIG;
@@ -134,8 +135,7 @@ int output_file_check(const struct output_file *f, struct error *e)
     e->code = ERROR_CONFIG;
     return error_prefix(e, "%s", f->option);
   }
-  if (f->kind == OUTPUT_OF_RUN) return 0;
-  if (!is_of_kind(f->path, f->kind))
+  if (f->kind != OUTPUT_ANY && !is_of_kind(f->path, f->kind))
     return error_set(e, ERROR_CONFIG,
                      "%s %s: is there already and is not %s, so it is not written over; give another name", f->option,
                      shown, kinds[f->kind].name);

@@ -9,7 +9,8 @@
 
 /* What is written.  A file that is there already, and not empty, must begin as such files do. */
 enum output_kind {
-  OUTPUT_OF_RUN, /* a run's own file, in its own folder: whatever has the name is the run's */
+  OUTPUT_ANY, /* of a run that has begun: whatever has the name is its own */
+  OUTPUT_RUN_INI,
   OUTPUT_PAGE,
   OUTPUT_NETWORK,
   OUTPUT_CONFIGURATION,
@@ -22,7 +23,7 @@ struct output_file {
   const char *option; /* as the user knows it: "--output" */
   const char *path;
   enum output_kind kind;
-  bool of_this_run;          /* it is what the run leaves under this name, made anew */
+  bool of_this_run;          /* it is what the run in its folder leaves under this name */
   bool makes_folder;         /* the command makes the folder, where there is none */
   const char *const *inputs; /* [n_inputs] files that the command reads; NULL and "": none */
   int n_inputs;

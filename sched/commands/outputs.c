@@ -44,8 +44,12 @@ static int check_folder(const char *path, struct error *e)
 
 int results_check(const struct experiment *x, bool begun, struct error *e)
 {
-  static const char *const files[] = {EXPERIMENT_RUN_INI, "best.ini",   "best.safetensors",
-                                      "report.txt",       "trials.csv", "confusion.csv"};
+  static const struct {
+    const char *name;
+    enum output_kind kind;
+  } files[] = {{EXPERIMENT_RUN_INI, OUTPUT_RUN_INI}, {"best.ini", OUTPUT_CONFIGURATION},
+               {"best.safetensors", OUTPUT_NETWORK}, {"report.txt", OUTPUT_ANY},
+               {"trials.csv", OUTPUT_ANY},           {"confusion.csv", OUTPUT_ANY}};
   static const char *const folders[] = {"networks", "states", REPORT_MISTAKES_FOLDER};
   const char *inputs[RESULTS_INPUTS];
   char path[1200], shown[1200], *real = realpath(x->output, NULL);
@@ -62,10 +66,11 @@ int results_check(const struct experiment *x, bool begun, struct error *e)
                      text_escape(shown, sizeof shown, x->table));
   results_inputs(x, inputs);
   for (size_t i = 0; i < sizeof files / sizeof *files && there && !code; i++) {
-    snprintf(path, sizeof path, "%s/%s", x->output, files[i]);
+    snprintf(path, sizeof path, "%s/%s", x->output, files[i].name);
     const struct output_file f = {.option = "output",
                                   .path = path,
-                                  .kind = OUTPUT_OF_RUN,
+                                  .kind = begun ? OUTPUT_ANY : files[i].kind,
+                                  .of_this_run = true,
                                   .inputs = inputs,
                                   .n_inputs = begun && i == 0 ? 0 : RESULTS_INPUTS};
     code = output_file_check(&f, e);

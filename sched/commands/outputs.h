@@ -9,7 +9,8 @@
 /* Can a run of x write what it leaves at its end, but for the page, without which it goes on?
  * ERROR_CONFIG where the output folder is the root of the file system, where a folder has the name
  * of one of those files or a file that of a folder, or where one of them is what x reads.
- * `begun`: a run has, so that the run.ini there is its own. */
+ * `begun`: a run has, so that what is there is its own; else run.ini, best.ini and best.safetensors
+ * must be what a run has left. */
 int results_check(const struct experiment *x, bool begun, struct error *e);
 
 /* The files and folders that an experiment reads: its ini file, the data set's, the table's;

@@ -34,6 +34,7 @@ static int draw(const char *folder, const struct plots *plots, bool png, char *w
   *drawn = true;
   if (plots->n == 0) return 0;
   int code = gnuplot_run(folder, report_plots_script, drawn, why, size, e);
+  for (int i = 0; i < plots->n && *drawn; i++) *drawn = gnuplot_svg_is_whole(folder, plots->plots[i].name, why, size);
   if (!code && *drawn && png) code = gnuplot_run(folder, report_plots_script_png, &also, why, size, e);
   return code;
 }

@@ -188,6 +188,19 @@ check too_little_memory_is_told all 'exits 0' narrow 'said "too little for all o
 small --set experiment.time_limit=1 --set experiment.trials=5000 --set experiment.repeats=0
 check a_time_limit_below_the_estimate_is_told all 'exits 0' 'said "time_limit stops the run after 1\.0 s"'
 check without_repeats_none_are_estimated all 'said "Run time, an estimate"' '! said "trained again"'
+small --set experiment.repeats=4 --set experiment.strategies=simultaneous --set datasets.other=other --set datasets.third=third
+check repeats_are_those_of_a_run_and_a_study_of_data_sets_has_none all 'exits 0' narrow \
+  'said "for the best network of each study, trained again 4 times when the searches have ended; gsos study, which goes through .datasets., trains none again"'
+small --set experiment.repeats=4 --set experiment.strategies=simultaneous
+check without_data_sets_repeats_are_told_alone all 'exits 0' 'said "trained again 4 times when the searches have ended "' '! said "gsos study"'
+small --set experiment.trials=2 --set 'enqueue.a=lr 0.1' --set 'enqueue.b=lr 0.2'
+check more_that_are_to_be_tried_first_than_trials_are_told all 'exits 0' narrow \
+  'said "Warning: the last of 3 configurations that are to be tried first (the defaults, start_best, .enqueue.) is not, since trials = 2"'
+run run "$work/small.ini" --output "$work/enqueued" --set experiment.strategies=simultaneous --set experiment.trials=2 --set experiment.repeats=0 \
+  --set space.epoch=1 --set 'enqueue.a=lr 0.1' --set 'enqueue.b=lr 0.2' --set 'enqueue.c=lr 0.3'
+check run_tells_it_as_well all 'exits 0' 'unwrapped "$work/err" | grep -q "not tried the last 2 of 4 configurations that are to be tried first (.*) are not, since trials = 2"'
+small --set experiment.trials=3 --set 'enqueue.a=lr 0.1' --set 'enqueue.b=lr 0.2'
+check as_many_as_trials_are_not all 'exits 0' '! said "to be tried first"'
 
 # Long names and many choices: still 80 columns.
 long=aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa

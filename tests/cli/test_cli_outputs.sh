@@ -117,6 +117,17 @@ mkdir "$work/late" && mkdir "$work/late/importance.csv"
 run study "$work/small.ini" --output "$work/late"
 check a_folder_in_the_place_of_weights_is_told_before_training all 'exits 2' 'complained "importance.csv: is a folder"' '[ ! -e "$work/late/study.db" ]'
 rm -rf "$work/late"
+for file in run.ini best.ini best.safetensors; do
+  mkdir "$work/late" && echo mine >"$work/late/$file"
+  run run "$work/small.ini" --output "$work/late"
+  check "a_users_file_is_not_taken_for_a_runs_($file)" all 'exits 2' 'complained "late/$file: is there already and is not a"' \
+    '[ "$(cat "$work/late/$file")" = mine ]' '[ ! -e "$work/late/study.db" ]'
+  rm -rf "$work/late"
+done
+cp -R "$out" "$work/late" && rm "$work/late/study.db"
+run run "$work/small.ini" --output "$work/late" --quiet
+check what_an_earlier_run_left_is_replaced all 'exits 0' silent '[ -s "$work/late/study.db" ]'
+rm -rf "$work/late"
 mkdir "$work/late" && cp "$work/small.ini" "$work/late/run.ini"
 run run "$work/late/run.ini" --output "$work/late"
 check a_users_own_run_ini_is_not_written_over all 'exits 2' 'complained "run.ini, which is being read"' 'cmp -s "$work/small.ini" "$work/late/run.ini"'

@@ -75,6 +75,14 @@ check the_page_says_what_gnuplot_said all 'exits 0' 'complained "^figures are mi
 PATH="$work/broken:$PATH" search "$work/broke" configs/bench/mixed.ini --set experiment.rounds=1 --set experiment.trials=6
 check a_run_says_nothing_of_gnuplot all 'exits 0' silent 'page "$work/broke/report.html" --figures 0'
 
+# A gnuplot whose disk is full ends without a word.
+mkdir "$work/full"
+printf '%s\n' '#!/bin/sh' 'printf "<svg>" >values-1.svg' 'exit 0' >"$work/full/gnuplot"
+chmod +x "$work/full/gnuplot"
+call env PATH="$work/full:$PATH" "$gsos" report "$work/two" --output "$work/unfinished/page.html"
+check figures_that_are_not_whole_are_told all 'exits 0' 'unwrapped "$work/err" | grep -q "^figures are missing: gnuplot left .*.svg unfinished; is the disk full?"' \
+  'page "$work/unfinished/page.html" --rows 144 --text "unfinished; is the disk full?"'
+
 # ------------------------------------------------------------------------- curves, pruned, failed
 
 cat >"$work/p.py" <<'END'

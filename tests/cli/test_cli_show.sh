@@ -212,4 +212,33 @@ run show --help
 check show_help_goes_to_standard_output all 'exits 0' silent 'said "^Usage: gsos show"' \
   '[ "$(awk "length > 80" "$work/out" | wc -l)" -eq 0 ]'
 
+# -------------------------------------------------------------------------------- narrow terminals
+
+call "$gsos" run configs/bench/ackley.ini --quiet --output "$work/narrow" --set experiment.trials=6 --set experiment.rounds=2
+cat >"$work/whole.py" <<'END'
+import os, re, subprocess, sys
+most, command = int(sys.argv[1]), sys.argv[2:]
+def shown(columns):
+    done = subprocess.run([sys.executable, "tests/cli/terminal.py", "out", *command], capture_output=True, text=True, env={**os.environ, "COLUMNS": str(columns)})
+    assert done.returncode == 0 and not done.stderr, done
+    return done.stdout.splitlines()
+numbers = lambda lines: {w for line in lines for w in line.split() if re.fullmatch(r"[-+]?[0-9.]+(e[-+]?[0-9]+)?", w)}
+wide, narrow = shown(200), shown(most)
+missing = {n for n in numbers(wide) - numbers(narrow) if len(n) + 4 <= most}
+assert len(numbers(wide)) > 20 and not missing, missing
+if most >= 40: assert not (long := [line for line in narrow if len(line) > most]), long
+for line in narrow:  # where the terminal breaks what is longer
+    at = most
+    while at < len(line):
+        assert not re.match(r"[0-9.]{2}", line[at - 1 : at + 1]), line
+        at += most
+END
+for columns in 20 26 40 60; do
+  for what in "show $work/narrow" "show $work/narrow --trial 3" "compare $work/narrow $work/a\ run"; do
+    eval "set -- $what"
+    [ "$columns" -ge 26 ] || [ "$1" = compare ] || continue # a number with all of its digits has no room in fewer
+    check "numbers_are_whole_in_${columns}_columns_($1$([ $# -gt 2 ] && echo "_$3"))" tells python3 "$work/whole.py" "$columns" "$gsos" "$@"
+  done
+done
+
 cases_end

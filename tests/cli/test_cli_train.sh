@@ -73,6 +73,9 @@ check the_ini_that_is_read_is_not_overwritten all 'exits 2' 'complained "mine.in
   'cmp -s "$work/small.ini" "$work/mine.ini"'
 run train "$work/small.ini" --output "$work/none/net.safetensors"
 check an_output_folder_that_is_not_there_is_told_before_training all 'exits 2' 'complained "none/net.safetensors"' '! said epoch'
+mkdir "$work/blocked.safetensors.tmp" # what a full disk does, too: the network cannot be written
+run train "$work/small.ini" --quiet --output "$work/blocked.safetensors"
+check a_configuration_is_not_left_without_its_network all 'exits 1' 'complained "blocked.safetensors.tmp: cannot be written"' '[ ! -e "$work/blocked.ini" ]'
 run train "$work/none.ini"
 check a_missing_ini_is_a_configuration_error all 'exits 2' 'complained "none.ini"'
 run train "$work/small.ini" --set dataset.path=/none --set dataset.train_images=

@@ -188,6 +188,46 @@ static void columns_are_those_of_a_terminal(void **state)
   assert_non_null(setlocale(LC_ALL, "C.UTF-8"));
 }
 
+/* What has no room beside or behind something stands below it, whole. */
+static void numbers_are_whole_on_a_narrow_terminal(void **state)
+{
+  (void)state;
+  char *out = NULL;
+  size_t size;
+  FILE *f = open_memstream(&out, &size);
+  struct text_table *t = text_table_create();
+  text_table_column(t, "strategy", false);
+  text_table_column(t, "n", true);
+  text_table_column(t, "validation accuracy", true);
+  static const char *const cells[] = {"simultaneous", "3", "0.9712 \u00b1 0.0012", "grouped", "12", "0.5"};
+  for (int i = 0; i < 6; i++) text_table_cell(t, cells[i]);
+  text_table_print(f, t, 20);
+  text_table_destroy(t);
+  fclose(f);
+  assert_string_equal(out, "strategy       n\n"
+                           "simultaneous   3\n"
+                           "grouped       12\n"
+                           "\n"
+                           "strategy\n"
+                           "       validation\n"
+                           "         accuracy\n"
+                           "simultaneous\n"
+                           "  0.9712 \u00b1 0.0012\n"
+                           "grouped\n"
+                           "              0.5\n");
+  free(out);
+  f = open_memstream(&out, &size);
+  text_wrap(f, "  of a name that takes nearly all of the eighty columns of a line     ", "0.1234567890123 b");
+  text_wrap(f, "  short  ", "0.1234567890123 b");
+  text_wrap(f, "  nothing  ", "");
+  fclose(f);
+  assert_string_equal(out, "  of a name that takes nearly all of the eighty columns of a line\n"
+                           "    0.1234567890123 b\n"
+                           "  short  0.1234567890123 b\n"
+                           "  nothing\n");
+  free(out);
+}
+
 /* A cut character would be shown as the escapes of its bytes. */
 static void one_word(const char *text, size_t each)
 {
@@ -233,6 +273,7 @@ int main(void)
       cmocka_unit_test(messages_of_errors_are_whole),
       cmocka_unit_test(reports_and_tables_are_whole),
       cmocka_unit_test(columns_are_those_of_a_terminal),
+      cmocka_unit_test(numbers_are_whole_on_a_narrow_terminal),
       cmocka_unit_test(last_words_of_a_program_are_whole),
       cmocka_unit_test(answers_that_are_shown_are_whole),
   };

@@ -635,6 +635,56 @@ static void npz_is_read_stored_and_deflated(void **state)
   }
 }
 
+/* Says stop when it is asked for the n-th time. */
+static bool stops(void *context, const char *what, int64_t done, int64_t total)
+{
+  int *left = context;
+  (void)what, (void)done, (void)total;
+  return (*left)-- == 0;
+}
+
+/* Stopped at every moment at which anybody asks; what is left behind harms nobody. */
+static void stopped_everywhere(int at_least)
+{
+  int asked = 0;
+  for (int code = ERROR_INTERRUPTED; code;) {
+    int left = asked;
+    code = dataset_open(&data, &options, 0, stops, &left, &error);
+    if (!code) continue;
+    assert_int_equal(code, ERROR_INTERRUPTED);
+    assert_non_null(strstr(error.message, "interrupted"));
+    assert_null(data.owned);
+    asked++;
+  }
+  dataset_close(&data);
+  assert_true(asked >= at_least);
+}
+
+static void reading_can_be_stopped(void **state)
+{
+  (void)state;
+  enum { N = 300, SIDE = 64 };
+  uint8_t labels[N];
+  uint32_t dims[3] = {N, SIDE, SIDE};
+  size_t size;
+  for (int i = 0; i < N; i++) labels[i] = (uint8_t)(i % 3);
+  write_usual("train", N, SIDE, 1, 3); /* plain: the statistics */
+  stopped_everywhere(3);
+  assert_int_equal(unlink(at("train-images-idx3-ubyte")), 0);
+  uint8_t *bytes = idx_bytes(3, dims, NULL, &size);
+  for (size_t i = 16; i < size; i++) bytes[i] = (uint8_t)(i * 2654435761u >> 13); /* hardly to be packed */
+  write_gzip(at("train-images-idx3-ubyte.gz"), bytes, size);
+  stopped_everywhere(4);
+  assert_int_equal(unlink(at("train-images-idx3-ubyte.gz")), 0);
+  assert_int_equal(unlink(at("train-labels-idx1-ubyte")), 0);
+  for (int deflated = 0; deflated < 2; deflated++) {
+    write_npz(at("k49-train-imgs.npz"), "|u1", "(64, 16, 16)", bytes + 16, 64 * 16 * 16, deflated);
+    write_npz(at("k49-train-labels.npz"), "|u1", "(64,)", labels, 64, deflated);
+    stopped_everywhere(2);
+  }
+  free(bytes);
+}
+
 static void wrong_npz_is_refused(void **state)
 {
   (void)state;
@@ -1139,6 +1189,7 @@ int main(void)
       TEST(cifar100_uses_the_fine_labels),
       TEST(damaged_cifar_is_refused),
       TEST(npz_is_read_stored_and_deflated),
+      TEST(reading_can_be_stopped),
       TEST(wrong_npz_is_refused),
       TEST(mutated_npz_never_crashes),
       TEST(what_is_there_twice_is_refused_and_both_are_named),
