@@ -40,7 +40,8 @@ MAIN   := $(BUILD)/sched/main.o
 # Programs stand side by side in $(BUILD)/tests, wherever their sources are.
 TEST_SOURCES  := $(call sources,tests,test_*.c)
 BENCH_SOURCES := $(call sources,tests,bench_*.c)
-TESTS  := $(addprefix $(BUILD)/tests/,$(basename $(notdir $(TEST_SOURCES))))
+TESTS  := $(addprefix $(BUILD)/tests/,$(basename $(notdir $(if $(findstring thread,$(VARIANT)), \
+            $(shell grep -L 'Not under ThreadSanitizer: ' $(TEST_SOURCES)),$(TEST_SOURCES)))))
 BENCH  := $(addprefix $(BUILD)/tests/,$(basename $(notdir $(BENCH_SOURCES))))
 TEST_OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(TEST_SOURCES) $(BENCH_SOURCES))
 HELPER := $(patsubst %.c,$(BUILD)/%.o,$(filter-out tests/bench/bench_% tests/bench/test_%,$(wildcard tests/bench/*.c)))
