@@ -65,7 +65,7 @@ NVCCFLAGS = -O3 -g -std=c++17 -Xcompiler -Wall,-Wextra $(if $(WERROR),-Werror al
 NO_SPILLS := -Xptxas -warn-spills,-Werror
 # Kernels take half the room, where nvcc can (since 12.8); each program holds them all.
 SMALL     := $(if $(NVCC),$(if $(findstring --compress-mode,$(shell '$(NVCC)' --help 2>/dev/null)),--compress-mode=size))
-$(BUILD)/tests/cudacpu/%.o: NO_SPILLS :=
+$(BUILD)/tests/cudacpu/%.o: private NO_SPILLS :=
 CUDA     := $(and $(NVCC),$(wildcard kernels/*.cu))
 KERNELS  := $(if $(CUDA),$(patsubst %.cu,$(PLAIN)/%.o,$(wildcard kernels/*.cu)))
 ifdef CUDA
