@@ -13,6 +13,7 @@ OPT          ?= -O2 -g
 PREFIX       ?= /usr/local
 BUILD        ?= build
 VARIANT      ?=# added to compiling and linking: a sanitizer
+PLAIN        ?= $(BUILD)# where the objects are that no sanitizer is compiled into: of another build, they serve this one
 WERROR       ?=# 1: a warning is an error
 V            ?=# make bench V=--verbose
 CLANG_FORMAT ?= clang-format
@@ -39,7 +40,8 @@ MAIN   := $(BUILD)/sched/main.o
 # Programs stand side by side in $(BUILD)/tests, wherever their sources are.
 TEST_SOURCES  := $(call sources,tests,test_*.c)
 BENCH_SOURCES := $(call sources,tests,bench_*.c)
-TESTS  := $(addprefix $(BUILD)/tests/,$(basename $(notdir $(TEST_SOURCES))))
+TESTS  := $(addprefix $(BUILD)/tests/,$(basename $(notdir $(if $(findstring thread,$(VARIANT)), \
+            $(shell grep -L 'Not under ThreadSanitizer: ' $(TEST_SOURCES)),$(TEST_SOURCES)))))
 BENCH  := $(addprefix $(BUILD)/tests/,$(basename $(notdir $(BENCH_SOURCES))))
 TEST_OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(TEST_SOURCES) $(BENCH_SOURCES))
 HELPER := $(patsubst %.c,$(BUILD)/%.o,$(filter-out tests/bench/bench_% tests/bench/test_%,$(wildcard tests/bench/*.c)))
@@ -63,9 +65,9 @@ NVCCFLAGS = -O3 -g -std=c++17 -Xcompiler -Wall,-Wextra $(if $(WERROR),-Werror al
 NO_SPILLS := -Xptxas -warn-spills,-Werror
 # Kernels take half the room, where nvcc can (since 12.8); each program holds them all.
 SMALL     := $(if $(NVCC),$(if $(findstring --compress-mode,$(shell '$(NVCC)' --help 2>/dev/null)),--compress-mode=size))
-$(BUILD)/tests/cudacpu/%.o: NO_SPILLS :=
+$(BUILD)/tests/cudacpu/%.o: private NO_SPILLS :=
 CUDA     := $(and $(NVCC),$(wildcard kernels/*.cu))
-KERNELS  := $(if $(CUDA),$(patsubst %.cu,$(BUILD)/%.o,$(wildcard kernels/*.cu)))
+KERNELS  := $(if $(CUDA),$(patsubst %.cu,$(PLAIN)/%.o,$(wildcard kernels/*.cu)))
 ifdef CUDA
 override CPPFLAGS += -DGSOS_CUDA
 CUDA_HEADERS := $(addprefix -isystem ,$(filter-out /usr/include,$(wildcard $(patsubst %/bin/nvcc,%/include,$(realpath $(NVCC))))))
@@ -138,7 +140,9 @@ $(foreach source,$(TEST_SOURCES) $(BENCH_SOURCES),$(eval \
 $(TESTS) $(BENCH): $(HELPER) $(BUILD)/libgsos.a $(BUILD)/link
 	$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) $(filter %.a,$^) $(LIBS) $(LDLIBS) -lcmocka
 
-$(OBJECTS): $(BUILD)/flags | $(BUILD)/have-run
+# What another build has made is not made here.
+MADE_HERE = $(filter $(BUILD)/%,$(OBJECTS))
+$(MADE_HERE): $(BUILD)/flags | $(BUILD)/have-run
 $(TEST_OBJECTS) $(HELPER): | $(BUILD)/have-test
 
 # A file that holds what $(1) is, and is touched when that changes.
@@ -155,12 +159,12 @@ $(BUILD)/have-%: tools/setup.sh $(BUILD)/flags
 	@touch $@
 
 .SECONDARY:
--include $(wildcard $(OBJECTS:.o=.d))
+-include $(wildcard $(MADE_HERE:.o=.d))
 
 # ------------------------------------------------------------------------------------ run and check
 
 .PHONY: quickstart paper paper-small tests test soak bench bench-search bench-sched bench-boxes bench-asha bench-strategies \
-        roofline kernel-report lint asan tsan ci
+        roofline kernel-report lint plain-objects asan tsan ci
 quickstart: gsos## builds, and runs configs/quickstart.ini
 	./gsos run configs/quickstart.ini
 
@@ -215,17 +219,20 @@ roofline: $(BUILD)/tools/roofline## what a training step costs on a GPU at least
 lint:## layout, static analysis of C and shell, the man page
 	CLANG_FORMAT='$(CLANG_FORMAT)' sh tools/lint.sh
 
-ASAN := -O1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined
-TSAN := -O1 -fno-omit-frame-pointer -fsanitize=thread
+ASAN := -O1 -g1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined
+TSAN := -O1 -g1 -fno-omit-frame-pointer -fsanitize=thread
 # Leaks are looked for, too: LeakSanitizer is part of the first.  Nothing is suppressed: what a
 # library does wrong is to be known.  oneDNN and libgomp are not instrumented; what only they do,
 # ThreadSanitizer does not see (tools/run_tests.sh).
-asan:## runs the tests under AddressSanitizer and UndefinedBehaviorSanitizer
-	$(MAKE) BUILD=build-asan VARIANT='$(ASAN)' tests
+#
+# What is not compiled with a sanitizer is taken from build/.  WERROR=1 is for that alone: what a
+# sanitizer adds to the code makes gcc warn of what cannot happen.
+asan: plain-objects## runs the tests under AddressSanitizer and UndefinedBehaviorSanitizer
+	$(MAKE) BUILD=build-asan PLAIN=$(BUILD) WERROR= VARIANT='$(ASAN)' tests
 	KILLS=5 sh tools/run_tests.sh build-asan sanitized
 
-tsan:## runs the tests under ThreadSanitizer
-	$(MAKE) BUILD=build-tsan VARIANT='$(TSAN)' tests
+tsan: plain-objects## runs the tests under ThreadSanitizer
+	$(MAKE) BUILD=build-tsan PLAIN=$(BUILD) WERROR= VARIANT='$(TSAN)' tests
 	KILLS=5 sh tools/run_tests.sh build-tsan threads
 
 kernel-report: $(BUILD)/tools/roofline## registers, spills, occupancy and main loop of each kernel, beside prototypes; launches of a step (needs nvcc)

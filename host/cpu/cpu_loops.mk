@@ -3,7 +3,7 @@
 # -O3: these few files are where the time goes.  FMA contraction is on: a result belongs to an
 # instruction set (contract 1).
 CPU_LOOPS := first pool dense
-$(foreach l,$(CPU_LOOPS),$(eval $(BUILD)/host/cpu/cpu_loops_$(l).o: OPT += -O3 -Wno-psabi))
+$(foreach l,$(CPU_LOOPS),$(eval $(BUILD)/host/cpu/cpu_loops_$(l).o: private OPT += -O3 -Wno-psabi))
 ifneq ($(filter x86_64%,$(shell $(CC) -dumpmachine)),)
 HOST += $(foreach l,$(CPU_LOOPS),$(BUILD)/host/cpu/cpu_loops_$(l).avx2.o $(BUILD)/host/cpu/cpu_loops_$(l).avx512.o)
 $(BUILD)/host/cpu/cpu_loops_%.avx2.o: host/cpu/cpu_loops_%.c

@@ -8,7 +8,7 @@
  * (with other random numbers); beside it that of Optuna's TPESampler, of three, by a child,
  * tests/bench/bench_dimensions_optuna.py, where a virtual environment under build/ has Optuna:
  *
- *   python3 -m venv build/venv-optuna && build/venv-optuna/bin/pip install 'optuna>=4.9' */
+ *   python3 -m venv build/venv && build/venv/bin/pip install 'optuna>=4.9' */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -80,7 +80,7 @@ static double study_seconds(const struct sampler *sampler, const struct space *s
 static bool optuna_seconds(double took[DIMENSIONS + 1], char *version, size_t size)
 {
   static const char command[] =
-      "for v in build/venv-optuna build/venv-search; do $v/bin/python -c 'import optuna' 2>/dev/null && "
+      "for v in build/venv build/venv-search; do $v/bin/python -c 'import optuna' 2>/dev/null && "
       "OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 exec $v/bin/python -W ignore tests/bench/bench_dimensions_optuna.py; "
       "done";
   fflush(stdout);
@@ -116,6 +116,6 @@ int main(void)
     printf("\n");
     space_destroy(&space);
   }
-  if (!compared) printf("(no Optuna in build/venv-optuna: its TPESampler is not timed)\n");
+  if (!compared) printf("(no Optuna in build/venv: its TPESampler is not timed)\n");
   return 0;
 }

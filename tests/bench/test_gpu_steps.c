@@ -1,5 +1,7 @@
 /* Steps between measured ones: what was measured comes out as it was, and what lies between lies
- * between. */
+ * between.
+ *
+ * Not under ThreadSanitizer: one thread. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

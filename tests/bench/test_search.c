@@ -1,4 +1,6 @@
-/* What samplers are compared with: the functions' optima, and the statistics. */
+/* What samplers are compared with: the functions' optima, and the statistics.
+ *
+ * Not under ThreadSanitizer: one thread. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -136,7 +136,7 @@ def objective(trial):
 study.optimize(objective, n_trials=60)
 END
 python=${PYTHON:-python3}
-[ -x build/venv-optuna/bin/python ] && python=build/venv-optuna/bin/python # as tests/peers/test_optuna.sh makes it
+build/venv/bin/python -c 'import optuna' 2>/dev/null && python=build/venv/bin/python # as tests/peers/test_optuna.sh makes it
 if "$python" -c 'import optuna' 2>/dev/null; then
   call "$python" "$work/theirs.py" "$work/theirs.db"
   run "$work/theirs.db" --resamples 10

@@ -4,6 +4,7 @@
 # without, what it says of a wrong ini file.  Needs ./gsos (or $GSOS), and python3 (its own library
 # alone); gnuplot in a test that is skipped without it.  Run from the project's root.  Prints a line
 # "ok NAME" or "not ok NAME" for each test, and ends with "N passed, N failed".
+# Not under ThreadSanitizer: runs of the kind that test_cli_run.sh has, one after another.
 # shellcheck disable=SC2016 # conditions are evaluated later
 set -u
 # shellcheck source=tests/cli/lib.sh

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Tests of tools/fetch_data.sh, from a mirror in a folder: nothing here needs the network.  Run
 # from the project's root.
-# Not under ThreadSanitizer: a shell script.
+# Not under a sanitizer: what is tested is shell.
 # Prints a line "ok NAME" or "not ok NAME" for each test, and ends with "N passed, N failed".
 # shellcheck disable=SC2016 # the small programs for sh -c expand their own arguments
 set -u

@@ -4,6 +4,7 @@
 # under another.  Needs ./gsos (or $GSOS), python3 (its own library alone) and sqlite3.  Run from
 # the project's root.  Prints a line "ok NAME" or "not ok NAME" for each test, and ends with "N
 # passed, N failed".
+# Not under ThreadSanitizer: runs of the kind that test_cli_run.sh has.
 # shellcheck disable=SC2016 # conditions are evaluated later
 set -u
 # shellcheck source=tests/cli/lib.sh

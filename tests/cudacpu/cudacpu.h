@@ -44,9 +44,13 @@
 
 #if defined(__SANITIZE_ADDRESS__)
 #define CUDACPU_WITH_ASAN 1
+#elif defined(__SANITIZE_THREAD__)
+#define CUDACPU_WITH_TSAN 1
 #elif defined(__has_feature)
 #if __has_feature(address_sanitizer)
 #define CUDACPU_WITH_ASAN 1
+#elif __has_feature(thread_sanitizer)
+#define CUDACPU_WITH_TSAN 1
 #endif
 #endif
 

@@ -26,19 +26,20 @@ CUDACPU_ARCH := $(if $(filter x86_64%,$(shell $(CC) -dumpmachine)),$(shell grep 
 CXXFLAGS_ALL  = -std=c++17 $(OPT) $(WARN) -pthread -fno-strict-aliasing -ffp-contract=off -fno-exceptions \
                 -fno-optimize-sibling-calls $(CUDACPU_ARCH)
 CUDACPU_CPP   = -D_GNU_SOURCE -DCUDACPU -I. -Itests/cudacpu/include
+# Kernels are to be fast, but where nothing is: at -O0 who builds is after what the compiler says.
+at_least = $(if $(filter -O0,$(OPT)),-O0,$(1))
 # A fiber's switches are beyond ThreadSanitizer, so kernels are compiled there as without it.
-NO_TSAN       = $(if $(findstring thread,$(VARIANT)),,$(VARIANT))
 
 # Sources of the program that are others where there is CUDA are compiled once more, against the
 # harness's runtime.
 CUDACPU_HOST  := $(patsubst %.c,$(BUILD)/cudacpu/%.o,$(shell grep -lsE '^#ifn?def GSOS_CUDA$$' $(HOST_SOURCES) $(RUN_SOURCES)))
 CUDACPU_CU    := $(wildcard kernels/*.cu tests/cudacpu/selftest/*.cu tests/unit/kernels/*.cu)
-CUDACPU_PLAIN := $(patsubst %.cu,$(BUILD)/cudacpu/%.o,$(CUDACPU_CU))
-CUDACPU_FAST  := $(if $(findstring address,$(VARIANT)),$(CUDACPU_PLAIN:.o=.fast.o),$(CUDACPU_PLAIN))
+CUDACPU_FAST  := $(patsubst %.cu,$(PLAIN)/cudacpu/%.o,$(CUDACPU_CU))
+CUDACPU_PLAIN := $(if $(findstring address,$(VARIANT)),$(CUDACPU_FAST:$(PLAIN)/%.o=$(BUILD)/%.asan.o),$(CUDACPU_FAST))
 CUDACPU_CHECK := $(patsubst %.cu,$(BUILD)/cudacpu/%.checked.o,$(CUDACPU_CU))
 CUDACPU_RUN   := $(patsubst %.cpp,$(BUILD)/%.o,$(wildcard tests/cudacpu/runtime/*.cpp tests/cudacpu/selftest/*.cpp))
 CUDACPU_TOOLKIT := $(firstword $(wildcard $(patsubst %/bin/nvcc,%/include,$(realpath $(NVCC))) /usr/local/cuda/include))
-CUDACPU_ALL   := $(CUDACPU_HOST) $(CUDACPU_RUN) $(sort $(CUDACPU_PLAIN) $(CUDACPU_FAST)) $(CUDACPU_CHECK) \
+CUDACPU_ALL   := $(CUDACPU_HOST) $(CUDACPU_RUN) $(CUDACPU_FAST) $(filter-out $(CUDACPU_FAST),$(CUDACPU_PLAIN)) $(CUDACPU_CHECK) \
                    $(addprefix $(BUILD)/tests/cudacpu/checked/,checked.o shadow.o unchecked.o)
 OBJECTS       += $(CUDACPU_ALL)
 # nvcc must take the same sources, where there is one.
@@ -62,22 +63,22 @@ $(BUILD)/cudacpu/%.o: %.c
 	$(CC) -DGSOS_CUDA -DCUDACPU -Itests/cudacpu/include $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
 $(BUILD)/cudacpu/%.o: %.cu
 	@mkdir -p $(@D)
-	$(CXX) -x c++ $(CUDACPU_CPP) -include cuda_runtime.h $(CXXFLAGS_ALL) -O3 $(NO_TSAN) -MMD -MP -c -o $@ $<
-$(BUILD)/cudacpu/%.fast.o: %.cu
+	$(CXX) -x c++ $(CUDACPU_CPP) -include cuda_runtime.h $(CXXFLAGS_ALL) $(call at_least,-O3) -MMD -MP -c -o $@ $<
+$(BUILD)/cudacpu/%.asan.o: %.cu
 	@mkdir -p $(@D)
-	$(CXX) -x c++ $(CUDACPU_CPP) -include cuda_runtime.h $(CXXFLAGS_ALL) -O3 -MMD -MP -c -o $@ $<
+	$(CXX) -x c++ $(CUDACPU_CPP) -include cuda_runtime.h $(CXXFLAGS_ALL) $(call at_least,-O3) $(VARIANT) -MMD -MP -c -o $@ $<
 # What a compiler fills and copies by the C library (clang even 16 bytes) is looked at by other
 # names.
 $(BUILD)/cudacpu/%.checked.o: %.cu
 	@mkdir -p $(@D)
-	$(CXX) -x c++ $(CUDACPU_CPP) -DCUDACPU_CHECKED -include cuda_runtime.h $(CXXFLAGS_ALL) -O2 $(CUDACPU_TSAN) \
+	$(CXX) -x c++ $(CUDACPU_CPP) -DCUDACPU_CHECKED -include cuda_runtime.h $(CXXFLAGS_ALL) $(call at_least,-O2) $(CUDACPU_TSAN) \
 	  -MMD -MP -c -o $@ $<
 	@objcopy $(foreach name,memset memcpy memmove,--redefine-sym $(name)=__tsan_$(name)) $@
 
 # Fibers, and what is called on them or leaves them, are never compiled with a sanitizer.
 $(BUILD)/tests/cudacpu/%.o: tests/cudacpu/%.cpp
 	@mkdir -p $(@D)
-	$(CXX) $(CUDACPU_CPP) $(CXXFLAGS_ALL) -O2 $(CUDACPU_SANITIZER) -MMD -MP -c -o $@ $<
+	$(CXX) $(CUDACPU_CPP) $(CXXFLAGS_ALL) $(call at_least,-O2) $(CUDACPU_SANITIZER) -MMD -MP -c -o $@ $<
 $(filter-out %/block.o %/fault.o %/fiber.o %/warp.o,$(CUDACPU_RUN)): CUDACPU_SANITIZER = $(VARIANT)
 $(BUILD)/tests/cudacpu/runtime/warp.o: CUDACPU_SANITIZER = -O3
 ifneq ($(wildcard $(CUDACPU_TOOLKIT)/curand_kernel.h),)
@@ -105,3 +106,6 @@ $(BUILD)/tools/roofline: $(BUILD)/tools/roofline.o $(CUDACPU_HOST) $(CUDACPU_RUN
   $(BUILD)/tests/cudacpu/checked/unchecked.o $(BUILD)/libgsos.a $(BUILD)/link
 	$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) $(filter %.a,$^) $(LIBS) $(LDLIBS) -lstdc++
 OBJECTS += $(BUILD)/tools/roofline.o
+
+# What a build with a sanitizer takes from this one (PLAIN).
+plain-objects: $(KERNELS) $(CUDACPU_FAST)

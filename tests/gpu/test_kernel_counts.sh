@@ -1,7 +1,7 @@
 #!/bin/sh
 # tools/kernel_counts.py: which loop of a kernel it finds, and what it says of it, of a cubin and a
 # disassembly that are made here (the CUDA toolkit is not needed).  Run from the project's root.
-# Not under ThreadSanitizer: a shell script.
+# Not under a sanitizer: what is tested is shell and Python.
 # Prints a line "ok NAME" or "not ok NAME" for each test, and ends with "N passed, N failed".
 # shellcheck disable=SC2016 # conditions are evaluated later
 set -u

@@ -2,7 +2,7 @@
 # The wrappers of the profilers: what they say where there is none, and what they call where there
 # is one (a fake that writes down its arguments; the profilers themselves need a GPU).  Run from
 # the project's root.
-# Not under ThreadSanitizer: a shell script.
+# Not under a sanitizer: what is tested is shell.
 # Prints a line "ok NAME" or "not ok NAME" for each test, and ends with "N passed, N failed".
 # shellcheck disable=SC2016 # conditions are evaluated later
 set -u

@@ -7,7 +7,7 @@
 #   BUILD    where the tests were built (default build)
 # Run from the project's root after the tests are built.  Prints a line "ok NAME" or "not ok NAME"
 # for each test, and ends with "N passed, N failed".
-# Not under ThreadSanitizer: numbers that one thread computes.
+# Not under a sanitizer: what writes the numbers is test_gp, which runs there.
 set -u
 # shellcheck source=tests/peers/python_environment.sh
 . tests/peers/python_environment.sh

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Do Optuna and scikit-rebate agree with how important gsos finds hyperparameters?  Virtual
-# environments under build/ get them from the Python package index once; where there is no network
+# Do Optuna and scikit-rebate agree with how important gsos finds hyperparameters?  A virtual
+# environment under build/ gets them from the Python package index once; where there is no network
 # or no python3-venv the tests are skipped, and say so.
 # Not under a sanitizer: minutes for numbers that are the same there; the methods' own tests run.
 #   OPTUNA   what pip installs (default optuna>=4.9)

@@ -8,7 +8,7 @@
 #   GSOS     the program (default ./gsos)
 # Run from the project's root after the tests are built.  Prints a line "ok NAME" or "not ok NAME"
 # for each test, and ends with "N passed, N failed".
-# Not under ThreadSanitizer: a database that one thread writes.
+# Not under a sanitizer: what writes the databases runs there in test_store and test_cli_run.sh.
 set -u
 # shellcheck source=tests/peers/python_environment.sh
 . tests/peers/python_environment.sh

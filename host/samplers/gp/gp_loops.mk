@@ -2,7 +2,7 @@
 # (gp_loops_find.c picks one when it runs). -fno-math-errno: a square root is an instruction, not a
 # call; -fno-trapping-math: both sides of a choice may be computed.
 GP_LOOPS := -O3 -fno-math-errno -fno-trapping-math
-$(BUILD)/host/samplers/gp/gp_loops.o: OPT += $(GP_LOOPS)
+$(BUILD)/host/samplers/gp/gp_loops.o: private OPT += $(GP_LOOPS)
 ifneq ($(filter x86_64%,$(shell $(CC) -dumpmachine)),)
 HOST += $(BUILD)/host/samplers/gp/gp_loops.avx2.o $(BUILD)/host/samplers/gp/gp_loops.avx512.o
 $(BUILD)/host/samplers/gp/gp_loops.avx2.o: host/samplers/gp/gp_loops.c

@@ -128,15 +128,23 @@ void stack_give(char *stack)
   free_stacks[n_free_stacks++] = stack;
 }
 
+/* Stacks begin at different places of a page: at the same one, the frames of all of a block's
+ * threads would share the few lines of a cache that such addresses may be in. */
+static size_t stack_shift(const char *stack)
+{
+  return (size_t)(stack - stacks) / stack_stride % 64 * 64;
+}
+
 /* What a switch to it pops: registers, then where to go on, with nothing to return to. */
 void *stack_prepare(char *stack, void (*begin)(void))
 {
+  char *top = stack + STACK_BYTES - stack_shift(stack);
 #if defined(__x86_64__)
-  void **sp = (void **)(stack + STACK_BYTES) - 8;
+  void **sp = (void **)top - 8;
   memset(sp, 0, 8 * sizeof *sp);
   sp[6] = (void *)begin;
 #else
-  void **sp = (void **)(stack + STACK_BYTES) - 20;
+  void **sp = (void **)top - 20;
   memset(sp, 0, 20 * sizeof *sp);
   sp[11] = (void *)begin; /* x30 */
 #endif

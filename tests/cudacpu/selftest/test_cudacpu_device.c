@@ -2,7 +2,9 @@
  * says, the same bits in whatever order threads and blocks run; and the faults that are found
  * without the checked build are found (planted_*.cu).
  *
- * test_cudacpu_checked includes this file for its own kernels. */
+ * test_cudacpu_checked includes this file for its own kernels.
+ *
+ * Not under ThreadSanitizer: one thread. */
 #include "tests/cudacpu/selftest/planted_check.h"
 
 #include <math.h>

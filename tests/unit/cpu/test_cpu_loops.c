@@ -1,6 +1,8 @@
 /* The CPU trainer's own loops in every variant that this processor can run, against the same
  * sources compiled without optimisation and without intrinsics (cpu_loops.mk): what a compiler
- * makes of a loop for an instruction set that another machine chooses is tested on this one. */
+ * makes of a loop for an instruction set that another machine chooses is tested on this one.
+ *
+ * Not under ThreadSanitizer: one thread. */
 #include "tests/unit/cpu/loops_fixture.h"
 
 #include <math.h>

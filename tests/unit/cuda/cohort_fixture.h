@@ -31,11 +31,11 @@
 
 enum { SIDE = 16, CLASSES = 5, TRAIN = 60, VALIDATION = 30 };
 
-/* Whether every access of a kernel is looked at, by the harness or by AddressSanitizer: what takes
- * a second takes twenty then, and fewer trials have to do. */
+/* Whether every access is looked at, by the harness or by a sanitizer: what takes a second takes
+ * twenty then, and fewer trials have to do. */
 TEST_MAY_USE static bool each_access_is_looked_at(void)
 {
-#ifdef CUDACPU_WITH_ASAN
+#if defined CUDACPU_WITH_ASAN || defined CUDACPU_WITH_TSAN
   return true;
 #else
   return cudacpu_is_checked();

@@ -1,5 +1,7 @@
 /* The roofline of a training step, and how many trials are to share its launches: by hand, and by
- * what has to hold. */
+ * what has to hold.
+ *
+ * Not under ThreadSanitizer: one thread. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,5 +1,7 @@
 /* Experiments from ini files: values, defaults, every error with what would be right, the
- * reference, best.ini, and files that somebody's editor, disk or finger spoiled. */
+ * reference, best.ini, and files that somebody's editor, disk or finger spoiled.
+ *
+ * Not under ThreadSanitizer: one thread. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,6 +1,8 @@
 /* The minimum within bounds that a block seeks (kernels/lbfgs.cuh), beside NLopt's, which has the
  * same bounds, tolerance and number of evaluations, on functions with known minima; and what is not
- * finite.  test_lbfgs_checked includes this file. */
+ * finite.  test_lbfgs_checked includes this file.
+ *
+ * Not under ThreadSanitizer: one thread. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdbool.h>

@@ -1,5 +1,7 @@
 /* A network for other programs: the ONNX file decodes to the graph of the network, weights bit for
- * bit, and the module for PyTorch says the same layers. */
+ * bit, and the module for PyTorch says the same layers.
+ *
+ * Not under ThreadSanitizer: one thread. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

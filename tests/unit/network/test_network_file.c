@@ -1,5 +1,7 @@
 /* Network files: what is saved comes back bit for bit; whatever else claims to be a network is
- * refused with the reason, before memory is taken for it. */
+ * refused with the reason, before memory is taken for it.
+ *
+ * Not under ThreadSanitizer: one thread. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,4 +1,6 @@
-/* safetensors files: what is written comes back, what is damaged or hostile is refused. */
+/* safetensors files: what is written comes back, what is damaged or hostile is refused.
+ *
+ * Not under ThreadSanitizer: one thread. */
 #include <errno.h>
 #include <fcntl.h>
 #include <math.h>

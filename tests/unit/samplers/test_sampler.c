@@ -1,4 +1,6 @@
-/* The table of samplers, the order of best, random draws and the grid. */
+/* The table of samplers, the order of best, random draws and the grid.
+ *
+ * Not under ThreadSanitizer: one thread. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

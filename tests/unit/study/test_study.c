@@ -1,6 +1,8 @@
 /* Studies without threads: in which order trials may be proposed, what a proposal sees, what
  * strategies make of a history, when a target ends a study, how a study that was cut off goes
- * on. */
+ * on.
+ *
+ * Not under ThreadSanitizer: one thread. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -2,7 +2,9 @@
  * expected improvement against an integral, and the parts around them.
  *
  *   test_gp --write FILE   writes random problems and what the model says of them, for
- *                          tests/peers/gp_sklearn.py */
+ *                          tests/peers/gp_sklearn.py
+ *
+ * Not under ThreadSanitizer: one thread. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,6 +1,8 @@
 /* The loops of the Gaussian process in every variant that this processor can run, against the same
  * source compiled without optimisation: what a compiler makes of a loop for an instruction set that
- * another machine chooses is tested on this one. */
+ * another machine chooses is tested on this one.
+ *
+ * Not under ThreadSanitizer: one thread. */
 #include "tests/unit/cpu/loops_fixture.h"
 
 #include <math.h>
