@@ -14,9 +14,10 @@
 #
 # Then, where there is nvdisasm (beside nvcc, on the PATH, or NVDISASM=/path/to/nvdisasm), what
 # their main loops on sm_90 are made of, and the loops that fill shared memory, beside those of the
-# prototypes that were measured on an H100 (tests/gpu/prototypes.csv, tools/kernel_counts.py): a loop
-# of as many products with more instructions than its prototype is where to look first.  How fast a step ought to be there is said
-# in tests/gpu/results/METHOD.md, "What an H100 ought to reach".
+# prototypes that were measured on an H100 (tests/gpu/prototypes.csv, tools/kernel_counts.py): a
+# loop of as many products with more instructions than its prototype is where to look first.  Last,
+# the blocks of each launch of a step.  How fast a step ought to be there, and is reckoned to be, is
+# said in tests/gpu/results/METHOD.md, "What an H100 ought to reach".
 #
 # ROOFLINE is the program build/tools/roofline, which knows the stages of a step.  FLAGs go to
 # nvcc.  Exits 1 where one does not compile, or a register is spilt.
