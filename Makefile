@@ -235,7 +235,7 @@ tsan: plain-objects## runs the tests under ThreadSanitizer
 	$(MAKE) BUILD=build-tsan PLAIN=$(BUILD) WERROR= VARIANT='$(TSAN)' tests
 	KILLS=5 sh tools/run_tests.sh build-tsan threads
 
-kernel-report: $(BUILD)/tools/roofline## registers, spills, occupancy and main loop of each kernel, beside prototypes; launches of a step (needs nvcc)
+kernel-report: $(BUILD)/tools/roofline## registers, spills, occupancy and main loop of each kernel, beside prototypes; launches of a step and their blocks (needs nvcc)
 	@sh tools/kernel_report.sh '$(NVCC)' $(BUILD)/tools/roofline $(NO_SPILLS)
 
 ci:## what is run before a change is taken: everything above, under two compilers

@@ -219,7 +219,7 @@ __global__ void __launch_bounds__(FORWARD_THREADS, FORWARD_BLOCKS)
   int index;
   if (!take_tile(trials, tiles, DEVICE_EVALUATE, &t, &index)) return;
   const device_conv &c = t->conv[0];
-  const first_place place = first_place_of(c, t->forward_patch, index);
+  const first_place place = first_place_of(t, c, t->forward_patch, index);
   if (place.image >= t->state->count) return;
   if (threadIdx.x == 0) kept = place; /* a barrier follows */
   const int channels = c.in_channels;
@@ -472,6 +472,14 @@ device_first_patch conv2d_first_patch(const device_conv *c, int planes, int rows
   return p;
 }
 
+void conv2d_first_few(device_first_patch *p, const device_trial *t)
+{
+  const int height = t->conv[0].pool_height, bands = FIRST_FEW / first_blocks(t, *p, 1);
+  p->few_rows = bands > p->bands ? divide_up(height, bands) : p->rows;
+  p->few_bands = divide_up(height, p->few_rows);
+  p->by_few_bands = conv2d_divisor(p->few_bands);
+}
+
 /* The same, of planes. */
 static device_first_patch patch_make(const device_conv *c, int planes, int rows, int columns, int item)
 {
@@ -499,6 +507,8 @@ void conv2d_first_patches(struct device_trial *t)
   int columns = divide_up(c->pool_width, divide_up(c->pool_width, FORWARD_COLUMNS)), pairs = divide_up(columns, 2);
   int rows = least(rows_that_fit(c, c->in_channels, 2 * pairs), FORWARD_ITEMS / pairs);
   t->forward_patch = patch_make(c, c->in_channels, rows, 2 * pairs, LANE_WINDOWS);
+  conv2d_first_few(&t->forward_patch, t);
+  conv2d_first_few(&t->tensor_patch, t);
 
   /* As much of an image as fits.  A walk's gradients lie side by side: whole rows, or a part of
    * one. */
@@ -516,7 +526,7 @@ void conv2d_first_patches(struct device_trial *t)
 
 static int first_tiles_forward(const device_trial *t, const device_first_patch &p)
 {
-  return t->patches ? t->batch * p.bands * p.strips * p.chunks : 0;
+  return t->patches ? first_blocks(t, p, few_first_blocks(t, p) ? p.few_bands : p.bands) : 0;
 }
 
 static int first_tiles_backward(const device_trial *t)

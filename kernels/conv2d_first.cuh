@@ -22,6 +22,21 @@ static inline int first_pixels(const device_conv *c, int windows)
  * for whoever calls. */
 device_first_patch conv2d_first_patch(const device_conv *c, int planes, int rows, int columns, int item);
 
+/* Blocks forward; where those of all trials together are then no more than FIRST_FEW, bands of
+ * fewer rows make more of them.  No sum depends on it. */
+enum { FIRST_FEW = 256 };
+
+static inline __host__ __device__ int first_blocks(const device_trial *t, const device_first_patch &p, int bands)
+{
+  return t->batch * bands * p.strips * p.chunks;
+}
+static inline __host__ __device__ bool few_first_blocks(const device_trial *t, const device_first_patch &p)
+{
+  return (int64_t)first_blocks(t, p, p.few_bands) * t->together <= FIRST_FEW;
+}
+/* Sets few_rows and few_bands. */
+void conv2d_first_few(struct device_first_patch *p, const struct device_trial *t);
+
 /* ---- a patch --------------------------------------------------------------------------------- */
 
 /* What a patch is of: channels `channel` ... of an image, from row y and column x on, which may be
@@ -132,12 +147,16 @@ struct first_place {
 };
 
 /* Of block `index` of a trial. */
-__device__ __forceinline__ first_place first_place_of(const device_conv &c, const device_first_patch &p, int index)
+__device__ __forceinline__ first_place first_place_of(const device_trial *t, const device_conv &c,
+                                                      const device_first_patch &p, int index)
 {
-  const int patch = divide(index, p.by_chunks), bands = divide(patch, p.by_strips), image = divide(bands, p.by_bands);
-  const int row0 = (bands - image * p.bands) * p.rows, column0 = (patch - bands * p.strips) * p.columns;
+  const bool few = few_first_blocks(t, p);
+  const int bands = few ? p.few_bands : p.bands, rows = few ? p.few_rows : p.rows;
+  const int patch = divide(index, p.by_chunks), band = divide(patch, p.by_strips);
+  const int image = divide(band, few ? p.by_few_bands : p.by_bands);
+  const int row0 = (band - image * bands) * rows, column0 = (patch - band * p.strips) * p.columns;
   return {image,   index - patch * p.chunks,
-          row0,    min(p.rows, c.pool_height - row0),
+          row0,    min(rows, c.pool_height - row0),
           column0, min(p.columns, c.pool_width - column0)};
 }
 

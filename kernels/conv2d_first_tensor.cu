@@ -236,7 +236,7 @@ __global__ void __launch_bounds__(FIRST_THREADS, FIRST_BLOCKS)
   if (!take_tile(trials, tiles, DEVICE_EVALUATE, &t, &index)) return;
   const device_conv &c = t->conv[0];
   const device_first_patch &p = t->tensor_patch;
-  const first_place place = first_place_of(c, p, index);
+  const first_place place = first_place_of(t, c, p, index);
   if (place.image >= t->state->count) return;
   float *const weights = (float *)shared, *const table = weights + weight_floats(c);
   float *const pixels = table + 256 * p.planes;

@@ -35,7 +35,7 @@ __device__ __forceinline__ int warp_number()
   return uniform((int)threadIdx.x / LANES);
 }
 
-static inline __host__ __device__ int smaller(int a, int b)
+static constexpr __host__ __device__ int smaller(int a, int b)
 {
   return a < b ? a : b;
 }
@@ -96,6 +96,23 @@ template <int K, int S> struct data_shape : data_block<K> {
   }
 };
 
+/* Blocks of an image, or of some that are together. */
+static inline __host__ __device__ int data_tiles_of_image(const device_conv &c)
+{
+  return divide_up(c.pool_width, c.gradients.data_columns) * divide_up(c.in_channels, LANES);
+}
+
+/* Images of a block: as few as give all trials together about DATA_FEW blocks, one for each
+ * multiprocessor, and no more than fit.  No image's sums depend on it. */
+enum { DATA_FEW = 128 };
+
+static inline __host__ __device__ int data_images(const device_conv &c, const device_trial &t)
+{
+  const int64_t blocks = (int64_t)t.batch * t.together * data_tiles_of_image(c);
+  return blocks >= (int64_t)DATA_FEW * c.gradients.data_images ? c.gradients.data_images
+                                                               : divide_up((int)blocks, DATA_FEW);
+}
+
 /* What a block's piece is.  In shared memory, since registers are what limits this kernel: values
  * that are not of the innermost loop are read again behind a barrier. */
 struct data_piece {
@@ -120,7 +137,7 @@ __device__ __forceinline__ void data_gradient(data_piece &p, const device_trial 
   {
     const device_trial *t = trial;
     const device_conv &c = t->conv[layer];
-    const int together = c.gradients.data_images, span = c.gradients.data_columns;
+    const int together = data_images(c, *t), span = c.gradients.data_columns;
     const int channel_tiles = divide_up(c.in_channels, LANES), across = divide_up(c.pool_width, span);
     const int piece = index / channel_tiles, group = piece / across, column = piece - group * across;
     const int images = smaller(together, t->state->count - group * together);
@@ -154,15 +171,20 @@ __device__ __forceinline__ void data_gradient(data_piece &p, const device_trial 
       uint8_t *const argmax = (uint8_t *)(gradient + slots * FILTERS);
       if (row0 == 0 || filters > FILTERS) {
         static_assert(THREADS % FILTERS == 0, "a thread keeps its filter");
-        const int channels = c.in_channels, f = (int)threadIdx.x % FILTERS;
+        const int channels = c.in_channels, f = (int)threadIdx.x % FILTERS, tap = channels * filters;
         const int channels_there = f < here ? channels - first_channel : 0;
         const float *w = t->weights + c.matrix.weight + first_channel * filters + filter0 + (f < here ? f : 0);
         NO_UNROLL
-        for (unsigned j = threadIdx.x / FILTERS; j < K * K * LANES; j += THREADS / FILTERS) {
-          const int channel = (int)(j % LANES);
+        for (int channel = (int)threadIdx.x / FILTERS; channel < LANES; channel += THREADS / FILTERS) {
           const bool there = channel < channels_there;
-          async_copy_4(shared + f * shape::PITCH + j,
-                       w + (there ? ((int)(j / LANES) * channels + channel) * filters : 0), there);
+          const float *from = w + (there ? channel * filters : 0);
+          float *const to = shared + f * shape::PITCH + channel;
+          UNROLL
+          for (int k = 0; k < K * K; k++) {
+            apart(from);
+            async_copy_4(to + k * LANES, from, there);
+            from += tap;
+          }
         }
         async_commit();
       }
@@ -305,11 +327,16 @@ __global__ void __launch_bounds__(data_block<K>::WARPS *LANES, 2)
 
 enum { WEIGHT_WARPS = 8, WEIGHT_BYTES = 80 * 1024 }; /* of 128 registers, two blocks on a multiprocessor */
 
-template <int K, int S> struct weight_shape {
-  static constexpr int OWN = K == 5 ? 2 : S == 1 ? 8 : 4;                           /* filters of a warp */
-  static constexpr int FILTERS = OWN * WEIGHT_WARPS < 32 ? OWN * WEIGHT_WARPS : 32; /* of a block */
-  static constexpr int ACROSS = FILTERS / OWN;                                      /* warps with different filters */
-  static constexpr int GROUPS = WEIGHT_WARPS / ACROSS; /* of warps, that take windows in turn */
+/* Of few trials, which together have at most so many blocks, each block is several, of 8 filters.
+ * What a filter's sums are made of, and in which order, is the same. */
+enum { WEIGHT_FEW = 64, WEIGHT_FEW_FILTERS = 8 };
+
+template <int K, int S, bool FEW> struct weight_shape {
+  static constexpr int MOST = K == 5 ? 2 : S == 1 ? 8 : 4;             /* filters of a warp, unless they are few */
+  static constexpr int ACROSS = smaller(WEIGHT_WARPS, 32 / MOST);      /* warps with different filters */
+  static constexpr int GROUPS = WEIGHT_WARPS / ACROSS;                 /* of warps, that take windows in turn */
+  static constexpr int OWN = FEW ? WEIGHT_FEW_FILTERS / ACROSS : MOST; /* filters of a warp */
+  static constexpr int FILTERS = OWN * ACROSS;                         /* of a block */
   static constexpr int STEP = 2 * S, REACH = S + K;
   static __host__ __device__ int width(int columns)
   {
@@ -328,13 +355,15 @@ template <int K, int S> struct weight_shape {
 /* What a block is for; in shared memory for the reason that struct data_piece is. */
 struct weight_piece {
   const device_trial *trial;
-  int split, first_image, images, first_filter, first_channel, pieces;
+  int split, first_image, images, first_filter, filters, first_channel, pieces;
+  int columns, windows;              /* of the piece at hand */
+  int patch_floats, gradient_floats; /* in shared memory, of the largest piece; then come its bytes */
 };
 
-template <int K, int S>
+template <int K, int S, bool FEW>
 __device__ __forceinline__ void weight_gradient(weight_piece &p, const device_trial *trial, int layer, int index)
 {
-  typedef weight_shape<K, S> shape;
+  typedef weight_shape<K, S, FEW> shape;
   constexpr int THREADS = WEIGHT_WARPS * LANES, OWN = shape::OWN, FILTERS = shape::FILTERS, GROUPS = shape::GROUPS;
   constexpr int STEP = shape::STEP, REACH = shape::REACH;
   DYNAMIC_SHARED(float, shared);
@@ -345,9 +374,12 @@ __device__ __forceinline__ void weight_gradient(weight_piece &p, const device_tr
     const int share = divide_up(trial->batch, c.matrix.splits), left = trial->state->count - split * share;
     p.trial = trial, p.split = split;
     p.first_image = split * share, p.images = left < 0 ? 0 : smaller(share, left);
-    p.first_filter = tile / channel_tiles * FILTERS, p.first_channel = tile % channel_tiles * LANES;
+    p.first_filter = tile / channel_tiles * FILTERS, p.filters = smaller(FILTERS, c.matrix.columns - p.first_filter);
+    p.first_channel = tile % channel_tiles * LANES;
     p.pieces = p.images * divide_up(c.pool_height, c.gradients.weight_rows) *
                divide_up(c.pool_width, c.gradients.weight_columns);
+    p.patch_floats = shape::patch(c.gradients.weight_rows, c.gradients.weight_columns);
+    p.gradient_floats = c.gradients.weight_rows * c.gradients.weight_columns * FILTERS;
   }
   const int lane = (int)threadIdx.x % LANES, warp = warp_number();
   float sum[OWN][K * K], bias = 0;
@@ -365,53 +397,75 @@ __device__ __forceinline__ void weight_gradient(weight_piece &p, const device_tr
     const int across = divide_up(c.pool_width, span), down = divide_up(c.pool_height, most_rows);
     const int strip = piece / across, image = p.first_image + strip / down;
     const int row0 = strip % down * most_rows, column0 = piece % across * span;
-    const int rows = smaller(most_rows, c.pool_height - row0), columns = uniform(smaller(span, c.pool_width - column0));
-    const int width = shape::width(columns), windows = uniform(rows * columns);
-    float *const gradient = shared + uniform(shape::patch(most_rows, span));
-    uint8_t *const argmax = (uint8_t *)(gradient + uniform(most_rows * span * FILTERS));
     {
+      const int rows = smaller(most_rows, c.pool_height - row0), columns = smaller(span, c.pool_width - column0);
+      const int width = shape::width(columns), windows = rows * columns;
       const int in_height = c.in_height, in_width = c.in_width, channels = c.in_channels;
       const int left = column0 * STEP - c.pad, channel = p.first_channel + lane % 8 * 4;
-      const float *map = t->conv[layer - 1].map;
+      const int first = left < 0 ? -left : 0, end = (width - first) * channels; /* from the first column inside on */
+      const int inside = channel < channels ? (in_width - left - first) * channels : 0;
+      const float *map = t->conv[layer - 1].map + (channel < channels ? channel : 0);
+      /* Beside a row of the map, where nothing is read, lie other arrays of the trial: parts of the
+       * gradients before the maps, gradients behind each. */
       NO_UNROLL
       for (int r = warp; r < shape::width(rows); r += WEIGHT_WARPS) {
-        const int y = row0 * STEP - c.pad + r;
-        const bool row = y >= 0 && y < in_height && channel < channels;
-        const int64_t from = ((int64_t)image * in_height + y) * in_width;
+        const int y = row0 * STEP - c.pad + r, near = y < 0 ? 0 : smaller(y, in_height - 1);
+        const int own_inside = y == near ? inside : 0;
+        float *to = shared + (r * width + lane / 8) * LANES + lane % 8 * 4;
+        const float *from = map + (((int64_t)image * in_height + near) * in_width + left + first) * channels;
+        apart(from);
         NO_UNROLL
-        for (int x = lane / 8; x < width; x += 4) {
-          const bool there = row && x + left >= 0 && x + left < in_width;
-          async_copy_16(shared + (r * width + x) * LANES + lane % 8 * 4,
-                        map + (there ? (from + x + left) * channels + channel : 0), there);
+        for (int at = (lane / 8 - first) * channels; at < end; at += 4 * channels, to += 4 * LANES)
+          async_copy_16(to, from + at, (unsigned)at < (unsigned)own_inside);
+      }
+      /* A thread keeps its filters, which may be none of the layer's: no warp has these.  Where all
+       * columns are at hand the windows of all rows are one row. */
+      constexpr int QUADS = FILTERS / 8, WINDOWS = THREADS / QUADS;
+      const int filters = c.matrix.columns, f = (int)threadIdx.x % QUADS * 8, before = c.pool_width - columns;
+      if (f < p.filters) {
+        const int line = before == 0 ? windows : columns;
+        float *const gradient = shared + p.patch_floats + f;
+        uint8_t *const argmax = (uint8_t *)(shared + p.patch_floats + p.gradient_floats) + f;
+        int w = (int)threadIdx.x / QUADS, x = w % line;
+        const int64_t window = (int64_t)(image * c.pool_height + row0) * c.pool_width + column0 + w + w / line * before;
+        const float *g = c.gradient + window * filters + p.first_filter + f;
+        const uint8_t *bytes = c.argmax + window * filters + p.first_filter + f;
+        NO_UNROLL
+        for (; w < windows; w += WINDOWS) {
+          async_copy_16(gradient + w * FILTERS, g, true);
+          async_copy_16(gradient + w * FILTERS + 4, g + 4, true);
+          async_copy_8(argmax + w * FILTERS, bytes, true);
+          g += WINDOWS * filters, bytes += WINDOWS * filters;
+          for (x += WINDOWS; x >= line; x -= line) g += before * filters, bytes += before * filters;
         }
       }
-      const int filters = c.matrix.columns;
-      const float *g = c.gradient + p.first_filter;
-      const uint8_t *bytes = c.argmax + p.first_filter;
-      const int before = (image * c.pool_height + row0) * c.pool_width + column0; /* windows */
-      NO_UNROLL
-      for (int i = (int)threadIdx.x; i < windows * (FILTERS / 8); i += THREADS) {
-        const int w = i / (FILTERS / 8), f = i % (FILTERS / 8) * 8, y = w / columns;
-        const bool there = p.first_filter + f < filters;
-        const int64_t from = there ? (int64_t)(before + y * c.pool_width + w - y * columns) * filters + f : 0;
-        async_copy_16(gradient + w * FILTERS + f, g + from, there);
-        async_copy_16(gradient + w * FILTERS + f + 4, g + from + (there ? 4 : 0), there);
-        async_copy_8(argmax + w * FILTERS + f, bytes + from, there);
-      }
+      if (threadIdx.x == 0) p.columns = columns, p.windows = windows;
     }
     async_commit();
     async_wait<0>();
     __syncthreads();
 
-    if (p.first_channel == 0 && lane < FILTERS)
-      for (int w = warp; w < windows; w += WEIGHT_WARPS)
-        if (argmax[w * FILTERS + lane] < DEVICE_POOL_MASKED) bias += gradient[w * FILTERS + lane];
+    const int columns = uniform(p.columns), windows = uniform(p.windows), width = shape::width(columns);
+    const float *const gradient = shared + uniform(p.patch_floats);
+    const uint8_t *const argmax = (const uint8_t *)(gradient + uniform(p.gradient_floats));
+
+    if (p.first_channel == 0 && lane < p.filters) {
+      int w = warp;
+      apart(w);
+      const float *one = gradient + w * FILTERS + lane;
+      const uint8_t *byte = argmax + w * FILTERS + lane;
+      NO_UNROLL
+      for (; w < windows; w += WEIGHT_WARPS) {
+        bias += *byte < DEVICE_POOL_MASKED ? *one : 0;
+        one += WEIGHT_WARPS * FILTERS, byte += WEIGHT_WARPS * FILTERS;
+      }
+    }
     const float *x0 = shared + group * STEP * LANES + lane, *g = gradient + group * FILTERS + own;
     const uint8_t *bytes = argmax + group * FILTERS + own;
     const int next_row = STEP * (width - columns) * LANES;
     int column = group;
     NO_UNROLL
-    for (int w = group; w < windows; w += GROUPS) {
+    for (int w = own < uniform(p.filters) ? group : windows; w < windows; w += GROUPS) {
       for (; column >= columns; column -= columns) x0 += next_row;
       float x[REACH][REACH], v[OWN];
       uint32_t which[(OWN + 3) / 4];
@@ -425,10 +479,13 @@ __device__ __forceinline__ void weight_gradient(weight_piece &p, const device_tr
           v[f] = four.x, v[f + 1] = four.y, v[f + 2] = four.z, v[f + 3] = four.w;
           which[f / 4] = *(const uint32_t *)(bytes + f);
         }
-      } else {
+      } else if constexpr (OWN == 2) {
         const float2 two = *(const float2 *)g;
-        v[0] = two.x, v[1] = two.y;
+        v[0] = two.x, v[OWN - 1] = two.y;
         which[0] = *(const uint16_t *)bytes;
+      } else {
+        v[0] = *g;
+        which[0] = *bytes;
       }
       UNROLL
       for (int f = 0; f < OWN; f++)
@@ -475,10 +532,26 @@ __device__ __forceinline__ void weight_gradient(weight_piece &p, const device_tr
       UNROLL
       for (int f = 0; f < OWN; f += 4)
         *(float4 *)(row + f) = make_float4(sum[f][k], sum[f + 1][k], sum[f + 2][k], sum[f + 3][k]);
+    } else if constexpr (OWN == 2) {
+      *(float2 *)row = make_float2(sum[0][k], sum[OWN - 1][k]);
     } else {
-      *(float2 *)row = make_float2(sum[0][k], sum[1][k]);
+      *row = sum[0][k];
     }
   }
+}
+
+/* Blocks of one part, where they are not few. */
+static inline __host__ __device__ int weight_tiles_of_part(const device_conv &c)
+{
+  static_assert(weight_shape<5, 1, false>::FILTERS == 16 && weight_shape<5, 2, false>::FILTERS == 16 &&
+                    weight_shape<3, 1, false>::FILTERS == 32 && weight_shape<3, 2, false>::FILTERS == 32,
+                "of both strides");
+  return divide_up(c.matrix.columns, c.kernel == 5 ? 16 : 32) * divide_up(c.in_channels, LANES);
+}
+
+static inline __host__ __device__ bool few_weight_tiles(const device_conv &c, int together)
+{
+  return (int64_t)c.matrix.splits * weight_tiles_of_part(c) * together <= WEIGHT_FEW;
 }
 
 template <int K>
@@ -489,10 +562,18 @@ __global__ void __launch_bounds__(WEIGHT_WARPS *LANES, 2)
   const device_trial *t;
   int index;
   if (!take_tile(trials, tiles, DEVICE_TRAIN, &t, &index)) return;
-  if (t->conv[layer].stride == 1)
-    weight_gradient<K, 1>(piece, t, layer, index);
-  else
-    weight_gradient<K, 2>(piece, t, layer, index);
+  const bool few = few_weight_tiles(t->conv[layer], t->together);
+  if (t->conv[layer].stride == 1) {
+    if (few)
+      weight_gradient<K, 1, true>(piece, t, layer, index);
+    else
+      weight_gradient<K, 1, false>(piece, t, layer, index);
+  } else {
+    if (few)
+      weight_gradient<K, 2, true>(piece, t, layer, index);
+    else
+      weight_gradient<K, 2, false>(piece, t, layer, index);
+  }
 }
 
 /* ---- pieces and launchers -------------------------------------------------------------------- */
@@ -502,7 +583,7 @@ __global__ void __launch_bounds__(WEIGHT_WARPS *LANES, 2)
 template <int K, int S> static bool pieces_of(struct device_conv *c)
 {
   typedef data_shape<K, S> data;
-  typedef weight_shape<K, S> weights;
+  typedef weight_shape<K, S, false> weights; /* those of few filters take the same */
   const int height = c->pool_height, width = c->pool_width;
   const int most = smaller(data::BYTES, c->shared);
   struct device_pieces *p = &c->gradients;
@@ -545,19 +626,15 @@ static int data_tiles(const struct device_trial *t, int layer, int kernel)
   const struct device_conv *c = &t->conv[layer];
   const struct device_pieces *p = &c->gradients;
   if (p->data_rows == 0 || c->kernel != kernel) return 0;
-  return divide_up(t->batch, p->data_images) * divide_up(c->pool_width, p->data_columns) *
-         divide_up(c->in_channels, LANES);
+  return divide_up(t->batch, data_images(*c, *t)) * data_tiles_of_image(*c);
 }
 
 static int weight_tiles(const struct device_trial *t, int layer, int kernel)
 {
   const struct device_conv *c = &t->conv[layer];
   if (c->gradients.weight_rows == 0 || c->kernel != kernel) return 0;
-  int filters = kernel == 5 ? weight_shape<5, 1>::FILTERS : weight_shape<3, 1>::FILTERS;
-  static_assert(weight_shape<5, 1>::FILTERS == weight_shape<5, 2>::FILTERS &&
-                    weight_shape<3, 1>::FILTERS == weight_shape<3, 2>::FILTERS,
-                "of both strides");
-  return c->matrix.splits * divide_up(c->matrix.columns, filters) * divide_up(c->in_channels, LANES);
+  if (!few_weight_tiles(*c, t->together)) return c->matrix.splits * weight_tiles_of_part(*c);
+  return c->matrix.splits * divide_up(c->matrix.columns, WEIGHT_FEW_FILTERS) * divide_up(c->in_channels, LANES);
 }
 
 int step_tiles_data_gradient_3(const struct device_trial *t, int layer)

@@ -30,6 +30,7 @@ template <int K> struct forward_block {
   static constexpr int WARPS = K == 3 ? 4 : 8, BLOCKS = K == 3 ? 4 : 2, THREADS = WARPS * 32;
   static constexpr int BYTES = K == 3 ? 48 * 1024 : 112 * 1024;
   static constexpr int WINDOWS = WARPS * 8;                     /* at most; half as many with 4 filters a thread */
+  static constexpr int FEW = 64 * BLOCKS;                       /* about half of those that an H100 holds */
   static constexpr int WEIGHTS = K * K * CHUNK * BLOCK_FILTERS; /* floats of a chunk */
   static constexpr int ROUNDS = 2 * K;                          /* of copies: one beside each row of taps of a quad */
 };
@@ -79,10 +80,11 @@ static inline __host__ __device__ int windows_of(const device_conv &c, int image
   return images * c.pool_height * c.forward.strips * c.forward.columns;
 }
 
-/* Trials with few blocks have twice as many, of half as many filters a thread; same bits. */
-static inline __host__ __device__ bool few_windows(const device_conv &c, int batch)
+/* Trials that together have few blocks have twice as many, of half as many filters a thread; same
+ * bits. */
+static inline __host__ __device__ bool few_windows(const device_conv &c, const device_trial *t)
 {
-  return windows_of(c, batch) <= c.forward.few;
+  return (int64_t)windows_of(c, t->batch) * t->together <= c.forward.few;
 }
 
 static inline __host__ __device__ int windows_of_block(const device_conv &c, bool few, int most)
@@ -270,7 +272,7 @@ __global__ void __launch_bounds__(forward_block<K>::THREADS, forward_block<K>::B
   const device_trial *t;
   int index;
   if (!take_tile(trials, tiles, DEVICE_EVALUATE, &t, &index)) return;
-  const bool few = few_windows(t->conv[layer], t->batch);
+  const bool few = few_windows(t->conv[layer], t);
   if (t->conv[layer].stride == 1) {
     if (few)
       forward_tile<K, 1, 4>(t, layer, index);
@@ -310,7 +312,7 @@ template <int K, int S> static void patch_of(struct device_conv *c)
   struct device_patch *p = &c->forward;
   const int tiles = divide_up(c->matrix.columns, BLOCK_FILTERS);
   p->columns = columns, p->strips = divide_up(c->pool_width, columns), p->windows = windows;
-  p->few = (divide_up(32, tiles) - 1) * windows; /* less than 32 blocks */
+  p->few = patch_shape<K, S>::FEW / tiles * windows;
   p->quad = patch_shape<K, S>::quad(windows, c->pool_height, columns);
   p->few_quad =
       patch_shape<K, S>::quad(windows_of_block(*c, true, patch_shape<K, S>::WINDOWS), c->pool_height, columns);
@@ -336,7 +338,7 @@ template <int K> static int forward_tiles(const struct device_trial *t, int laye
 {
   const struct device_conv *c = &t->conv[layer];
   if (c->forward.windows == 0 || c->kernel != K) return 0;
-  int most = windows_of_block(*c, few_windows(*c, t->batch), forward_block<K>::WINDOWS);
+  int most = windows_of_block(*c, few_windows(*c, t), forward_block<K>::WINDOWS);
   return divide_up(windows_of(*c, t->batch), most) * divide_up(c->matrix.columns, BLOCK_FILTERS);
 }
 

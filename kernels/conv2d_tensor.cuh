@@ -102,12 +102,43 @@ __device__ __forceinline__ void copy_patch(float *patch, const float *map, const
   static_assert(THREADS % QUADS == 0, "a thread keeps its channels");
   const int quad = (int)threadIdx.x % QUADS * 4, row_floats = g.row_floats;
   const bool has = channel + quad < m.channels;
+  const int by = divide(THREADS / QUADS, g.by_virtual_columns); /* rows at a time, of all columns */
+  if (by == 0) {
+    NO_UNROLL
+    for (patch_cursor k(g, first_row, (int)threadIdx.x / QUADS, THREADS / QUADS); k.row < rows; k.next(g)) {
+      int at;
+      const bool there = pixel_inside(m, k, &at) && has;
+      async_copy_16(patch + k.row * row_floats + k.column * PIXEL + quad,
+                    map + (there ? at * m.channels + channel + quad : 0), there);
+    }
+    return;
+  }
+  /* A thread keeps its column, but for the strip: most is worked out where another strip begins. */
+  patch_cursor k(g, first_row, (int)threadIdx.x / QUADS, by * g.virtual_columns);
+  if (k.row >= by) return;
+  const int rows_floats = by * m.width * m.channels, height = m.height, end = g.virtual_rows - m.pad;
+  float *to = patch + k.row * row_floats + k.column * PIXEL + quad;
+  int row = k.row, y = k.y - m.pad, at = 0; /* in the image; in the map */
+  bool has_column = false;
+  auto enter = [&]() {
+    const int x = k.strip * m.across + k.column - m.pad;
+    has_column = has && k.image < m.count && (unsigned)x < (unsigned)m.width;
+    at = ((k.image * height + y) * m.width + x) * m.channels + channel + quad;
+  };
+  enter();
   NO_UNROLL
-  for (patch_cursor k(g, first_row, (int)threadIdx.x / QUADS, THREADS / QUADS); k.row < rows; k.next(g)) {
-    int at;
-    const bool there = pixel_inside(m, k, &at) && has;
-    async_copy_16(patch + k.row * row_floats + k.column * PIXEL + quad,
-                  map + (there ? at * m.channels + channel + quad : 0), there);
+  for (; row < rows; row += by) {
+    const bool there = has_column && (unsigned)y < (unsigned)height;
+    int from = there ? at : 0;
+    apart(from);
+    async_copy_16(to, map + from, there);
+    to += by * row_floats, y += by, at += rows_floats;
+    if (y < end) continue;
+    do {
+      y -= g.virtual_rows;
+      if (++k.strip == g.strips) k.strip = 0, k.image++;
+    } while (y >= end);
+    enter();
   }
 }
 
@@ -128,11 +159,13 @@ static constexpr int fragment_floats(int kernel, int deep)
   return kernel * kernel * deep * TENSOR_FILTERS;
 }
 
-/* Rounds of loads, up to TENSOR_AHEAD pairs each, in equal parts. */
-template <int total, int threads> struct pairs_ahead {
-  static constexpr int MOST = TENSOR_AHEAD;
-  static constexpr int rounds = (total + threads * MOST - 1) / (threads * MOST);
-  static constexpr int value = (total + threads * rounds - 1) / (threads * rounds);
+/* Whoever fills takes pairs of loads, `of_tap` of them a tap, and keeps its place in the tap:
+ * rounds of up to TENSOR_AHEAD pairs each, in equal parts. */
+template <int K, int of_tap, int threads> struct pairs_ahead {
+  static_assert(threads % of_tap == 0, "a thread keeps its place");
+  static constexpr int TAPS = threads / of_tap; /* at a time */
+  static constexpr int pairs = (K * K + TAPS - 1) / TAPS, rounds = (pairs + TENSOR_AHEAD - 1) / TENSOR_AHEAD;
+  static constexpr int value = (pairs + rounds - 1) / rounds;
 };
 
 /* Rows filters `filter` ... + 31, depth channels `channel` ... + DEEP - 1, those that there are. */
@@ -140,29 +173,36 @@ template <int K, int DEEP, int THREADS>
 __device__ __forceinline__ void fill_weights(float *to, const float *weights, int channels, int filters, int channel,
                                              int filter)
 {
-  constexpr int TOTAL = K * K * DEEP / 2 * 8, AHEAD = pairs_ahead<TOTAL, THREADS>::value;
+  constexpr int OF_TAP = DEEP / 2 * 8, TAPS = pairs_ahead<K, OF_TAP, THREADS>::TAPS;
+  constexpr int AHEAD = pairs_ahead<K, OF_TAP, THREADS>::value;
+  const int own = (int)threadIdx.x % OF_TAP, g = own % 8, row = own / 8 * 2, c = channel + row, f = filter + 4 * g;
+  const bool has = c < channels && f < filters;
+  int tap = (int)threadIdx.x / OF_TAP;
+  const float *from = weights + (has ? (tap * channels + c) * filters + f : 0);
+  const int on = has ? TAPS * channels * filters : 0;
+  to += tap * (DEEP * 32) + row / 8 * 256 + fragment_place(g, row % 8 / 2);
   NO_UNROLL
-  for (int begin = (int)threadIdx.x; begin < TOTAL; begin += AHEAD * THREADS) {
+  for (; tap < K * K; tap += AHEAD * TAPS) {
     float4 v[AHEAD][2];
     UNROLL
     for (int u = 0; u < AHEAD; u++) {
-      const int i = begin + u * THREADS, g = i % 8, row = i / 8 * 2, tap = row / DEEP, c = channel + row % DEEP;
       v[u][0] = v[u][1] = zero4();
-      if (i < TOTAL && c < channels && filter + 4 * g < filters) {
-        const float *p = weights + (tap * channels + c) * filters + filter + 4 * g;
-        v[u][0] = load4(p);
-        v[u][1] = load4(p + filters);
+      if (has && tap + u * TAPS < K * K) {
+        v[u][0] = load4(from);
+        v[u][1] = load4(from + filters);
       }
+      apart(from);
+      from += on;
     }
     UNROLL
     for (int u = 0; u < AHEAD; u++) {
-      const int i = begin + u * THREADS, g = i % 8, row = i / 8 * 2;
-      if (i >= TOTAL) continue;
+      if (tap + u * TAPS >= K * K) continue;
       const float4 x = to_tf32(v[u][0]), y = to_tf32(v[u][1]);
-      float *p = to + row / 8 * 256 + fragment_place(g, row % 8 / 2);
+      float *p = to + u * (TAPS * DEEP * 32);
       *(float4 *)p = make_float4(x.x, x.y, y.x, y.y);
       *(float4 *)(p + 128) = make_float4(x.z, x.w, y.z, y.w);
     }
+    to += AHEAD * TAPS * DEEP * 32;
   }
 }
 
@@ -172,31 +212,37 @@ template <int K, int DEEP, int THREADS>
 __device__ __forceinline__ void fill_weights_back(float *to, const float *weights, int channels, int filters,
                                                   int channel, int filter)
 {
-  constexpr int TOTAL = K * K * 16 * DEEP / 4, AHEAD = pairs_ahead<TOTAL, THREADS>::value;
+  constexpr int OF_TAP = DEEP * 4, TAPS = pairs_ahead<K, OF_TAP, THREADS>::TAPS;
+  constexpr int AHEAD = pairs_ahead<K, OF_TAP, THREADS>::value;
+  const int own = (int)threadIdx.x % OF_TAP, g = own / 2 % 8, m = own / 16 % 2, eight = own / 32, t = own % 2 * 2;
+  const int c = channel + 4 * g + 2 * m, f = filter + eight * 8 + own % 2 * 4;
+  const bool has = c < channels && f < filters;
+  int tap = (int)threadIdx.x / OF_TAP; /* from the last */
+  const float *from = weights + (has ? ((K * K - 1 - tap) * channels + c) * filters + f : 0);
+  const int on = has ? TAPS * channels * filters : 0;
+  to += tap * (DEEP * 32) + (eight * 2 + m) * 128;
   NO_UNROLL
-  for (int begin = (int)threadIdx.x; begin < TOTAL; begin += AHEAD * THREADS) {
+  for (; tap < K * K; tap += AHEAD * TAPS) {
     float4 v[AHEAD][2];
     UNROLL
     for (int u = 0; u < AHEAD; u++) {
-      const int i = begin + u * THREADS, g = i / 2 % 8, m = i / 16 % 2, eight = i / 32 % (DEEP / 8);
-      const int tap = K * K - 1 - i / (DEEP * 4);
-      const int c = channel + 4 * g + 2 * m, f = filter + eight * 8 + i % 2 * 4;
       v[u][0] = v[u][1] = zero4();
-      if (i < TOTAL && c < channels && f < filters) {
-        const float *p = weights + (tap * channels + c) * filters + f;
-        v[u][0] = load4(p);
-        v[u][1] = load4(p + filters);
+      if (has && tap + u * TAPS < K * K) {
+        v[u][0] = load4(from);
+        v[u][1] = load4(from + filters);
       }
+      apart(from);
+      from -= on;
     }
     UNROLL
     for (int u = 0; u < AHEAD; u++) {
-      const int i = begin + u * THREADS, g = i / 2 % 8, m = i / 16 % 2, step = i / 32, t = i % 2 * 2;
-      if (i >= TOTAL) continue;
+      if (tap + u * TAPS >= K * K) continue;
       const float4 x = to_tf32(v[u][0]), y = to_tf32(v[u][1]);
-      float *p = to + (step * 2 + m) * 128;
+      float *p = to + u * (TAPS * DEEP * 32);
       *(float4 *)(p + fragment_place(g, t)) = make_float4(x.x, y.x, x.y, y.y);
       *(float4 *)(p + fragment_place(g, t + 1)) = make_float4(x.z, y.z, x.w, y.w);
     }
+    to += AHEAD * TAPS * DEEP * 32;
   }
 }
 

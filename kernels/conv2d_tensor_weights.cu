@@ -71,15 +71,19 @@ __device__ __forceinline__ void fill_chunk(float *buffer, const tensor_part &til
     const window_place p(g, min(first + i, last), STEP);
     table[i] = (p.row - row0) * g.row_floats + STEP * p.column * block::PIXEL;
   }
+  constexpr int ACROSS = TENSOR_FILTERS / 8; /* threads of a window */
+  const int f = (int)threadIdx.x % ACROSS * 8;
   NO_UNROLL
-  for (int i = (int)threadIdx.x; i < g.windows * 8; i += block::THREADS) {
-    const int w = i / 8, f = i % 8 * 4;
+  for (int w = (int)threadIdx.x / ACROSS; w < g.windows; w += block::THREADS / ACROSS) {
     const image_place p(g, first + w);
     const bool there = first + w <= last && tile.filter + f < filters && p.column < c.pool_width;
     const int window = (p.image * c.pool_height + p.row) * c.pool_width + p.column;
     const int at = there ? window * filters + tile.filter + f : 0;
-    async_copy_16(buffer + w * block::GRADIENT + f, c.gradient + at, there);
-    async_copy_4(bytes + w * TENSOR_FILTERS + f, c.argmax + at, there);
+    const float *const from = c.gradient + at;
+    float *const to = buffer + w * block::GRADIENT + f;
+    async_copy_16(to, from, there);
+    async_copy_16(to + 4, from + 4, there);
+    async_copy_8(bytes + w * TENSOR_FILTERS + f, c.argmax + at, there);
   }
   const patch_images images = {t->state->count, c.in_height, c.in_width, c.in_channels, c.pad, g.columns * STEP};
   copy_patch<block::CHANNELS, block::PIXEL, block::THREADS>(buffer + block::HEAD, t->conv[layer - 1].map, images, g,

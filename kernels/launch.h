@@ -130,6 +130,24 @@ static inline cudaError_t launch_large(void (*kernel)(P...), dim3 grid, dim3 blo
 #define NO_UNROLL
 #endif
 
+/* Hides from the compiler what x was made of: what follows from it is made where it is needed, not
+ * kept in a register that is wanted for something else, and what is added to an address is added to
+ * that, not to one of its parts. */
+#if defined(__CUDA_ARCH__) && !defined(CUDACPU)
+__device__ __forceinline__ void apart(int &x)
+{
+  asm volatile("" : "+r"(x));
+}
+__device__ __forceinline__ void apart(const float *&x)
+{
+  asm volatile("" : "+l"(x));
+}
+#else
+template <typename T> __device__ __forceinline__ void apart(T &)
+{
+}
+#endif
+
 /* Within a kernel: declares `name`, a pointer to the block's dynamic shared memory. */
 #ifdef CUDACPU
 #define DYNAMIC_SHARED(type, name) type *const name = (type *)cudacpu_dynamic_shared()

@@ -6,9 +6,9 @@
  * table live in device memory, so a captured graph serves every step while trials come and go; a
  * block beyond the last trial's returns at once.
  *
- * What a trial computes depends on its own table entry alone: shapes, batch, step.  Tile sizes, the
- * order of sums and the number of partial sums are functions of its shapes, never of who else is in
- * the launch (contract 1).
+ * What a trial computes depends on its own table entry alone: shapes, batch, step.  The order of
+ * sums and the number of partial sums are functions of its shapes, never of who else is in the
+ * launch (contract 1); and so are tiles, but for those whose size changes no bit (`together`).
  *
  * Layouts, in floats (N the image in the batch, F a layer's filters rounded up to 8, what is padded
  * is zero and stays zero):
@@ -71,7 +71,7 @@ struct device_divisor {
 /* The pieces in which the gradients by the argmax byte take a convolution, in rows and columns of
  * windows (conv2d_gradients.cu); all 0: its shape is not theirs. */
 struct device_pieces {
-  int data_images; /* of a block; more than one only where the piece is a whole image */
+  int data_images; /* of a block, at most; more than one only where the piece is a whole image */
   int data_rows, data_columns;
   int weight_rows, weight_columns;
 };
@@ -81,7 +81,7 @@ struct device_pieces {
 struct device_patch {
   int columns, strips; /* of windows: of a wide map, each strip an image of its own */
   int windows;         /* of a block, at most */
-  int few;             /* a trial of so many has more blocks, of fewer windows */
+  int few;             /* with so many of all trials together blocks are more, of fewer windows */
   int quad, few_quad;  /* float4 of four channels of a block's patch */
   struct device_divisor by_tiles, by_area, by_columns, by_strips; /* tiles of filters; of a strip */
   struct device_divisor by_rows, by_width; /* rows of windows of a strip with those below; pixels of a patch across */
@@ -126,16 +126,18 @@ struct device_conv {
 /* How the blocks of the first convolution divide an image: rectangles of pooling windows, and what
  * they see of it (conv2d_first.cu, conv2d_first_tensor*.cu). */
 struct device_first_patch {
-  int rows, columns;  /* windows of a patch, at most */
-  int bands, strips;  /* patches down and across an image */
-  int chunks;         /* of filters */
-  int planes, groups; /* channels of a patch, and how often as many there are */
-  int images;         /* of a part of the gradient */
-  int items;          /* of a row of windows: what a group of lanes takes at a time */
-  int width;          /* pixels across */
-  int stride, plane;  /* floats of a row and of a channel in shared memory */
-  int loads;          /* of a row of bytes, at most */
+  int rows, columns;       /* windows of a patch, at most */
+  int bands, strips;       /* patches down and across an image */
+  int few_rows, few_bands; /* the same forward, where trials together have few blocks */
+  int chunks;              /* of filters */
+  int planes, groups;      /* channels of a patch, and how often as many there are */
+  int images;              /* of a part of the gradient */
+  int items;               /* of a row of windows: what a group of lanes takes at a time */
+  int width;               /* pixels across */
+  int stride, plane;       /* floats of a row and of a channel in shared memory */
+  int loads;               /* of a row of bytes, at most */
   struct device_divisor by_loads, by_items, by_strips, by_bands, by_chunks, by_groups;
+  struct device_divisor by_few_bands;
   struct device_divisor by_patches; /* of an image */
 };
 
@@ -181,6 +183,8 @@ struct device_trial {
   struct device_matrix dense[2];
   struct device_update update[DEVICE_CONV_MAX + 3]; /* of each layer; then first: blocks of all */
   int64_t parameters;                               /* floats */
+  int together; /* trials of the cohort now: where few blocks would leave most of a GPU idle, some
+                   kernels have more, of less work each and the same bits */
   /* training */
   uint64_t key;
   int batch;
@@ -307,8 +311,8 @@ step_launcher step_first_backward;               /* ... and its gradients */
 step_launcher step_optimizer;
 step_launcher step_advance; /* ends the step of every row: losses into the state, the next batch, the end of an epoch */
 
-/* and the number of blocks that a trial needs, a function of its shapes alone; none where the shape
- * is another launcher's. */
+/* and the number of blocks that a trial needs, a function of its shapes and of `together`; none
+ * where the shape is another launcher's. */
 typedef int step_tiles(const struct device_trial *t, int layer);
 step_tiles step_tiles_first_forward, step_tiles_forward, step_tiles_forward_tf32, step_tiles_forward_3,
     step_tiles_forward_5, step_tiles_dense, step_tiles_loss, step_tiles_loss_backward, step_tiles_dense_backward,

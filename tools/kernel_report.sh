@@ -16,8 +16,9 @@
 # their main loops on sm_90 are made of, and the loops that fill shared memory, beside those of the
 # prototypes that were measured on an H100 (tests/gpu/prototypes.csv, tools/kernel_counts.py): a loop
 # of as many products with more instructions than its prototype is where to look first.  Of the
-# Gaussian process, whose kernels have several loops that matter, each stands there.  How fast a step
-# and a proposal ought to be is said in tests/gpu/results/METHOD.md, "What an H100 ought to reach".
+# Gaussian process, whose kernels have several loops that matter, each stands there.  Last, the
+# blocks of each launch of a step.  How fast a step and a proposal ought to be there, and are
+# reckoned to be, is said in tests/gpu/results/METHOD.md, "What an H100 ought to reach".
 #
 # ROOFLINE is the program build/tools/roofline, which knows the stages of a step.  FLAGs go to
 # nvcc.  Exits 1 where one does not compile, or a register is spilt.

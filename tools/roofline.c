@@ -83,7 +83,8 @@ static int run(const char *ini, const char *const *settings, int n, struct error
   return code;
 }
 
-static int launches_of_kernel_3(int layers)
+/* Of kernel 3, 32 filters and 64 units, as the bench has it (tests/bench/bench_cohort.c). */
+static bool make_usual(struct plan *p, struct device_trial *t, int layers, int side, int channels, int batch)
 {
   struct network_config c = {.num_conv_layers = layers,
                              .epochs = 1,
@@ -91,23 +92,58 @@ static int launches_of_kernel_3(int layers)
                              .kernel = 3,
                              .padding = PADDING_SAME,
                              .num_fc_units = 64,
-                             .batch_size = 32,
+                             .batch_size = batch,
                              .model = {.filters = 32}};
+  plan_make(p, &c, side, side, channels, 10, 4000, 1000);
+  return p->feasible && device_network_make(t, p, 0, DEVICE_SHARED_LARGE) >= 0;
+}
+
+static int launches_of_kernel_3(int layers)
+{
   struct plan p;
   struct device_trial t;
   struct step_cost s;
-  plan_make(&p, &c, 28, 28, 1, 10, 4000, 1000);
-  if (!p.feasible || device_network_make(&t, &p, 0, DEVICE_SHARED_LARGE) < 0) return 0;
+  if (!make_usual(&p, &t, layers, 28, 1, 32)) return 0;
   step_cost_make(&s, &t, &p);
   return s.n;
 }
 
-/* For tools/kernel_report.sh: of trials that share their kind of shapes. */
+/* Blocks of each launch of a step, of cohorts of such trials. */
+static void print_blocks(int side, int channels, int batch, enum precision precision)
+{
+  static const int trials[] = {1, 4, 16, 32};
+  struct plan p;
+  struct device_trial t;
+  struct step_launch launches[STEP_LAUNCHES_MAX];
+  if (!make_usual(&p, &t, 3, side, channels, batch)) return;
+  int n = step_launches(launches, t.layers);
+  printf("\nblocks of a launch, %dx%dx%d, batch %d, %s\n%-16s %-34s", side, side, channels, batch,
+         precision == PRECISION_TF32 ? "TF32" : "FP32", "", "trials:");
+  for (size_t k = 0; k < sizeof trials / sizeof *trials; k++) printf(" %7d", trials[k]);
+  printf("\n");
+  for (int i = 0; i < n; i++) {
+    const struct step_launch *l = &launches[i];
+    if (!step_launch_is_of(l, &t, precision)) continue;
+    printf("%-16s%2d %-31s", l->stage->name, l->layer + 1, l->stage->does);
+    for (size_t k = 0; k < sizeof trials / sizeof *trials; k++) {
+      t.together = trials[k];
+      printf(" %7d", trials[k] * (l->stage->tiles ? step_launch_tiles(l, &t, precision) : 1));
+    }
+    printf("\n");
+  }
+}
+
+/* For tools/kernel_report.sh: of trials that share their kind of shapes; blocks, of which a GPU has
+ * as many at once as fit its multiprocessors. */
 static int print_launches(void)
 {
   printf("launches a step, however many trials, of kernel 3 in FP32:");
   for (int layers = 2; layers <= 4; layers++) printf("  %d layers %d", layers, launches_of_kernel_3(layers));
   printf("\n");
+  for (int precision = PRECISION_FP32; precision <= PRECISION_TF32; precision++) {
+    print_blocks(28, 1, 32, (enum precision)precision);
+    print_blocks(64, 3, 128, (enum precision)precision);
+  }
   return 0;
 }
 

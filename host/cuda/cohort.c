@@ -268,6 +268,14 @@ static int power_of_two(int n)
   return room;
 }
 
+/* Tells all members how many they are. */
+static void count_members(struct cohort *c)
+{
+  int together = 0;
+  for (int i = 0; i < c->capacity; i++) together += c->members[i].used;
+  for (int i = 0; i < c->capacity; i++) c->tables->trials[i].together = together;
+}
+
 /* The blocks that a launch has for the present members; *first as struct device_tiles has it. */
 static int count_tiles(const struct cohort *c, const struct step_launch *l, int *first)
 {
@@ -279,11 +287,28 @@ static int count_tiles(const struct cohort *c, const struct step_launch *l, int 
   return first[COHORT_MAX];
 }
 
+/* The blocks that it may have when some have left: those who stay may have more, of less work each
+ * (struct device_trial, together), though no more than MOST_OF_FEW where they are few. */
+enum { MOST_OF_FEW = 512 };
+
+static int count_tiles_of_few(const struct cohort *c, const struct step_launch *l)
+{
+  int blocks = 0;
+  for (int i = 0; i < c->capacity && l->stage->tiles; i++) {
+    struct device_trial alone = c->tables->trials[i];
+    alone.together = 1;
+    if (c->members[i].used) blocks += step_launch_tiles(l, &alone, c->precision);
+  }
+  return blocks < MOST_OF_FEW ? blocks : MOST_OF_FEW;
+}
+
 /* Counts the blocks of all launches; a graph that launches too few is dropped. */
 static void make_room(struct cohort *c)
 {
+  count_members(c);
   for (int i = 0; i < c->n_launches; i++) {
-    int blocks = count_tiles(c, &c->launches[i], c->tables->first[i]);
+    int blocks = count_tiles(c, &c->launches[i], c->tables->first[i]), few = count_tiles_of_few(c, &c->launches[i]);
+    if (few > blocks) blocks = few;
     if (blocks <= c->room[i]) continue;
     c->room[i] = c->launches[i].stage->tiles ? power_of_two(blocks) : blocks;
     drop_graph(c);

@@ -58,6 +58,7 @@ static void make_layers(struct device_trial *t, const struct plan *p, int shared
     partial += m->splits * matrix_size(m);
   }
   t->parameters = weights;
+  t->together = 1;
   optimizer_updates(t);
 }
 

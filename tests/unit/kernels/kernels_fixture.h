@@ -30,9 +30,12 @@
 #define STORED_IMAGES 60
 #endif
 
+/* As many trials as no cohort has: blocks are as few as can be (struct device_trial, together). */
+enum { MANY_TOGETHER = 1 << 20 };
+
 struct net {
   struct plan plan;
-  struct device_trial t; /* as the device has it */
+  struct device_trial t; /* as the device has it; together: 1, or MANY_TOGETHER where the seed is odd */
   uint64_t seed;
   int count;  /* images of the batch */
   bool whole; /* values are small whole numbers: every sum is exact in any order, and equals are frequent */
@@ -240,6 +243,7 @@ static void net_make(struct net *n, struct rng *r)
   make_table(n);
   n->bytes = device_network_make(&n->t, p, n->seed, shared_of_the_device());
   assert_true(n->bytes > 0);
+  if (n->seed % 2) n->t.together = MANY_TOGETHER;
   n->memory = device_memory(NULL, (size_t)n->bytes);
   device_network_place(&n->t, n->memory);
   struct piece piece[DEVICE_PIECES_MAX];
@@ -357,20 +361,20 @@ TEST_MAY_USE static struct device_state net_state(const struct net *n)
 
 struct cohort {
   int n, layers, precision;
-  const struct net *net[COHORT_MAX];
-  struct device_trial *table;
+  struct device_trial trial[COHORT_MAX], *table; /* for the host, and in device memory */
 };
 
+/* In company a network that alone has the tiles of few has those of many, and the other way
+ * round. */
 static void cohort_make(struct cohort *c, int n, const struct net *const *net, int precision)
 {
-  struct device_trial table[COHORT_MAX];
   *c = (struct cohort){.n = n, .precision = precision};
   for (int i = 0; i < n; i++) {
-    c->net[i] = net[i];
-    table[i] = net[i]->t;
+    c->trial[i] = net[i]->t;
+    if (n > 1) c->trial[i].together = net[i]->t.together == 1 ? MANY_TOGETHER : 1;
     if (net[i]->t.layers > c->layers) c->layers = net[i]->t.layers;
   }
-  c->table = device_memory(table, (size_t)n * sizeof *table);
+  c->table = device_memory(c->trial, (size_t)n * sizeof *c->trial);
 }
 
 static void cohort_destroy(struct cohort *c)
@@ -394,7 +398,7 @@ static void launch_run(const struct cohort *c, const struct step_launch *l)
 {
   int first[COHORT_MAX + 1] = {0};
   for (int i = 0; i < COHORT_MAX; i++)
-    first[i + 1] = first[i] + (i < c->n && l->stage->tiles ? step_launch_tiles(l, &c->net[i]->t, c->precision) : 0);
+    first[i + 1] = first[i] + (i < c->n && l->stage->tiles ? step_launch_tiles(l, &c->trial[i], c->precision) : 0);
   if (l->stage->tiles && first[COHORT_MAX] == 0) return; /* as a cohort does */
   struct device_tiles tiles = {.first = device_memory(first, sizeof first),
                                .room = l->stage->tiles ? first[COHORT_MAX] + 3 : c->n};

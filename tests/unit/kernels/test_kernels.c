@@ -883,51 +883,109 @@ static void convolutions_by_tensor_cores_are_those_of_a_loop(void **state)
               tensor_met.weight_strips > 0 && tensor_met.windows > 0 && tensor_met.filters > 0);
 }
 
-/* A trial of few windows has blocks whose threads have 4 filters, any other's have 8: the batch
- * decides, and the sums are the same. */
+/* Two layers, the second one of that kernel and stride and of at least so many filters. */
+static void net_of_two(struct net *n, struct rng *r, int kernel, int stride, int batch, int least_filters)
+{
+  const int side = stride == 1 ? draw(r, 20, 30) : draw(r, 50, 70);
+  struct network_config config = {.num_conv_layers = 2,
+                                  .epochs = 1,
+                                  .stride = stride,
+                                  .padding = draw(r, 0, 1) ? PADDING_SAME : PADDING_VALID,
+                                  .kernel = kernel,
+                                  .num_fc_units = 8,
+                                  .batch_size = batch,
+                                  .model = {.filters = draw(r, least_filters, 32 + least_filters), .momentum = 0.9}};
+  plan_make(&n->plan, &config, side, side, 1, 10, STORED_IMAGES, 1);
+  assert_true(n->plan.feasible);
+  net_make(n, r);
+  net_poison(n);
+  net_weights(n, r);
+}
+
+/* Where trials have few blocks together these are twice as many, of threads with 4 filters instead
+ * of 8; the sums are the same. */
 static void threads_of_four_and_of_eight_filters_give_the_same_bits(void **state)
 {
   (void)state;
   uint64_t seed = first_seed();
   for (int i = 0; i < 8; i++, seed++) {
     struct rng r = test_rng(seed);
-    struct net n = {.seed = seed, .count = 1};
-    const int kernel = i & 1 ? 5 : 3, stride = i & 2 ? 2 : 1, side = stride == 1 ? draw(&r, 20, 30) : draw(&r, 50, 70);
-    struct network_config config = {.num_conv_layers = 2,
-                                    .epochs = 1,
-                                    .stride = stride,
-                                    .padding = PADDING_SAME,
-                                    .kernel = kernel,
-                                    .num_fc_units = 8,
-                                    .batch_size = 256,
-                                    .model = {.filters = i & 4 ? draw(&r, 33, 64) : draw(&r, 1, 32), .momentum = 0.9}};
-    plan_make(&n.plan, &config, side, side, 1, 10, STORED_IMAGES, 1);
-    assert_true(n.plan.feasible);
-    net_make(&n, &r);
-    net_poison(&n);
-    net_weights(&n, &r);
+    struct net n = {.seed = seed, .count = 2};
+    const int kernel = i & 1 ? 5 : 3;
+    net_of_two(&n, &r, kernel, i & 2 ? 2 : 1, 3, i & 4 ? 33 : 1);
     net_batch(&n, &r, DEVICE_EVALUATE);
     free(fill_map(&n, &r, 0, PRECISION_FP32));
     const struct device_conv *c = &n.t.conv[1];
+    const struct device_patch *p = &c->forward;
     step_tiles *tiles = kernel == 3 ? step_tiles_forward_3 : step_tiles_forward_5;
-    const int most = kernel == 3 ? 32 : 64, columns = (c->matrix.columns + 31) / 32;
-    float *map[2];
-    for (int few = 0; few < 2; few++) {
-      if (few) n.t.batch = 1;
-      const struct device_patch *p = &c->forward;
-      int across = (c->pool_width + p->columns - 1) / p->columns * p->columns;
-      int windows = n.t.batch * c->pool_height * across, usual = (windows + p->windows - 1) / p->windows * columns;
-      int block = few && p->windows > most / 2 ? most / 2 : p->windows;
-      assert_int_equal(few, usual < 32);
-      assert_int_equal(tiles(&n.t, 1), (windows + block - 1) / block * columns);
+    const int most = kernel == 3 ? 32 : 64, all = kernel == 3 ? 256 : 128, columns = (c->matrix.columns + 31) / 32;
+    const int across = (c->pool_width + p->columns - 1) / p->columns * p->columns;
+    const int windows = n.t.batch * c->pool_height * across;
+    const int few = p->windows > most / 2 ? most / 2 : p->windows, usual = (windows + p->windows - 1) / p->windows;
+    const int full = all / columns * p->windows / windows; /* so many trials have few together */
+    const int64_t floats = n.count * map_floats(&n.t, 1);
+    const int together[] = {1, full, full + 1, MANY_TOGETHER};
+    float *map[4];
+    for (int k = 0; k < 4; k++) {
+      n.t.together = together[k];
+      assert_int_equal(tiles(&n.t, 1), (k < 2 ? (windows + few - 1) / few : usual) * columns);
+      assert_int_equal(cudaMemset(c->map, 0xff, (size_t)floats * sizeof(float)), cudaSuccess);
       layer_run_alone(&n, PRECISION_FP32, FIRST_LAYER_FIRST, 1);
-      map[few] = get_floats(c->map, map_floats(&n.t, 1));
+      map[k] = get_floats(c->map, floats);
+      assert_memory_equal(map[0], map[k], (size_t)floats * sizeof(float));
     }
-    assert_memory_equal(map[0], map[1], (size_t)map_floats(&n.t, 1) * sizeof(float));
-    free(map[0]);
-    free(map[1]);
+    for (int k = 0; k < 4; k++) free(map[k]);
     net_destroy(&n);
   }
+}
+
+/* The same of the gradients by the argmax byte: blocks of 8 filters of the weights' gradient, and
+ * of fewer images of the data's. */
+static void gradients_of_few_trials_have_the_bits_of_those_of_many(void **state)
+{
+  (void)state;
+  uint64_t seed = first_seed();
+  int images_met = 0;
+  for (int i = 0; i < 16; i++, seed++) {
+    struct rng r = test_rng(seed);
+    struct net n = {.seed = seed, .count = 3};
+    const int kernel = i & 1 ? 5 : 3;
+    net_of_two(&n, &r, kernel, i & 2 ? 2 : 1, 4, i & 4 ? 33 : 17);
+    net_batch(&n, &r, DEVICE_TRAIN);
+    const struct device_conv *c = &n.t.conv[1];
+    free(fill_map(&n, &r, 0, PRECISION_FP32));
+    free(fill(&n, &r, c->gradient, area_of(c), c->matrix.columns, c->filters, true));
+    const int64_t used = n.count * map_floats(&n.t, 1), pixels = n.count * map_floats(&n.t, 0);
+    const int64_t floats = c->matrix.splits * matrix_floats(&c->matrix);
+    uint8_t *argmax = malloc((size_t)used);
+    for (int64_t j = 0; j < used; j++)
+      argmax[j] = (uint8_t)(j % c->matrix.columns < c->filters ? draw(&r, 0, 4) : DEVICE_POOL_MASKED);
+    put(c->argmax, argmax, used);
+    step_tiles *weight_tiles = kernel == 3 ? step_tiles_weight_gradient_3 : step_tiles_weight_gradient_5;
+    step_tiles *data_tiles = kernel == 3 ? step_tiles_data_gradient_3 : step_tiles_data_gradient_5;
+    const int columns = c->matrix.columns, inputs = (c->in_channels + 31) / 32, of_many = kernel == 3 ? 32 : 16;
+    const int usual = c->matrix.splits * inputs * ((columns + of_many - 1) / of_many), full = 64 / usual; /* as above */
+    const int together[] = {1, full, full + 1, MANY_TOGETHER};
+    float *parts[4], *data[4];
+    images_met += c->gradients.data_images > 1;
+    for (int k = 0; k < 4; k++) {
+      n.t.together = together[k];
+      assert_int_equal(weight_tiles(&n.t, 1), k < 2 ? c->matrix.splits * inputs * (columns / 8) : usual);
+      if (k == 0) assert_int_equal(data_tiles(&n.t, 1) % (n.t.batch * inputs), 0);
+      if (k == 3) assert_true(c->gradients.data_images == 1 || data_tiles(&n.t, 1) < n.t.batch * inputs);
+      assert_int_equal(cudaMemset(n.t.partial + c->matrix.partial, 0xff, (size_t)floats * sizeof(float)), cudaSuccess);
+      assert_int_equal(cudaMemset(n.t.conv[0].gradient, 0xff, (size_t)pixels * sizeof(float)), cudaSuccess);
+      layer_run_alone(&n, PRECISION_FP32, LAST_LAYER_FIRST, 1);
+      parts[k] = get_floats(n.t.partial + c->matrix.partial, floats);
+      data[k] = get_floats(n.t.conv[0].gradient, pixels);
+      assert_memory_equal(parts[0], parts[k], (size_t)floats * sizeof(float));
+      assert_memory_equal(data[0], data[k], (size_t)pixels * sizeof(float));
+    }
+    for (int k = 0; k < 4; k++) free(parts[k]), free(data[k]);
+    free(argmax);
+    net_destroy(&n);
+  }
+  assert_true(images_met > 0);
 }
 
 /* ---- less shared memory ---------------------------------------------------------------------- */
@@ -1531,6 +1589,7 @@ int main(void)
       TEST_ON_A_CARD(convolutions_by_tensor_cores_are_those_of_a_loop),
       TEST_ON_A_CARD(gradients_in_pieces_are_those_of_a_loop),
 #endif
+      cmocka_unit_test_setup(gradients_of_few_trials_have_the_bits_of_those_of_many, fresh_machine),
       cmocka_unit_test_setup(what_is_not_a_number_comes_through_the_pool, fresh_machine),
       cmocka_unit_test_setup(what_is_not_a_number_in_the_first_weights_comes_through_the_pool, fresh_machine),
       cmocka_unit_test_setup(the_first_dense_layer_is_that_of_a_loop, fresh_machine),
