@@ -7,8 +7,9 @@
 # BUILD/tests/test_* and the scripts test_*.sh, wherever under tests/ their sources are, `unit` the
 # programs alone, `sanitized` all but the scripts that say "Not under a sanitizer" and the programs
 # test_*_checked, which a build with a sanitizer has not (tests/cudacpu/cudacpu.mk), `threads` of
-# those all but the ones that say "Not under ThreadSanitizer".  NAMEs (test_store,
-# test_failures.sh) choose some of them.
+# those all but the ones that say "Not under ThreadSanitizer": where there is one thread there is no
+# race, and AddressSanitizer's run has looked at the rest.  NAMEs (test_store, test_failures.sh)
+# choose some of them.
 #
 # As many run side by side as there are cores (JOBS=N: that many), those that took longest the last
 # time first.  Each has a time limit: TIME_LIMIT seconds, 300 by default, for a program; three

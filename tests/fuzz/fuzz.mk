@@ -5,7 +5,7 @@ FUZZ_SOURCES := $(wildcard tests/fuzz/fuzz_*.c)
 FUZZERS      := $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(FUZZ_SOURCES))
 FUZZ_OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(FUZZ_SOURCES))
 OBJECTS      += $(FUZZ_OBJECTS)
-FUZZ         := -O1 -fno-omit-frame-pointer -fsanitize=address,undefined,fuzzer-no-link -fno-sanitize-recover=undefined
+FUZZ         := -O1 -g1 -fno-omit-frame-pointer -fsanitize=address,undefined,fuzzer-no-link -fno-sanitize-recover=undefined
 SECONDS_EACH ?= 60# make fuzz: how long each fuzzer runs
 
 # The trainer's loops read no file, and under a sanitizer clang works at them for minutes.
@@ -15,7 +15,12 @@ endif
 
 $(foreach source,$(FUZZ_SOURCES),$(eval \
   $(BUILD)/fuzz/$(basename $(notdir $(source))): $(source:%.c=$(BUILD)/%.o)))
-$(FUZZERS): $(BUILD)/libgsos.a $(BUILD)/link
+# Readers are host/'s, but for what ranks tell each other.
+$(BUILD)/fuzz/libread.a: $(HOST) $(PROTO) $(BUILD)/sched/boxes/messages.o $(BUILD)/link
+	@mkdir -p $(@D)
+	@rm -f $@
+	@$(AR) qcs $@ $(filter %.o,$^)
+$(FUZZERS): $(BUILD)/fuzz/libread.a $(BUILD)/link
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS) -fsanitize=fuzzer -o $@ $(filter %.o,$^) $(filter %.a,$^) $(LIBS) $(LDLIBS)
 
