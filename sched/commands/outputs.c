@@ -53,7 +53,8 @@ int results_check(const struct experiment *x, bool begun, struct error *e)
   static const char *const folders[] = {"networks", "states", REPORT_MISTAKES_FOLDER};
   const char *inputs[RESULTS_INPUTS];
   char path[1200], shown[1200], *real = realpath(x->output, NULL);
-  bool there = real != NULL, root = there && !strcmp(real, "/");
+  bool root = real && !strcmp(real, "/");
+  bool there = real && access(real, W_OK | X_OK) == 0; /* else the database tells */
   int code = 0;
   free(real);
   if (root)

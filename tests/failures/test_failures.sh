@@ -228,8 +228,11 @@ out="$work/file"
 mkdir "$out"
 : >"$out/networks"
 run
+check a_file_in_the_place_of_the_networks_is_told_before all 'exits 2' 'complained "$out/networks: is no folder"' '[ ! -e "$out/study.db" ]'
+rm "$out/networks" && mkdir "$out/networks" && : >"$out/networks/grouped-0" && : >"$out/networks/simultaneous-0"
+run
 check a_folder_for_networks_that_cannot_be_made_stops_the_run all 'exits 1' 'complained "$out/networks/.*: cannot be made"' 'complained "are kept"'
-rm "$out/networks"
+rm -r "$out/networks"
 run --quiet
 check when_the_folder_can_be_made_it_goes_on all 'exits 0' same
 
