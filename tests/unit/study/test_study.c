@@ -969,23 +969,28 @@ static double third_alone(const double *values)
   return sum;
 }
 
+/* Of several seeds: a proposal may depend on how a library rounds, and a cycle with it. */
 static void a_group_that_promises_nothing_is_left(void **state)
 {
+  static const char *const seeds[] = {"experiment.seed=1", "experiment.seed=2", "experiment.seed=3",
+                                      "experiment.seed=4"};
   struct study s;
   int count[3] = {0};
   (void)state;
-  OPEN("experiment.trials=50", "scheduler.parallel=1", "experiment.sampler=gp", "gp.candidates=256",
-       "experiment.revisit=yes");
-  make(&s, "grouped");
-  while (study_next(&s) == STUDY_PROPOSE) {
-    int number = propose(&s);
-    count[s.trials[number].group]++;
-    end_as(&s, number, STORED_COMPLETE, third_alone(s.trials[number].values));
+  for (int i = 0; i < 4; i++) {
+    OPEN("experiment.trials=50", "scheduler.parallel=1", "experiment.sampler=gp", "gp.candidates=256",
+         "experiment.revisit=yes", seeds[i]);
+    make(&s, "grouped");
+    while (study_next(&s) == STUDY_PROPOSE) {
+      int number = propose(&s);
+      count[s.trials[number].group]++;
+      end_as(&s, number, STORED_COMPLETE, third_alone(s.trials[number].values));
+    }
+    assert_int_equal(s.n, 50);
+    study_destroy(&s);
+    close_experiment();
   }
-  assert_int_equal(s.n, 50);
-  assert_true(count[2] > 20 && count[2] > count[0]); /* 15 by the ratio */
-  study_destroy(&s);
-  close_experiment();
+  assert_true(count[2] > 4 * 20 && count[2] > count[0]); /* 4 * 15 by the ratio */
 }
 
 static void flops_that_are_not_known_are_no_cost(void **state)
