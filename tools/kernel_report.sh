@@ -84,7 +84,8 @@ cat "$work"/*.ptx "$work"/*.sm_80 "$work"/*.sm_90 | c++filt | sed 's/void //; s/
     printf "gp_posterior_panel 512 bytes for each of up to 256 observations and for each dimension, 172 KB at most, of up to 208\n"
     printf "observations in 10 dimensions two fit; gp_at_by_cluster 19 KB, eight blocks a cluster; gp_evaluate, eight too,\n"
     printf "9 KB, and 8 KB for 32 observations, 41 KB at least, or 2 KB for each dimension where that is more, 137 KB at\n"
-    printf "most for ten dimensions, of which one fits; gp_fit_climb 11 KB more; of a block\n"
+    printf "most for ten dimensions, of which one fits; gp_fit_climb 11 KB more; gp_evaluate_alone as much for up to 256\n"
+    printf "observations and 32 dimensions, 73 KB at most, gp_fit_climb_alone 84 KB; of a block\n"
     printf "conv2d_data_gradient<3> 81 KB, <5> 112 KB, conv2d_weight_gradient 80 KB, with which two fit (sm_80: of <5> one),\n"
     printf "conv2d_forward_patch<3> 48 KB, with which four fit (sm_80: three), <5> 112 KB, with which two fit (sm_80: one)\n"
     exit bad
