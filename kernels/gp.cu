@@ -1,5 +1,7 @@
 /* The Gaussian process: log marginal likelihood and its gradient, for a batch of hyperparameters at
- * once (gp.h).  From compute capability 9.0 on gp_evaluate.cu does the same in one launch.
+ * once (gp.h), with many blocks for each matrix.  gp_evaluate.cu does the same in one launch where
+ * there are clusters of blocks, from compute capability 9.0 on, and where one block is enough: what
+ * is left are more rows than that.
  *
  *   gp_covariance  K tile by tile
  *   gp_cholesky    K = L Lᵀ, one block a matrix
@@ -322,6 +324,7 @@ int gp_likelihood(const struct device_gp *g, int batch, void *stream)
   const int tiles = gp_tiles(g->rows);
   cudaStream_t s = (cudaStream_t)stream;
   if (g->capability >= GP_CAPABILITY_90) return gp_evaluate_by_cluster(g, batch, 1, stream);
+  if (gp_is_one_launch(g)) return gp_evaluate_by_block(g, batch, 1, stream);
   cudaError_t error = factor(g, batch, s);
   if (!error) error = launch(gp_slopes, dim3((unsigned)tiles, (unsigned)batch), dim3(SLOPES_THREADS), 0, s, *g);
   if (!error) error = launch(gp_collect, dim3((unsigned)batch), dim3(COLLECT_THREADS), 0, s, *g, tiles);
@@ -331,5 +334,6 @@ int gp_likelihood(const struct device_gp *g, int batch, void *stream)
 int gp_condition(const struct device_gp *g, void *stream)
 {
   if (g->capability >= GP_CAPABILITY_90) return gp_evaluate_by_cluster(g, 1, 0, stream);
+  if (gp_is_one_launch(g)) return gp_evaluate_by_block(g, 1, 0, stream);
   return factor(g, 1, (cudaStream_t)stream);
 }

@@ -25,14 +25,18 @@ extern "C" {
 
 enum {
   GP_TILE = 32,
-  GP_ROWS_MAX = 512,    /* observations, with those believed; one block factors a matrix */
-  GP_AXES_MAX = 64,     /* as SPACE_MAX */
-  GP_POINTS = 16,       /* points that a block predicts */
-  GP_TOP_MAX = 32,      /* of the best candidates, in one answer */
-  GP_CAPABILITY_90 = 9, /* major, from which on gp_panel.cu, gp_at_cluster.cu and gp_evaluate.cu do the work */
-  GP_CLUSTER = 8,       /* blocks of gp_evaluate.cu's clusters, whatever n is: its bits depend on it */
-  GP_TOP_SPAN = 4096,   /* scores of which a block finds the best */
-  GP_PARTS_MAX = 2,     /* parts of the scores, of each of which a launch finds the best */
+  GP_ROWS_MAX = 512,       /* observations, with those believed; one block factors a matrix */
+  GP_AXES_MAX = 64,        /* as SPACE_MAX */
+  GP_POINTS = 16,          /* points that a block predicts */
+  GP_TOP_MAX = 32,         /* of the best candidates, in one answer */
+  GP_CAPABILITY_90 = 9,    /* major, from which on gp_panel.cu, gp_at_cluster.cu and gp_evaluate.cu do the work */
+  GP_CLUSTER = 8,          /* blocks of gp_evaluate.cu's clusters, whatever n is: its bits depend on it */
+  GP_BLOCK_ROWS = 256,     /* rows that one block evaluates, where there are no clusters */
+  GP_BLOCK_ROWS_SLOW = 64, /* and where a multiprocessor makes few products of FP64 */
+  GP_BLOCK_AXES = 32,      /* dimensions whose sums such a block has in shared memory */
+  GP_BLOCK_THREADS = 256,
+  GP_TOP_SPAN = 4096, /* scores of which a block finds the best */
+  GP_PARTS_MAX = 2,   /* parts of the scores, of each of which a launch finds the best */
 };
 
 struct device_gp_hyper {
@@ -40,17 +44,20 @@ struct device_gp_hyper {
   double signal, noise, mean;
 };
 
-/* What the blocks of a cluster leave for each other, of one setting of hyperparameters. */
+/* What the blocks of a cluster leave for each other, or one block for itself, of one setting of
+ * hyperparameters. */
 struct device_gp_scratch {
   double inverse[2][GP_TILE * GP_TILE]; /* of the diagonal's tile, by the step's parity */
   double diagonal[GP_ROWS_MAX];         /* of L */
   double part[GP_ROWS_MAX / GP_TILE * (GP_ROWS_MAX / GP_TILE + 1) / 2][GP_TILE]; /* of y and α, a tile's each */
   double sums[GP_CLUSTER][GP_AXES_MAX + 1];                                      /* of the gradient */
+  double lanes[GP_AXES_MAX - GP_BLOCK_AXES][GP_BLOCK_THREADS]; /* its other dimensions, of one block's threads */
 };
 
 struct device_gp {
   int n, d, rows;
   int capability;                      /* gp_capability's: it decides which kernels do the work */
+  int block_rows;                      /* gp_block_rows's: as does this, below GP_CAPABILITY_90 */
   uint64_t categorical;                /* bit i: dimension i is one */
   double *x;                           /* [d][GP_ROWS_MAX], 0 from observation n to `rows` */
   const double *z;                     /* [n] */
@@ -76,16 +83,27 @@ static inline int gp_tiles(int rows)
  * the kernels for it want at most.  GPUs of 12.0 give a block too little; a slice of a GPU may have
  * too few multiprocessors side by side. */
 int gp_capability(int *capability);
+/* Up to how many rows one block of the present device evaluates a matrix by itself, in one launch,
+ * where there are no clusters: a property of its model, by how fast it is at FP64.  0: none, for
+ * want of shared memory. */
+int gp_block_rows(int *rows);
 
-/* alpha, failed and result, for a batch, by the kernels that suit the device's capability; the
- * others' bits differ.  Rasmussen and Williams 2006, eq. 5.9. */
+/* alpha, failed and result, for a batch, by the kernels that suit the device's capability and the
+ * rows; the others' bits differ.  Rasmussen and Williams 2006, eq. 5.9. */
 int gp_likelihood(const struct device_gp *g, int batch, void *stream);
 /* inverse, alpha, failed and result[0], of one. */
 int gp_condition(const struct device_gp *g, void *stream);
-/* Both, of gp_evaluate.cu: with `gradient`, or for the posterior.  That needs gp_evaluate_prepare
- * once on its device. */
-int gp_evaluate_prepare(void);
+/* Both, of gp_evaluate.cu: with `gradient`, or for the posterior; by clusters, or by a block each,
+ * at most g->block_rows rows.  That needs gp_evaluate_prepare once on its device. */
+int gp_evaluate_prepare(int capability, int block_rows);
 int gp_evaluate_by_cluster(const struct device_gp *g, int batch, int gradient, void *stream);
+int gp_evaluate_by_block(const struct device_gp *g, int batch, int gradient, void *stream);
+
+/* Whether evaluations are one launch each, and climbs can be. */
+static inline int gp_is_one_launch(const struct device_gp *g)
+{
+  return g->capability >= GP_CAPABILITY_90 || g->rows <= g->block_rows;
+}
 
 /* What the hyperparameters are sought by: log ℓ_1 ... log ℓ_d, log signal, log (noise - floor),
  * mean.  Bounds are of these four kinds; the priors are those of host/samplers/gp/gp_fit.c. */
@@ -104,10 +122,11 @@ struct device_gp_fitted {
   int evaluations, unused;           /* value -INFINITY: of the start nothing is known */
 };
 
-/* Climbs from `count` starts side by side, in one launch; from compute capability 9.0 on.
+/* Climbs from `count` starts side by side, in one launch, each by a cluster or a block; only where
+ * gp_is_one_launch.
  *   starts, out  [count]; of g's batch are `count` settings' room, hyper is not used */
-int gp_fit_by_cluster(const struct device_gp *g, int count, const struct device_gp_prior *prior,
-                      const struct device_gp_fit_start *starts, struct device_gp_fitted *out, void *stream);
+int gp_fit_climbs(const struct device_gp *g, int count, const struct device_gp_prior *prior,
+                  const struct device_gp_fit_start *starts, struct device_gp_fitted *out, void *stream);
 
 /* One point, by value. */
 struct device_gp_point {

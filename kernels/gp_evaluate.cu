@@ -1,5 +1,6 @@
-/* The Gaussian process on GPUs of compute capability 9.0 and above: what gp.cu computes in six
- * launches by one, a cluster of blocks for each setting of hyperparameters.
+/* The Gaussian process in one launch, where gp.cu takes six: a team of blocks for each setting of
+ * hyperparameters.  On GPUs of compute capability 9.0 and above that is a cluster of eight; where
+ * there are none, a block alone.
  *
  *   covariance, inverse of its factor   gp_tiles.cuh
  *   y = L⁻¹ (z - mean), α = L⁻ᵀ y       a tile a warp, and then the tiles' sums
@@ -7,12 +8,29 @@
  *   gradient     half a tile of K⁻¹ a warp, and at once what the gradient wants of it
  *   posterior    L⁻¹ by rows, as the kernels for points want it
  *
- * gp_fit_climb is a whole climb of the log posterior in one launch, a cluster for each start:
- * L-BFGS (lbfgs.cuh) between evaluations, without a round trip to the host.
+ * gp_fit_climb is a whole climb of the log posterior in one launch, a team for each start: L-BFGS
+ * (lbfgs.cuh) between evaluations, without a round trip to the host.
  *
- * The blocks' parts of the gradient are added in the order of the blocks, so their number is a
- * constant.  Rasmussen and Williams 2006, algorithm 2.1 and eq. 5.9; the terms of the gradient are
- * written out in host/samplers/gp/gp_model.c. */
+ * The gradient is a sum of GP_CLUSTER parts, in their order: a cluster's blocks have one each, a
+ * block alone makes one after the other.  So the order of all sums is the same for both; the bits
+ * are, as far as one instruction for a product of eight columns adds what two for four do.
+ *
+ * Up to where a block alone is worth it, counted for 10 dimensions, in µs; the prototype of such
+ * kernels took about 1.7 times as long as its counts.
+ *
+ *   A100: 64 multiply-adds of FP64 a clock by tensor cores, 32 by others, 1.41 GHz
+ *              covariances  elimination  its diagonals  K⁻¹  slopes  rest  sum
+ *     n = 200           35           58             18   30      22    10  173
+ *     n = 256           45           84             21   44      28    10  232
+ *     gp.cu took 265 at 200 on an H100 and by its growth about 390 at 256, of which nearly all is
+ *     one block's latency: 330 and 480 by the A100's clock.  Of 512, the prototype's block took 1.4
+ *     times as long as gp.cu: there is no count that would speak for more than 256.
+ *   RTX 3090, 4090, 5090: 2 a clock of either kind, about 1.7 GHz
+ *     n = 64   200; gp.cu's kernels 120, its launches and the host's answers to NLopt about 85
+ *     n = 96   450; gp.cu's 200 and 85: so many products belong on many multiprocessors
+ *
+ * Rasmussen and Williams 2006, algorithm 2.1 and eq. 5.9; the terms of the gradient are written out
+ * in host/samplers/gp/gp_model.c. */
 #include "kernels/gp_tiles.cuh"
 #include "kernels/lbfgs.cuh"
 
@@ -24,20 +42,35 @@ struct alignas(16) evaluate_shared {
   int failed; /* the first block's */
 };
 
-/* And the room behind, which is first tiles_invert's, then the gradient's, [d][TILES_THREADS]. */
-static size_t evaluate_room(int rows, int d)
+/* And the room behind, which is first tiles_invert's, then the gradient's. */
+static size_t evaluate_room(int team, int rows, int d)
 {
+  if (team == 1 && d > GP_BLOCK_AXES) d = GP_BLOCK_AXES;
   const size_t tiles = gp_tiles_bytes(rows / GP_TILE), lanes = (size_t)d * TILES_THREADS * sizeof(double);
   return tiles > lanes ? tiles : lanes;
+}
+
+/* [TILES_THREADS] of the latter, dimension a's; of many dimensions a block alone has the last in
+ * global memory. */
+template <int TEAM> __device__ __forceinline__ double *lanes_of(const gp_matrix &m, double *room, int a)
+{
+  return TEAM > 1 || a < GP_BLOCK_AXES ? room + a * TILES_THREADS : m.scratch->lanes[a - GP_BLOCK_AXES];
+}
+
+/* Parts of the gradient that are not 0. */
+__device__ __forceinline__ int parts_of_gradient(const gp_matrix &m)
+{
+  const int units = m.count * (m.count + 1);
+  return units < GP_CLUSTER * TILES_WARPS ? (units + TILES_WARPS - 1) / TILES_WARPS : GP_CLUSTER;
 }
 
 /* ---- weights --------------------------------------------------------------------------------- */
 
 /* What each tile of X adds to y, a row a lane. */
-__device__ __forceinline__ void parts_of_y(const device_gp &g, const gp_matrix &m, int rank)
+template <int TEAM> __device__ __forceinline__ void parts_of_y(const device_gp &g, const gp_matrix &m, int rank)
 {
   const int lane = (int)threadIdx.x % 32, pairs = m.count * (m.count + 1) / 2;
-  for (int pair = rank * TILES_WARPS + (int)threadIdx.x / 32; pair < pairs; pair += GP_CLUSTER * TILES_WARPS) {
+  for (int pair = rank * TILES_WARPS + (int)threadIdx.x / 32; pair < pairs; pair += TEAM * TILES_WARPS) {
     int i, j;
     pair_place(pair, &i, &j);
     const int column = GP_TILE * j + lane;
@@ -50,10 +83,11 @@ __device__ __forceinline__ void parts_of_y(const device_gp &g, const gp_matrix &
 }
 
 /* And to α, a column a lane; s.y is y. */
+template <int TEAM>
 __device__ __forceinline__ void parts_of_alpha(const gp_matrix &m, const evaluate_shared &s, int rank)
 {
   const int lane = (int)threadIdx.x % 32, pairs = m.count * (m.count + 1) / 2;
-  for (int pair = rank * TILES_WARPS + (int)threadIdx.x / 32; pair < pairs; pair += GP_CLUSTER * TILES_WARPS) {
+  for (int pair = rank * TILES_WARPS + (int)threadIdx.x / 32; pair < pairs; pair += TEAM * TILES_WARPS) {
     int i, j;
     pair_place(pair, &i, &j);
     const double *x = tile_of(m, i, j) + lane * GP_TILE, *y = s.y + GP_TILE * i;
@@ -91,14 +125,15 @@ __device__ __forceinline__ void sum_columns(const gp_matrix &m, double *alpha)
 }
 
 /* y and α into s; all blocks have all of them. */
+template <int TEAM>
 __device__ __forceinline__ void evaluate_weights(const device_gp &g, const gp_matrix &m, evaluate_shared &s, int rank)
 {
-  parts_of_y(g, m, rank);
-  cluster_sync();
+  parts_of_y<TEAM>(g, m, rank);
+  team_sync<TEAM>();
   sum_rows(m, s.y);
-  cluster_sync(); /* all have read the parts of y */
-  parts_of_alpha(m, s, rank);
-  cluster_sync();
+  team_sync<TEAM>(); /* all have read the parts of y */
+  parts_of_alpha<TEAM>(m, s, rank);
+  team_sync<TEAM>();
   sum_columns(m, s.alpha);
   __syncthreads();
 }
@@ -150,16 +185,17 @@ __device__ __forceinline__ double sum_distances(const double *x, const double (&
   return total;
 }
 
-/* The block's halves of tiles of K⁻¹ = XᵀX: mine[a][·] of the thread gets its part of what the
- * gradient wants of dimension a; its part of the trace is returned. */
+/* A part's halves of tiles of K⁻¹ = XᵀX: lanes_of(a) of the thread gets its share of what the
+ * gradient wants of dimension a; its share of the trace is returned. */
+template <int TEAM>
 __device__ __forceinline__ double evaluate_slopes(const device_gp &g, const gp_matrix &m, const evaluate_shared &s,
-                                                  double *mine, int rank)
+                                                  double *room, int part)
 {
-  const int pairs = m.count * (m.count + 1) / 2;
+  const int t = (int)threadIdx.x, pairs = m.count * (m.count + 1) / 2;
   double trace = 0;
-  for (int a = 0; a < g.d; a++) mine[a * TILES_THREADS] = 0;
+  for (int a = 0; a < g.d; a++) lanes_of<TEAM>(m, room, a)[t] = 0;
   NO_UNROLL
-  for (int unit = rank * TILES_WARPS + (int)threadIdx.x / 32; unit < 2 * pairs; unit += GP_CLUSTER * TILES_WARPS) {
+  for (int unit = part * TILES_WARPS + t / 32; unit < 2 * pairs; unit += GP_CLUSTER * TILES_WARPS) {
     const int half = unit % 2;
     int i, j;
     pair_place(unit / 2, &i, &j);
@@ -172,25 +208,27 @@ __device__ __forceinline__ double evaluate_slopes(const device_gp &g, const gp_m
     NO_UNROLL
     for (int a = 0; a < g.d; a++) {
       const double *x = g.x + a * GP_ROWS_MAX;
-      mine[a * TILES_THREADS] += gp_is_categorical(g, a) ? sum_distances<true>(x, sum, row, column)
-                                                         : sum_distances<false>(x, sum, row, column);
+      lanes_of<TEAM>(m, room, a)[t] += gp_is_categorical(g, a) ? sum_distances<true>(x, sum, row, column)
+                                                               : sum_distances<false>(x, sum, row, column);
     }
   }
   return trace;
 }
 
-/* The block's sums of both. */
-__device__ __forceinline__ void sum_slopes(const device_gp &g, const gp_matrix &m, evaluate_shared &s,
-                                           const double *lanes, double trace, int rank)
+/* The part's sums of both. */
+template <int TEAM>
+__device__ __forceinline__ void sum_slopes(const device_gp &g, const gp_matrix &m, evaluate_shared &s, double *room,
+                                           double trace, int part)
 {
   const int warp = (int)threadIdx.x / 32, lane = (int)threadIdx.x % 32;
   trace = gp_block_sum(trace, s.of_warp, TILES_WARPS); /* a barrier, too */
-  if (threadIdx.x == 0) m.scratch->sums[rank][g.d] = trace;
+  if (threadIdx.x == 0) m.scratch->sums[part][g.d] = trace;
   for (int a = warp; a < g.d; a += TILES_WARPS) {
+    const double *lanes = lanes_of<TEAM>(m, room, a);
     double sum = 0;
-    for (int w = 0; w < TILES_WARPS; w++) sum += lanes[a * TILES_THREADS + 32 * w + lane];
+    for (int w = 0; w < TILES_WARPS; w++) sum += lanes[32 * w + lane];
     sum = gp_warp_sum(sum);
-    if (lane == 0) m.scratch->sums[rank][a] = sum;
+    if (lane == 0) m.scratch->sums[part][a] = sum;
   }
 }
 
@@ -205,6 +243,7 @@ template <typename F> __device__ __forceinline__ double sum_over(evaluate_shared
 }
 
 /* By the first block: the likelihood, and with `gradient` the rest of what `result` is. */
+template <int TEAM>
 __device__ __forceinline__ void evaluate_result(const device_gp &g, const gp_matrix &m, evaluate_shared &s,
                                                 bool gradient, double *result)
 {
@@ -220,8 +259,9 @@ __device__ __forceinline__ void evaluate_result(const device_gp &g, const gp_mat
   }
   if (t == 0) result[0] = -0.5 * fit - determinant - 0.5 * g.n * 1.8378770664093454836;
   if (!gradient || t > g.d) return;
+  const int parts = TEAM > 1 ? (int)GP_CLUSTER : parts_of_gradient(m);
   double sum = 0;
-  for (int r = 0; r < GP_CLUSTER; r++) sum += m.scratch->sums[r][t];
+  for (int r = 0; r < parts; r++) sum += m.scratch->sums[r][t];
   if (t < g.d) {
     result[1 + t] = -2 * m.hyper->weight[t] * sum;
     return;
@@ -233,10 +273,11 @@ __device__ __forceinline__ void evaluate_result(const device_gp &g, const gp_mat
 }
 
 /* L⁻¹ by rows: tiles of Xᵀ turned, a tile a warp. */
+template <int TEAM>
 __device__ __forceinline__ void evaluate_inverse(const gp_matrix &m, double *inverse, int rows, int rank)
 {
   const int lane = (int)threadIdx.x % 32, pairs = m.count * (m.count + 1) / 2;
-  for (int pair = rank * TILES_WARPS + (int)threadIdx.x / 32; pair < pairs; pair += GP_CLUSTER * TILES_WARPS) {
+  for (int pair = rank * TILES_WARPS + (int)threadIdx.x / 32; pair < pairs; pair += TEAM * TILES_WARPS) {
     int i, j;
     pair_place(pair, &i, &j);
     const double *x = tile_of(m, i, j) + lane * GP_TILE;
@@ -252,38 +293,46 @@ __device__ __forceinline__ void evaluate_inverse(const gp_matrix &m, double *inv
 
 /* All of it, for the batch-th setting, whose hyperparameters all blocks have in s.  The first block
  * writes the results last. */
+template <int TEAM>
 __device__ __forceinline__ void evaluate(const device_gp &g, evaluate_shared &s, double *room, int batch, bool gradient)
 {
-  const int t = (int)threadIdx.x, rank = (int)cluster_rank();
+  static_assert(TEAM == 1 || TEAM == GP_CLUSTER, "a part of the gradient a block, or all of them");
+  const int t = (int)threadIdx.x, rank = team_rank<TEAM>();
   const int64_t matrix = (int64_t)batch * g.rows * g.rows;
   const gp_matrix m = {g.rows / GP_TILE, &s.hyper, g.factor + matrix, gradient ? g.inverse + matrix : nullptr,
                        g.scratch + batch};
   if (t == 0) s.failed = 0;
-  tiles_covariance(g, m, rank);
-  cluster_sync();
-  tiles_invert(m, room, rank, &s.failed);
-  evaluate_weights(g, m, s, rank);
-  if (gradient) {
-    const double trace = evaluate_slopes(g, m, s, room + t, rank);
-    sum_slopes(g, m, s, room, trace, rank);
+  tiles_covariance<TEAM>(g, m, rank);
+  team_sync<TEAM>();
+  tiles_invert<TEAM>(m, room, rank, &s.failed);
+  evaluate_weights<TEAM>(g, m, s, rank);
+  if (!gradient) {
+    evaluate_inverse<TEAM>(m, g.inverse + matrix, g.rows, rank);
+  } else if constexpr (TEAM > 1) {
+    const double trace = evaluate_slopes<TEAM>(g, m, s, room, rank);
+    sum_slopes<TEAM>(g, m, s, room, trace, rank);
   } else {
-    evaluate_inverse(m, g.inverse + matrix, g.rows, rank);
+    NO_UNROLL
+    for (int part = 0; part < parts_of_gradient(m); part++) {
+      const double trace = evaluate_slopes<TEAM>(g, m, s, room, part);
+      sum_slopes<TEAM>(g, m, s, room, trace, part);
+      __syncthreads(); /* the room is the next part's */
+    }
   }
-  cluster_sync();
+  team_sync<TEAM>();
   if (rank == 0) {
     double *alpha = g.alpha + (int64_t)batch * g.rows;
     for (int k = t; k < g.rows; k += TILES_THREADS) alpha[k] = s.failed ? 0 : s.alpha[k];
     if (t == 0) g.failed[batch] = s.failed;
-    evaluate_result(g, m, s, gradient, g.result + (int64_t)batch * (g.d + 4));
+    evaluate_result<TEAM>(g, m, s, gradient, g.result + (int64_t)batch * (g.d + 4));
   }
 }
 
-/* A cluster for each of the batch. */
-__global__ void __launch_bounds__(TILES_THREADS, 1) gp_evaluate(const device_gp g, int gradient)
+/* The batch-th setting of g's. */
+template <int TEAM> __device__ __forceinline__ void evaluate_setting(const device_gp &g, bool gradient)
 {
-#if defined(CUDACPU) || (defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900)
   DYNAMIC_SHARED(evaluate_shared, s);
-  const int t = (int)threadIdx.x, batch = (int)blockIdx.x / GP_CLUSTER;
+  const int t = (int)threadIdx.x, batch = (int)blockIdx.x / TEAM;
   const device_gp_hyper *hyper = g.hyper + batch;
   if (t < g.d) s->hyper.weight[t] = hyper->weight[t];
   if (t == 0) {
@@ -292,8 +341,20 @@ __global__ void __launch_bounds__(TILES_THREADS, 1) gp_evaluate(const device_gp 
     s->hyper.mean = hyper->mean;
   }
   __syncthreads();
-  evaluate(g, *s, (double *)(s + 1), batch, gradient != 0);
+  evaluate<TEAM>(g, *s, (double *)(s + 1), batch, gradient);
+}
+
+/* A cluster for each of the batch, or a block. */
+__global__ void __launch_bounds__(TILES_THREADS, 1) gp_evaluate(const device_gp g, int gradient)
+{
+#if defined(CUDACPU) || (defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900)
+  evaluate_setting<GP_CLUSTER>(g, gradient != 0);
 #endif
+}
+
+__global__ void __launch_bounds__(TILES_THREADS, 1) gp_evaluate_alone(const device_gp g, int gradient)
+{
+  evaluate_setting<1>(g, gradient != 0);
 }
 
 /* ---- climbs ---------------------------------------------------------------------------------- */
@@ -378,33 +439,32 @@ __device__ __forceinline__ void climb_posterior(climb_shared &s, const device_gp
   __syncwarp();
 }
 
-/* A cluster for each start: all its blocks evaluate, the first climbs. */
-__global__ void __launch_bounds__(TILES_THREADS, 1)
-    gp_fit_climb(const device_gp g, const device_gp_prior prior, const device_gp_fit_start *starts,
-                 device_gp_fitted *out)
+/* A team for each start: all its blocks evaluate, the first climbs. */
+template <int TEAM>
+__device__ __forceinline__ void climb_start(const device_gp &g, const device_gp_prior &prior,
+                                            const device_gp_fit_start *starts, device_gp_fitted *out)
 {
-#if defined(CUDACPU) || (defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900)
   DYNAMIC_SHARED(climb_shared, s);
-  const int t = (int)threadIdx.x, batch = (int)blockIdx.x / GP_CLUSTER, parameters = g.d + 3;
+  const int t = (int)threadIdx.x, batch = (int)blockIdx.x / TEAM, parameters = g.d + 3;
   const lbfgs_settings settings = {prior.tolerance, 1, prior.evaluations};
   lbfgs_state<GP_AXES_MAX + 3> &c = s->climb;
-  const lbfgs_state<GP_AXES_MAX + 3> &first = *cluster_shared(&c, 0);
-  if (cluster_rank() == 0) {
+  const lbfgs_state<GP_AXES_MAX + 3> &first = *team_shared<TEAM>(&c, 0);
+  if (team_rank<TEAM>() == 0) {
     if (t < parameters) c.trial[t] = starts[batch].at[t];
     if (t == 0) lbfgs_begin(c, settings);
   }
   for (;;) {
-    cluster_sync();
+    team_sync<TEAM>();
     if (first.end != LBFGS_GOES_ON) break;
     climb_hyper(s->evaluation.hyper, prior, first.trial, g.d);
     __syncthreads();
-    evaluate(g, s->evaluation, (double *)(s + 1), batch, true);
+    evaluate<TEAM>(g, s->evaluation, (double *)(s + 1), batch, true);
     __syncthreads();
-    if (cluster_rank() || t >= 32) continue;
+    if (team_rank<TEAM>() || t >= 32) continue;
     climb_posterior(*s, prior, g.result + (int64_t)batch * (g.d + 4), g.d);
     lbfgs_step(c, parameters, settings, climb_bounds{prior, g.d});
   }
-  if (cluster_rank() == 0) {
+  if (team_rank<TEAM>() == 0) {
     if (t < GP_AXES_MAX + 3) out[batch].at[t] = t < parameters ? c.at[t] : 0;
     if (t == 0) {
       out[batch].unused = 0;
@@ -412,26 +472,52 @@ __global__ void __launch_bounds__(TILES_THREADS, 1)
       out[batch].evaluations = c.evaluations;
     }
   }
-  cluster_sync(); /* the first block's memory is there until all have read its end */
+  team_sync<TEAM>(); /* the first block's memory is there until all have read its end */
+}
+
+__global__ void __launch_bounds__(TILES_THREADS, 1)
+    gp_fit_climb(const device_gp g, const device_gp_prior prior, const device_gp_fit_start *starts,
+                 device_gp_fitted *out)
+{
+#if defined(CUDACPU) || (defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900)
+  climb_start<GP_CLUSTER>(g, prior, starts, out);
 #endif
+}
+
+__global__ void __launch_bounds__(TILES_THREADS, 1)
+    gp_fit_climb_alone(const device_gp g, const device_gp_prior prior, const device_gp_fit_start *starts,
+                       device_gp_fitted *out)
+{
+  climb_start<1>(g, prior, starts, out);
 }
 
 /* ---- launchers ------------------------------------------------------------------------------- */
 
-/* The most that either may ever have: a bound that changed from launch to launch would be another
+/* The most that any may ever have: a bound that changed from launch to launch would be another
  * thread's, too. */
 static int most_bytes(size_t own)
 {
-  return (int)(own + evaluate_room(GP_ROWS_MAX, GP_AXES_MAX));
+  return (int)(own + evaluate_room(GP_CLUSTER, GP_ROWS_MAX, GP_AXES_MAX));
 }
 
-int gp_evaluate_prepare(void)
+static int most_bytes_alone(size_t own)
 {
-  cudaError_t error = cudaFuncSetAttribute(gp_evaluate, cudaFuncAttributeMaxDynamicSharedMemorySize,
-                                           most_bytes(sizeof(evaluate_shared)));
-  if (error != cudaSuccess) return error;
-  return cudaFuncSetAttribute(gp_fit_climb, cudaFuncAttributeMaxDynamicSharedMemorySize,
-                              most_bytes(sizeof(climb_shared)));
+  return (int)(own + evaluate_room(1, GP_BLOCK_ROWS, GP_AXES_MAX));
+}
+
+int gp_evaluate_prepare(int capability, int block_rows)
+{
+  const cudaFuncAttribute most = cudaFuncAttributeMaxDynamicSharedMemorySize;
+  cudaError_t error = cudaSuccess;
+  if (capability >= GP_CAPABILITY_90) {
+    error = cudaFuncSetAttribute(gp_evaluate, most, most_bytes(sizeof(evaluate_shared)));
+    if (!error) error = cudaFuncSetAttribute(gp_fit_climb, most, most_bytes(sizeof(climb_shared)));
+  }
+  if (!error && block_rows) {
+    error = cudaFuncSetAttribute(gp_evaluate_alone, most, most_bytes_alone(sizeof(evaluate_shared)));
+    if (!error) error = cudaFuncSetAttribute(gp_fit_climb_alone, most, most_bytes_alone(sizeof(climb_shared)));
+  }
+  return error;
 }
 
 /* gp_fit_climb has the largest clusters of all: whoever has room for them has for the others'. */
@@ -445,7 +531,7 @@ int gp_capability(int *capability)
   if (!error) error = cudaDeviceGetAttribute(&given, cudaDevAttrMaxSharedMemoryPerBlockOptin, device);
   if (error || *capability < GP_CAPABILITY_90) return error;
   if (given >= most && given >= gp_predict_panel_bytes()) {
-    error = (cudaError_t)gp_evaluate_prepare();
+    error = (cudaError_t)gp_evaluate_prepare(*capability, 0);
     if (!error) error = active_clusters(gp_fit_climb, GP_CLUSTER, dim3(TILES_THREADS), (size_t)most, &clusters);
     if (error == cudaErrorInvalidClusterSize || error == cudaErrorNotSupported) { /* as good as none */
       cudaGetLastError();
@@ -457,16 +543,37 @@ int gp_capability(int *capability)
   return error;
 }
 
+/* FP32 and FP64 differ by 2 or so where FP64 is fast (A100, H100, B200), by 32 or 64 elsewhere. */
+int gp_block_rows(int *rows)
+{
+  int device = 0, given = 0, ratio = 0;
+  cudaError_t error = cudaGetDevice(&device);
+  if (!error) error = cudaDeviceGetAttribute(&given, cudaDevAttrMaxSharedMemoryPerBlockOptin, device);
+  if (!error) error = cudaDeviceGetAttribute(&ratio, cudaDevAttrSingleToDoublePrecisionPerfRatio, device);
+  *rows = given < most_bytes_alone(sizeof(climb_shared)) ? 0 : ratio <= 4 ? GP_BLOCK_ROWS : GP_BLOCK_ROWS_SLOW;
+  return error;
+}
+
 int gp_evaluate_by_cluster(const struct device_gp *g, int batch, int gradient, void *stream)
 {
   return launch_cluster(gp_evaluate, GP_CLUSTER, dim3((unsigned)(GP_CLUSTER * batch)), dim3(TILES_THREADS),
-                        sizeof(evaluate_shared) + evaluate_room(g->rows, g->d), (cudaStream_t)stream, *g, gradient);
+                        sizeof(evaluate_shared) + evaluate_room(GP_CLUSTER, g->rows, g->d), (cudaStream_t)stream, *g,
+                        gradient);
 }
 
-int gp_fit_by_cluster(const struct device_gp *g, int count, const struct device_gp_prior *prior,
-                      const struct device_gp_fit_start *starts, struct device_gp_fitted *out, void *stream)
+int gp_evaluate_by_block(const struct device_gp *g, int batch, int gradient, void *stream)
 {
+  return launch(gp_evaluate_alone, dim3((unsigned)batch), dim3(TILES_THREADS),
+                sizeof(evaluate_shared) + evaluate_room(1, g->rows, g->d), (cudaStream_t)stream, *g, gradient);
+}
+
+int gp_fit_climbs(const struct device_gp *g, int count, const struct device_gp_prior *prior,
+                  const struct device_gp_fit_start *starts, struct device_gp_fitted *out, void *stream)
+{
+  cudaStream_t s = (cudaStream_t)stream;
+  if (g->capability < GP_CAPABILITY_90)
+    return launch(gp_fit_climb_alone, dim3((unsigned)count), dim3(TILES_THREADS),
+                  sizeof(climb_shared) + evaluate_room(1, g->rows, g->d), s, *g, *prior, starts, out);
   return launch_cluster(gp_fit_climb, GP_CLUSTER, dim3((unsigned)(GP_CLUSTER * count)), dim3(TILES_THREADS),
-                        sizeof(climb_shared) + evaluate_room(g->rows, g->d), (cudaStream_t)stream, *g, *prior, starts,
-                        out);
+                        sizeof(climb_shared) + evaluate_room(GP_CLUSTER, g->rows, g->d), s, *g, *prior, starts, out);
 }

@@ -1,5 +1,6 @@
 /* The covariance of a Gaussian process, its Cholesky factor's inverse, and the products of tiles
- * that these are made of, by a cluster of blocks (cluster.cuh); from compute capability 9.0 on.
+ * that these are made of, by a team of blocks: a cluster (cluster.cuh), from compute capability
+ * 9.0 on, or one alone.
  *
  * A matrix is [tiles][tiles] tiles of 32 × 32, each by rows, in global memory, which is the L2
  * cache here.  [K | I] is eliminated forward, so that X = L⁻¹ stands where I was.  With D = L_pp⁻¹
@@ -19,6 +20,8 @@
  * itself in shared memory, and update a share of the tiles.  So a step has one barrier of the
  * cluster, and what everybody waits for is a warp's sweep over 32 columns.
  *
+ * One block does the same work one after the other.
+ *
  * Every sum is in the order of the columns, whoever makes it. */
 #ifndef GSOS_GP_TILES_CUH
 #define GSOS_GP_TILES_CUH
@@ -28,12 +31,38 @@
 #include "kernels/tensor_core.cuh"
 
 enum {
-  TILES_THREADS = 256,
+  TILES_THREADS = GP_BLOCK_THREADS,
   TILES_WARPS = TILES_THREADS / 32,
   TILE = GP_TILE * GP_TILE,
   HALF = TILE / 2, /* 16 rows, what a warp makes at a time */
-  WORKERS = GP_CLUSTER - 1,
 };
+
+/* ---- teams ----------------------------------------------------------------------------------- */
+
+/* As of a cluster (cluster.cuh); all of a team of one is one's own. */
+template <int TEAM> __device__ __forceinline__ int team_rank()
+{
+  return TEAM > 1 ? (int)cluster_rank() : 0;
+}
+
+template <int TEAM> __device__ __forceinline__ void team_sync()
+{
+  if constexpr (TEAM > 1)
+    cluster_sync();
+  else
+    __syncthreads();
+}
+
+template <int TEAM, typename T> __device__ __forceinline__ T *team_shared(T *own, unsigned rank)
+{
+  if constexpr (TEAM > 1)
+    return cluster_shared(own, rank);
+  else
+    return own;
+}
+
+/* Blocks that make the panel and update the tiles. */
+template <int TEAM> constexpr int workers = TEAM > 1 ? TEAM - 1 : 1;
 
 /* What the first block has for the diagonal. */
 struct diagonal_shared {
@@ -175,11 +204,11 @@ __device__ __forceinline__ void add_distances(double (&q)[8], double weight, con
 
 /* Tiles on and below the diagonal, and with m.slopes dk/dr² of them: eight rows a warp and turn, a
  * column a lane. */
-__device__ __forceinline__ void tiles_covariance(const device_gp &g, const gp_matrix &m, int rank)
+template <int TEAM> __device__ __forceinline__ void tiles_covariance(const device_gp &g, const gp_matrix &m, int rank)
 {
   const int warp = (int)threadIdx.x / 32, lane = (int)threadIdx.x % 32, pairs = m.count * (m.count + 1) / 2;
   const double signal = m.hyper->signal, on_diagonal = signal + m.hyper->noise;
-  for (int unit = rank * TILES_WARPS + warp; unit < 4 * pairs; unit += GP_CLUSTER * TILES_WARPS) {
+  for (int unit = rank * TILES_WARPS + warp; unit < 4 * pairs; unit += TEAM * TILES_WARPS) {
     const int first = unit % 4 * 8, pair = unit / 4;
     int i, j;
     pair_place(pair, &i, &j);
@@ -290,9 +319,9 @@ __device__ __forceinline__ void tiles_ahead(const gp_matrix &m, diagonal_shared 
 
 /* ---- the steps ------------------------------------------------------------------------------- */
 
-/* By every other block, for itself: the whole panel of step p, [count][TILE] swizzled.  What is
+/* By every worker, for itself: the whole panel of step p, [count][TILE] swizzled.  What is
  * final is one worker's to keep. */
-__device__ __forceinline__ void tiles_panel(const gp_matrix &m, double *panel, int worker, int p)
+template <int TEAM> __device__ __forceinline__ void tiles_panel(const gp_matrix &m, double *panel, int worker, int p)
 {
   const int t = thread_anew(), warp = t / 32;
   const double *inverse = m.scratch->inverse[p % 2];
@@ -303,48 +332,74 @@ __device__ __forceinline__ void tiles_panel(const gp_matrix &m, double *panel, i
     double sum[4][4] = {};
     multiply_rows<false, false>(sum, tile_of(m, j, p) + half, inverse);
     store_rows<true>(panel + j * TILE + half, sum);
-    if (j < p && j % WORKERS == worker) store_rows<false>(tile_of(m, p, j) + half, sum);
+    if (j < p && j % workers<TEAM> == worker) store_rows<false>(tile_of(m, p, j) + half, sum);
   }
   for (int k = t; k < TILE; k += TILES_THREADS) {
     const int row = k % GP_TILE, column = k / GP_TILE;
     const double of = inverse[column * GP_TILE + row];
     panel[p * TILE + swizzled(row, column)] = of;
-    if (p % WORKERS == worker) tile_of(m, p, p)[row * GP_TILE + column] = of;
+    if (p % workers<TEAM> == worker) tile_of(m, p, p)[row * GP_TILE + column] = of;
   }
 }
 
-/* A worker's share of what step p updates, but A_p+1,p+1, which is the first block's. */
+/* A worker's share of what step p updates, but A_p+1,p+1 where that is the first block's. */
+template <int TEAM>
 __device__ __forceinline__ void tiles_update(const gp_matrix &m, const double *panel, int worker, int p)
 {
   const int warp = thread_anew() / 32, first = (p + 1) * (p + 2) / 2, last = m.count * (m.count + 1) / 2;
   NO_UNROLL
-  for (int unit = worker * TILES_WARPS + warp; unit < 2 * (last - first); unit += WORKERS * TILES_WARPS) {
+  for (int unit = worker * TILES_WARPS + warp; unit < 2 * (last - first); unit += workers<TEAM> * TILES_WARPS) {
     const int half = unit % 2 * HALF;
     int i, j;
     pair_place(first + unit / 2, &i, &j);
-    if (i == p + 1 && j == i) continue;
+    if (TEAM > 1 && i == p + 1 && j == i) continue;
     double sum[4][4] = {};
     multiply_rows<true, true>(sum, panel + (j > p ? i : j) * TILE + half, panel + (j > p ? j : i) * TILE);
     take_off_rows((j > p ? tile_of(m, i, j) : tile_of(m, j, i)) + half, sum, j == p);
   }
 }
 
+/* By one block: D of step p, of the updated A_pp. */
+__device__ __forceinline__ void tiles_diagonal(const gp_matrix &m, diagonal_shared &s, int p, int *failed)
+{
+  const int t = thread_anew();
+  const double *tile = tile_of(m, p, p);
+  for (int k = t; k < TILE; k += TILES_THREADS) s.block[k / GP_TILE][k % GP_TILE] = tile[k];
+  __syncthreads();
+  if (t >= 32) return;
+  const bool good = diagonal_sweep(s, m.scratch->inverse[p % 2], m.scratch->diagonal + GP_TILE * p);
+  if (t == 0 && !good) *failed = 1;
+}
+
 /* From the covariance's tiles to Xᵀ's, m.scratch->diagonal and, in the first block, *failed.  All
  * blocks come and leave together.
- *   room  the block's shared memory: gp_tiles_bytes */
-__device__ __forceinline__ void tiles_invert(const gp_matrix &m, void *room, int rank, int *failed)
+ *   room  the block's shared memory: gp_tiles_bytes; of one block the diagonal's and the panel's in
+ *         turn */
+template <int TEAM> __device__ __forceinline__ void tiles_invert(const gp_matrix &m, void *room, int rank, int *failed)
 {
   double *panel = (double *)room;
-  NO_UNROLL
-  for (int p = -1; p < m.count; p++) {
-    if (rank == 0) {
-      if (p + 1 < m.count) tiles_ahead(m, *(diagonal_shared *)room, p, failed);
-    } else if (p >= 0) {
-      tiles_panel(m, panel, rank - 1, p);
+  if constexpr (TEAM == 1) {
+    NO_UNROLL
+    for (int p = 0; p < m.count; p++) {
+      tiles_diagonal(m, *(diagonal_shared *)room, p, failed);
       __syncthreads();
-      tiles_update(m, panel, rank - 1, p);
+      tiles_panel<1>(m, panel, 0, p);
+      __syncthreads();
+      tiles_update<1>(m, panel, 0, p);
+      __syncthreads();
     }
-    cluster_sync();
+  } else {
+    NO_UNROLL
+    for (int p = -1; p < m.count; p++) {
+      if (rank == 0) {
+        if (p + 1 < m.count) tiles_ahead(m, *(diagonal_shared *)room, p, failed);
+      } else if (p >= 0) {
+        tiles_panel<TEAM>(m, panel, rank - 1, p);
+        __syncthreads();
+        tiles_update<TEAM>(m, panel, rank - 1, p);
+      }
+      cluster_sync();
+    }
   }
 }
 

@@ -45,8 +45,14 @@ __device__ __forceinline__ void tensor_multiply_4(float (&c)[4], float a0, float
       : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3])
       : "r"(__float_as_uint(a0)), "r"(__float_as_uint(a1)), "r"(__float_as_uint(b)));
 }
-/* Of the whole depth in FP64, with the same places, a's first two in `left`; from compute
- * capability 9.0 on. */
+/* What there is before compute capability 9.0 in FP64, [8][4] · [4][8]: a (g, t); b (t, g). */
+__device__ __forceinline__ void tensor_multiply_8(double &c0, double &c1, double a, double b)
+{
+  asm("mma.sync.aligned.m8n8k4.row.col.f64.f64.f64.f64 {%0, %1}, {%2}, {%3}, {%0, %1};"
+      : "+d"(c0), "+d"(c1)
+      : "d"(a), "d"(b));
+}
+/* Of the whole depth in FP64, with the same places, a's first two in `left`. */
 __device__ __forceinline__ void tensor_multiply(double (&c)[4], const double2 &left, const double2 &right, double b0,
                                                 double b1)
 {
@@ -55,7 +61,10 @@ __device__ __forceinline__ void tensor_multiply(double (&c)[4], const double2 &l
       : "+d"(c[0]), "+d"(c[1]), "+d"(c[2]), "+d"(c[3])
       : "d"(left.x), "d"(left.y), "d"(right.x), "d"(right.y), "d"(b0), "d"(b1));
 #else
-  __trap();
+  tensor_multiply_8(c[0], c[1], left.x, b0);
+  tensor_multiply_8(c[2], c[3], left.y, b0);
+  tensor_multiply_8(c[0], c[1], right.x, b1);
+  tensor_multiply_8(c[2], c[3], right.y, b1);
 #endif
 }
 #endif

@@ -6,6 +6,6 @@
 
 /* Raised whenever the same ini file and the same data give other numbers than before.  A study is
  * made by one of them: a run that was begun by another does not go on without --accept-change. */
-#define GSOS_HISTORY_VERSION 5
+#define GSOS_HISTORY_VERSION 6
 
 #endif

@@ -189,8 +189,7 @@ static void measure_both(const char *what, void (*call)(const struct bench *), c
   struct times t, older = {.rounds = 0};
   if (rows_time_is_up(&rows)) return;
   t = time_of(call, b);
-  if (gp_workspace_fits(b->w)) {
-    gp_workspace_use_clusters(b->w, false);
+  if (gp_workspace_use_clusters(b->w, false)) {
     older = time_of(call, b);
     gp_workspace_use_clusters(b->w, true);
   }

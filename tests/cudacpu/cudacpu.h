@@ -73,9 +73,9 @@ void cudacpu_reset(int count, const size_t *memory);
 /* To change a property of a device (name, compute capability, ...), before it is used. */
 struct cudaDeviceProp *cudacpu_properties(int device);
 /* Makes a device one of compute capability major.minor, before it is used: with the shared memory,
- * threads and multiprocessors of a GPU that is, and without clusters and launches that begin early
- * before 9.0; before 8.0 no kernel runs there.  0: none of that kind is known (7.5, 8.0, 8.6, 8.7,
- * 8.9, 9.0, 10.0, 12.0 are). */
+ * threads, multiprocessors and speed of FP64 of a GPU that is, and without clusters and launches
+ * that begin early before 9.0; before 8.0 no kernel runs there.  0: none of that kind is known
+ * (7.5, 8.0, 8.6, 8.7, 8.9, 9.0, 10.0, 12.0 are). */
 int cudacpu_set_capability(int device, int major, int minor);
 
 enum cudacpu_order { CUDACPU_FORWARD, CUDACPU_REVERSE, CUDACPU_SHUFFLED };

@@ -71,9 +71,10 @@ int gp_workspace_fit(struct gp_workspace *w, const struct device_gp_prior *prior
   return 0;
 }
 
-void gp_workspace_use_clusters(struct gp_workspace *w, bool yes)
+bool gp_workspace_use_clusters(struct gp_workspace *w, bool yes)
 {
   (void)w, (void)yes;
+  return false;
 }
 
 bool gp_workspace_condition(struct gp_workspace *w, const struct gp_hyper *h, double *alpha)
@@ -170,6 +171,7 @@ enum { OF_A_DEVICE = 2 };
 struct gp_devices {
   int n, points, d; /* n workspaces */
   int capability;   /* the least gp_capability of the devices */
+  int block_rows;   /* and the least gp_block_rows */
   char name[400];
   struct gp_workspace *all; /* [n] */
   pthread_mutex_t lock;
@@ -228,8 +230,9 @@ static void workspace_make(struct gp_workspace *w)
   const size_t points = (size_t)w->devices->points, d = (size_t)w->devices->d;
   CALL(w, cudaSetDevice(w->device));
   w->g.capability = w->devices->capability;
+  w->g.block_rows = w->devices->block_rows;
   CALL(w, gp_predict_prepare(w->g.capability));
-  if (w->g.capability >= GP_CAPABILITY_90) CALL(w, gp_evaluate_prepare());
+  CALL(w, gp_evaluate_prepare(w->g.capability, w->g.block_rows));
   CALL(w, cudaStreamCreateWithFlags(&w->stream, cudaStreamNonBlocking));
   CALL(w, cudaMallocHost((void **)&w->pinned, sizeof *w->pinned));
   CALL(w, cudaMallocHost((void **)&w->staged, (d > 0 ? d : 1) * points * number));
@@ -277,12 +280,14 @@ static int find_capability(struct gp_devices *devices, int n, const int *numbers
   int of_gpu = 0;
   for (int i = 0; i < n; i++) {
     struct gp_workspace asking = {.device = numbers[i]};
-    int capability = 0;
+    int capability = 0, block_rows = 0;
     CALL(&asking, cudaSetDevice(asking.device));
     CALL(&asking, cudaDeviceGetAttribute(&of_gpu, cudaDevAttrComputeCapabilityMajor, asking.device));
     CALL(&asking, gp_capability(&capability));
+    CALL(&asking, gp_block_rows(&block_rows));
     if (gp_workspace_check(&asking, e)) return e->code;
     if (i == 0 || capability < devices->capability) devices->capability = capability;
+    if (i == 0 || block_rows < devices->block_rows) devices->block_rows = block_rows;
   }
   if (devices->capability >= GP_CAPABILITY_90 || of_gpu < GP_CAPABILITY_90) return 0;
   size_t used = strlen(devices->name);
@@ -417,14 +422,15 @@ void gp_workspace_likelihoods(struct gp_workspace *w, int count, const struct gp
 
 bool gp_workspace_fits(const struct gp_workspace *w)
 {
-  return w->g.capability >= GP_CAPABILITY_90;
+  return gp_is_one_launch(&w->g) != 0;
 }
 
-void gp_workspace_use_clusters(struct gp_workspace *w, bool yes)
+bool gp_workspace_use_clusters(struct gp_workspace *w, bool yes)
 {
   const int capability = w->devices->capability;
   w->g.capability = yes || capability < GP_CAPABILITY_90 ? capability : GP_CAPABILITY_90 - 1;
   CALL(w, gp_predict_prepare(w->g.capability));
+  return capability >= GP_CAPABILITY_90;
 }
 
 int gp_workspace_fit(struct gp_workspace *w, const struct device_gp_prior *prior, int count,
@@ -434,7 +440,7 @@ int gp_workspace_fit(struct gp_workspace *w, const struct device_gp_prior *prior
   int evaluations = 0;
   for (int b = 0; b < count; b++) memcpy(w->pinned->starts[b].at, starts[b], parameters);
   up(w, w->starts, w->pinned->starts, (size_t)count * sizeof *w->starts);
-  CALL(w, gp_fit_by_cluster(&w->g, count, prior, w->starts, w->fitted, w->stream));
+  CALL(w, gp_fit_climbs(&w->g, count, prior, w->starts, w->fitted, w->stream));
   down(w, w->pinned->fitted, w->fitted, (size_t)count * sizeof *w->fitted);
   wait_for(w);
   for (int b = 0; b < count; b++) {

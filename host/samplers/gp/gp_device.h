@@ -51,7 +51,8 @@ void gp_workspace_observe(struct gp_workspace *w, const struct gp_data *data, in
 void gp_workspace_likelihoods(struct gp_workspace *w, int count, const struct gp_hyper *h, double *value,
                               double (*gradient)[GP_PARAMETERS_MAX]);
 
-/* Whether the device climbs by itself; where gp_capability is 9 it does. */
+/* Whether the device climbs by itself over the observations: where gp_capability is 9, and up to
+ * gp_block_rows elsewhere. */
 bool gp_workspace_fits(const struct gp_workspace *w);
 
 /* Climbs of the log posterior from `count` starts at once, at most GP_DEVICE_BATCH: one launch.  Of
@@ -64,8 +65,8 @@ int gp_workspace_fit(struct gp_workspace *w, const struct device_gp_prior *prior
                      const double (*starts)[GP_PARAMETERS_MAX], double *value, double (*at)[GP_PARAMETERS_MAX]);
 
 /* For measurements and tests: whether kernels for compute capability 9.0 are used where they can
- * be, as they are at first. */
-void gp_workspace_use_clusters(struct gp_workspace *w, bool yes);
+ * be, as they are at first.  False where they cannot. */
+bool gp_workspace_use_clusters(struct gp_workspace *w, bool yes);
 
 /* The posterior under h, for the calls below.  False where the covariance is not positive definite.
  *   alpha  [n] out */

@@ -127,16 +127,25 @@ static const struct device_kind {
   int major, minor;
   int block_kib, multiprocessor_kib; /* of shared memory, by cudaFuncSetAttribute */
   int threads, blocks, multiprocessors;
+  int double_ratio; /* as many operations of FP32 to one of FP64 */
 } kinds[] = {
-    {7, 5, 64, 64, 1024, 16, 40},     /* T4 */
-    {8, 0, 163, 164, 2048, 32, 108},  /* A100 */
-    {8, 6, 99, 100, 1536, 16, 82},    /* RTX 3090 */
-    {8, 7, 163, 164, 1536, 16, 16},   /* Orin */
-    {8, 9, 99, 100, 1536, 24, 128},   /* RTX 4090 */
-    {9, 0, 227, 228, 2048, 32, 132},  /* H100 SXM */
-    {10, 0, 227, 228, 2048, 32, 148}, /* B200 */
-    {12, 0, 99, 100, 1536, 24, 170},  /* RTX 5090 */
+    {7, 5, 64, 64, 1024, 16, 40, 32},    /* T4 */
+    {8, 0, 163, 164, 2048, 32, 108, 2},  /* A100 */
+    {8, 6, 99, 100, 1536, 16, 82, 64},   /* RTX 3090 */
+    {8, 7, 163, 164, 1536, 16, 16, 64},  /* Orin */
+    {8, 9, 99, 100, 1536, 24, 128, 64},  /* RTX 4090 */
+    {9, 0, 227, 228, 2048, 32, 132, 2},  /* H100 SXM */
+    {10, 0, 227, 228, 2048, 32, 148, 2}, /* B200 */
+    {12, 0, 99, 100, 1536, 24, 170, 64}, /* RTX 5090 */
 };
+
+static int double_ratio(const struct cudaDeviceProp &p)
+{
+  for (const struct device_kind &k : kinds) {
+    if (k.major == p.major && k.minor == p.minor) return k.double_ratio;
+  }
+  return 2;
+}
 
 static bool set_kind(struct cudaDeviceProp *p, int major, int minor)
 {
@@ -526,6 +535,9 @@ extern "C" cudaError_t cudaDeviceGetAttribute(int *value, enum cudaDeviceAttr at
     break;
   case cudaDevAttrMaxSharedMemoryPerBlockOptin:
     *value = (int)p.sharedMemPerBlockOptin;
+    break;
+  case cudaDevAttrSingleToDoublePrecisionPerfRatio:
+    *value = double_ratio(p);
     break;
   default:
     return remember(cudaErrorInvalidValue);

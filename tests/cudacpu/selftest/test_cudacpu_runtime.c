@@ -732,14 +732,14 @@ static void devices_are_of_the_kind_that_the_test_says(void **state)
 {
   (void)state;
   const struct {
-    int major, minor, block_kib;
+    int major, minor, block_kib, double_ratio;
     cudaError_t launch;
     int early;
-  } kinds[] = {{7, 5, 64, cudaErrorNoKernelImageForDevice, 0},
-               {8, 0, 163, cudaSuccess, 0},
-               {8, 6, 99, cudaSuccess, 0},
-               {8, 9, 99, cudaSuccess, 0},
-               {12, 0, 99, cudaSuccess, 1}};
+  } kinds[] = {{7, 5, 64, 32, cudaErrorNoKernelImageForDevice, 0},
+               {8, 0, 163, 2, cudaSuccess, 0},
+               {8, 6, 99, 64, cudaSuccess, 0},
+               {8, 9, 99, 64, cudaSuccess, 0},
+               {12, 0, 99, 64, cudaSuccess, 1}};
   assert_false(cudacpu_set_capability(0, 8, 1));
   for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
     int value;
@@ -749,6 +749,9 @@ static void devices_are_of_the_kind_that_the_test_says(void **state)
     unsigned *p = device_words(128, 1), *q = device_words(128, 1);
     OK(cudaDeviceGetAttribute(&value, cudaDevAttrMaxSharedMemoryPerBlockOptin, 0));
     assert_int_equal(value, kinds[i].block_kib << 10);
+    OK(cudaDeviceGetAttribute(&value, cudaDevAttrSingleToDoublePrecisionPerfRatio, 0));
+    assert_int_equal(value, kinds[i].double_ratio);
+    OK(cudaDeviceGetAttribute(&value, cudaDevAttrMaxSharedMemoryPerBlockOptin, 0));
     assert_int_equal(sound_allow_shared("reverse", value + 1), cudaErrorInvalidValue);
     OK(sound_allow_shared("reverse", value));
     assert_int_equal(planted_early_launch(EARLY_WAITS, 0, q, p, s), kinds[i].launch);

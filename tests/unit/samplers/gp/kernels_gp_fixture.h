@@ -72,10 +72,21 @@ static inline int open_device_of(void **state, int major, int minor, int multipr
   return gp_devices_open(&devices, 1, &number, POINTS_ROOM, GP_DIMENSIONS_MAX, &e);
 }
 
-/* As an A100. */
+/* As an A100: up to 256 observations are one block's. */
 static inline int open_older_device(void **state)
 {
   return open_device_of(state, 8, 0, 0);
+}
+
+/* One whose blocks have no room for that: all evaluations are by the kernels of gp.cu. */
+static inline int open_device_of_small_blocks(void **state)
+{
+  if (open_older_device(state)) return 1;
+  gp_devices_close(devices);
+  struct error e;
+  const int number = 0;
+  cudacpu_properties(0)->sharedMemPerBlockOptin = 80 << 10;
+  return gp_devices_open(&devices, 1, &number, POINTS_ROOM, GP_DIMENSIONS_MAX, &e);
 }
 #endif
 
@@ -103,6 +114,10 @@ static inline void give_back(struct gp_workspace *w)
 #define TEST_ON_OLDER_DEVICE(name)                                                                                     \
   {                                                                                                                    \
 #name "_on_an_older_device", name, open_older_device, close_device, NULL                                           \
+  }
+#define TEST_ON_DEVICE_OF_SMALL_BLOCKS(name)                                                                           \
+  {                                                                                                                    \
+#name "_on_a_device_of_small_blocks", name, open_device_of_small_blocks, close_device, NULL                        \
   }
 
 #endif

@@ -576,24 +576,29 @@ static void the_same_bits_alone_and_in_batches_and_in_any_order(void **state)
 #ifndef REAL_GPU
 /* Consumers' cards give a block less than half of the shared memory that an H100 gives, whatever
  * their compute capability, and a slice of a GPU may have multiprocessors for half a cluster: they
- * go by the kernels of 8.0, with their bits, and say so. */
+ * go by the kernels of 8.0, with their bits, and say so.  How many observations are one block's is
+ * another matter: few where products of FP64 are slow. */
 static void devices_without_room_for_clusters_work_as_older_ones_do(void **state)
 {
   static const struct {
     int major, minor, multiprocessors;
     bool clusters;
+    int climbs; /* up to so many observations */
     const char *name;
-  } kinds[] = {{8, 0, 0, false, "runtime 13.0"},
-               {8, 6, 0, false, "runtime 13.0"},
-               {8, 9, 0, false, "runtime 13.0"},
-               {12, 0, 0, false, "runtime 13.0, by kernels for 8.0"},
-               {9, 0, 7, false, "runtime 13.0, by kernels for 8.0"},
-               {9, 0, 8, true, "runtime 13.0"},
-               {10, 0, 0, true, "runtime 13.0"}};
+  } kinds[] = {{8, 0, 0, false, 256, "runtime 13.0"},
+               {8, 6, 0, false, 64, "runtime 13.0"},
+               {8, 7, 0, false, 64, "runtime 13.0"},
+               {8, 9, 0, false, 64, "runtime 13.0"},
+               {12, 0, 0, false, 64, "runtime 13.0, by kernels for 8.0"},
+               {9, 0, 7, false, 256, "runtime 13.0, by kernels for 8.0"},
+               {9, 0, 8, true, 512, "runtime 13.0"},
+               {10, 0, 0, true, 512, "runtime 13.0"}};
+  static const int sizes_near[] = {1, 64, 65, 256, 257, 511};
   static struct outcome first[2], here;
-  struct problem p, q;
+  struct problem p, q, large;
   bool seen[2] = {false};
   problem_make(&p, 33, 4, 3, 1e-4, 33);
+  problem_make(&large, 511, 2, 0, 1e-4, 34);
   problem_make(&q, 40, 4, 0, 1, 53);
   for (size_t k = 0; k < sizeof kinds / sizeof *kinds; k++) {
     const bool clusters = kinds[k].clusters;
@@ -602,7 +607,12 @@ static void devices_without_room_for_clusters_work_as_older_ones_do(void **state
     const char *name = gp_devices_name(devices);
     assert_string_equal(name + strlen(name) - strlen(kinds[k].name), kinds[k].name);
     struct gp_workspace *w = gp_workspace_take(devices);
-    assert_int_equal(gp_workspace_fits(w), clusters);
+    for (size_t i = 0; i < sizeof sizes_near / sizeof *sizes_near; i++) {
+      struct gp_data part = large.data;
+      part.n = sizes_near[i];
+      gp_workspace_observe(w, &part, 0);
+      assert_int_equal(gp_workspace_fits(w), sizes_near[i] <= kinds[k].climbs);
+    }
     give_back(w);
     outcome_of(&p, &q, 1, 0, &here);
     assert_true(isfinite(here.value));
@@ -610,6 +620,7 @@ static void devices_without_room_for_clusters_work_as_older_ones_do(void **state
     first[clusters] = here;
     seen[clusters] = true;
   }
+  problem_destroy(&large);
   problem_destroy(&p);
   problem_destroy(&q);
 }
@@ -624,17 +635,22 @@ static void devices_go_by_what_all_of_them_can(void **state)
   cudacpu_properties(1)->multiProcessorCount = 4;
   assert_int_equal(gp_devices_open(&both, 2, numbers, POINTS_ROOM, 3, &e), 0);
   struct gp_workspace *w[4];
+  struct problem p;
+  problem_make(&p, 257, 2, 0, 1e-4, 3);
   for (int i = 0; i < 4; i++) w[i] = gp_workspace_take(both);
   for (int i = 0; i < 4; i++) {
+    gp_workspace_observe(w[i], &p.data, 0);
     assert_false(gp_workspace_fits(w[i]));
     gp_workspace_give_back(w[i]);
   }
   gp_devices_close(both);
+  problem_destroy(&p);
 }
 #endif
 
-/* Starts about the problem's own hyperparameters; `first` ... of three. */
-static void climb_of(const struct problem *p, int first, int count, double *value, double (*at)[GP_PARAMETERS_MAX])
+/* Starts about the problem's own hyperparameters; `first` ... of three.  False where the device
+ * does not climb over so many. */
+static bool climb_of(const struct problem *p, int first, int count, double *value, double (*at)[GP_PARAMETERS_MAX])
 {
   const struct device_gp_prior settings = {.narrowness = 0.3,
                                            .centre = -0.4,
@@ -650,8 +666,10 @@ static void climb_of(const struct problem *p, int first, int count, double *valu
   }
   struct gp_workspace *w = gp_workspace_take(devices);
   gp_workspace_observe(w, &p->data, 0);
-  gp_workspace_fit(w, &settings, count, (const double(*)[GP_PARAMETERS_MAX])(starts + first), value, at);
+  const bool climbs = gp_workspace_fits(w);
+  if (climbs) gp_workspace_fit(w, &settings, count, (const double(*)[GP_PARAMETERS_MAX])(starts + first), value, at);
   give_back(w);
+  return climbs;
 }
 
 static void a_climb_has_the_same_bits_alone_and_beside_others_and_in_any_order(void **state)
@@ -663,12 +681,16 @@ static void a_climb_has_the_same_bits_alone_and_beside_others_and_in_any_order(v
     double value[3], at[3][GP_PARAMETERS_MAX] = {{0}}, alone, alone_at[1][GP_PARAMETERS_MAX] = {{0}};
     problem_make(&p, n[s], 1 + (int)s * 3, n[s] / 8, 1e-3, 91 + s);
     cudacpu_set_order(CUDACPU_FORWARD, CUDACPU_FORWARD, 1);
-    climb_of(&p, 0, 3, value, at);
+    if (!climb_of(&p, 0, 3, value, at)) {
+      assert_true(n[s] > 64);
+      problem_destroy(&p);
+      continue;
+    }
     struct gp_workspace *other = gp_workspace_take(devices); /* so that the next is another one */
     for (int b = 0; b < 3; b++) {
       enum cudacpu_order order = b == 0 ? CUDACPU_REVERSE : CUDACPU_SHUFFLED;
       cudacpu_set_order(order, order, 5 + (uint64_t)b);
-      climb_of(&p, b, 1, &alone, alone_at);
+      assert_true(climb_of(&p, b, 1, &alone, alone_at));
       assert_true(isfinite(alone) && alone == value[b]);
       assert_memory_equal(alone_at[0], at[b], sizeof at[b]);
     }
@@ -677,6 +699,60 @@ static void a_climb_has_the_same_bits_alone_and_beside_others_and_in_any_order(v
     problem_destroy(&p);
   }
 }
+
+#ifndef REAL_GPU
+/* A batch's likelihoods and gradients, the posterior, and climbs, all of which a block alone and a
+ * cluster add in the same order; 33 dimensions and more have sums in global memory. */
+struct evaluated {
+  double value[3], gradient[3][GP_PARAMETERS_MAX], alpha[GP_TEST_MAX], believed;
+  double risen[3], at[3][GP_PARAMETERS_MAX];
+};
+
+static void evaluate_by(bool clusters, const struct problem *p, struct evaluated *e, uint64_t *launches)
+{
+  struct gp_hyper h[3];
+  double point[GP_DIMENSIONS_MAX] = {0.4, 0.2};
+  memset(e, 0, sizeof *e);
+  others(p, h);
+  struct gp_workspace *w = gp_workspace_take(devices), *same;
+  gp_workspace_use_clusters(w, clusters);
+  gp_workspace_observe(w, &p->data, 1);
+  *launches = cudacpu_counts().launches;
+  gp_workspace_likelihoods(w, 3, h, e->value, e->gradient);
+  assert_true(gp_workspace_condition(w, &p->hyper, e->alpha));
+  *launches = cudacpu_counts().launches - *launches;
+  e->believed = gp_workspace_believe(w, point);
+  give_back(w);
+  assert_true(climb_of(p, 0, 3, e->risen, e->at));
+  same = gp_workspace_take(devices);
+  assert_true(same == w);
+  gp_workspace_use_clusters(w, true);
+  give_back(w);
+}
+
+static void a_block_alone_adds_in_the_order_of_a_cluster(void **state)
+{
+  static const struct {
+    int n, d;
+  } shapes[] = {{1, 1}, {31, 64}, {32, 2}, {63, 33}, {64, 5}, {96, 32}, {130, 64}, {200, 10}, {255, 3}};
+  static struct evaluated cluster, block;
+  gp_devices_close(devices);
+  assert_int_equal(open_device_of(state, 9, 0, 0), 0);
+  for (size_t s = 0; s < sizeof shapes / sizeof *shapes; s++) {
+    struct problem p;
+    uint64_t launches;
+    if (too_large(shapes[s].n)) continue;
+    problem_make(&p, shapes[s].n, shapes[s].d, shapes[s].n / 8, 1e-3, 71 + s);
+    evaluate_by(true, &p, &cluster, &launches);
+    assert_int_equal(launches, 2);
+    evaluate_by(false, &p, &block, &launches);
+    assert_int_equal(launches, 2);
+    assert_true(isfinite(block.value[1]) && isfinite(block.risen[0]));
+    assert_memory_equal(&cluster, &block, sizeof block);
+    problem_destroy(&p);
+  }
+}
+#endif
 
 /* The start's value is the likelihood and the prior; a climb ends no lower, and within the bounds.
  * From a start of which nothing is known, it ends there. */
@@ -745,12 +821,19 @@ int main(void)
 #ifndef REAL_GPU
       TEST_ON_DEVICE(devices_without_room_for_clusters_work_as_older_ones_do),
       TEST_ON_DEVICE(devices_go_by_what_all_of_them_can),
+      TEST_ON_DEVICE(a_block_alone_adds_in_the_order_of_a_cluster),
       TEST_ON_OLDER_DEVICE(likelihood_and_gradient_are_lapacks_and_the_references),
       TEST_ON_OLDER_DEVICE(a_covariance_that_is_not_positive_definite_is_told_and_harms_no_other),
       TEST_ON_OLDER_DEVICE(posterior_and_its_gradients_are_lapacks),
       TEST_ON_OLDER_DEVICE(climbs_end_at_the_top_and_do_not_disturb_each_other),
       TEST_ON_OLDER_DEVICE(a_believed_point_is_an_observation_of_the_posterior_mean),
       TEST_ON_OLDER_DEVICE(the_same_bits_alone_and_in_batches_and_in_any_order),
+      TEST_ON_OLDER_DEVICE(a_climb_has_the_same_bits_alone_and_beside_others_and_in_any_order),
+      TEST_ON_OLDER_DEVICE(a_climb_rises_from_the_log_posterior_that_the_host_has),
+      TEST_ON_DEVICE_OF_SMALL_BLOCKS(likelihood_and_gradient_are_lapacks_and_the_references),
+      TEST_ON_DEVICE_OF_SMALL_BLOCKS(a_covariance_that_is_not_positive_definite_is_told_and_harms_no_other),
+      TEST_ON_DEVICE_OF_SMALL_BLOCKS(posterior_and_its_gradients_are_lapacks),
+      TEST_ON_DEVICE_OF_SMALL_BLOCKS(the_same_bits_alone_and_in_batches_and_in_any_order),
 #endif
   };
   return cmocka_run_group_tests_name("kernels_gp", tests, NULL, NULL);

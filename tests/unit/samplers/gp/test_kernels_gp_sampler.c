@@ -207,33 +207,41 @@ static void small_spaces_are_filled_and_then_repeated(void **state)
 
 #ifndef REAL_GPU
 
-/* Each stage is one, whatever it evaluates; where the host climbs there are six for each batch of
- * likelihoods. */
-static void launches_of_a_fit(bool clusters, uint64_t *launches)
+/* Each stage is one, whatever it evaluates, where clusters or one block climb; elsewhere there are
+ * six for each batch of likelihoods. */
+static uint64_t launches_of_a_fit(int n)
 {
   struct problem p;
   struct gp_hyper hyper;
   struct error e;
-  problem_make(&p, is_slow() ? 20 : 110, 3, 0, 1e-2, 5);
+  problem_make(&p, n, 3, 0, 1e-2, 5);
   struct gp_workspace *w = gp_workspace_take(devices);
-  gp_workspace_use_clusters(w, clusters);
   uint64_t before = cudacpu_counts().launches;
   assert_int_equal(gp_fit(&p.data, GP_PRIOR_SEARCH, 40, w, &hyper, &e), 0);
-  *launches = cudacpu_counts().launches - before;
-  gp_workspace_use_clusters(w, true);
+  uint64_t launches = cudacpu_counts().launches - before;
   give_back(w);
   problem_destroy(&p);
+  return launches;
 }
 
 static void a_fit_is_two_launches(void **state)
 {
-  (void)state;
-  uint64_t launches, older;
-  launches_of_a_fit(true, &launches);
-  launches_of_a_fit(false, &older);
-  print_message("a fit of at most 40 likelihoods: %d launches, on an older device %d\n", (int)launches, (int)older);
-  assert_int_equal(launches, 2);
-  assert_true(older % 6 == 0 && older >= 6 * 12);
+  static const struct {
+    int major, minor, n;   /* 0.0: one of small blocks */
+    int climbed, at_least; /* stages of one launch, and likelihoods of the others */
+  } fits[] = {{9, 0, 20, 2, 0},  {8, 0, 20, 2, 0},  {8, 6, 20, 2, 0},  {0, 0, 20, 0, 12},
+              {9, 0, 110, 2, 0}, {8, 0, 110, 2, 0}, {12, 0, 64, 2, 0}, {8, 6, 110, 0, 12},
+              {8, 0, 256, 2, 0}, {8, 0, 257, 1, 3}, {9, 0, 257, 2, 0}};
+  for (size_t i = 0; i < sizeof fits / sizeof *fits; i++) {
+    if (is_slow() && fits[i].n > 20) continue;
+    gp_devices_close(devices);
+    assert_int_equal(
+        fits[i].major ? open_device_of(state, fits[i].major, fits[i].minor, 0) : open_device_of_small_blocks(state), 0);
+    const int launches = (int)launches_of_a_fit(fits[i].n), others = launches - fits[i].climbed;
+    print_message("a fit of at most 40 likelihoods, %d.%d, n %d: %d launches\n", fits[i].major, fits[i].minor,
+                  fits[i].n, launches);
+    assert_true(others % 6 == 0 && others >= 6 * fits[i].at_least && (others > 0) == (fits[i].at_least > 0));
+  }
 }
 
 static double units_of(void *context, const double *values)
