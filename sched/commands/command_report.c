@@ -66,14 +66,16 @@ static int choose_page(const struct options *o, const char *database, char *page
                                 .makes_folder = true};
   int code = output_file_check(&f, e);
   if (code) return code;
-  char *into = folder_of(page), shown[1200];
+  char *into = folder_of(page), shown[1200], plots[1300];
   bool another = into && run_is_in(into) && !file_same(into, *folder);
+  text_format(plots, sizeof plots, "%s/plots", into ? into : ".");
+  if (into && !run_is_in(into)) code = output_plots_check(f.option, plots, e);
   free(into);
   return another ? error_set(e, ERROR_CONFIG,
                              "--output %s: lies in the output folder of another run, whose plots/ would be written "
                              "over; give another folder",
                              text_escape(shown, sizeof shown, page))
-                 : 0;
+                 : code;
 }
 
 static int write_page(const struct options *o, const char *page, const char *folder, struct store *store,

@@ -163,7 +163,7 @@ static void print_epoch(const struct objective *o, const struct trial_event *eve
 }
 
 /* Leaves what there is of a training that was stopped after some epochs: where --output asks for
- * it, the network as it is. */
+ * it, the network as it is.  After none there is nothing that an earlier one should give way to. */
 static int leave_stopped(struct objective *o, struct place *place, int id, int ended, int epochs,
                          const struct output *to, struct error *e)
 {
@@ -173,6 +173,7 @@ static int leave_stopped(struct objective *o, struct place *place, int id, int e
   if (epochs > 0) n += snprintf(after + n, sizeof after - (size_t)n, " of %d", epochs);
   snprintf(after + n, sizeof after - (size_t)n, " epoch%s", text_plural(epochs > 0 ? epochs : ended));
   if (!to->ini) return error_set(e, ERROR_INTERRUPTED, "%s; with --output the network so far would be kept", after);
+  if (ended == 0) return error_set(e, ERROR_INTERRUPTED, "%s; nothing is written", after);
   if (o->save(place, id, to->network, to->ini, &failed))
     return error_set(e, ERROR_INTERRUPTED, "%s; the network so far cannot be kept: %s", after, failed.message);
   return error_set(e, ERROR_INTERRUPTED, "%s; wrote the network so far, as it is, to %s and its configuration to %s",

@@ -1,6 +1,7 @@
 /* What a command may write.  See output_file.h. */
 #include "sched/commands/output_file.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <limits.h>
 #include <stdio.h>
@@ -33,14 +34,23 @@ static bool begins_network(const char *head, size_t n)
   return n > 8 && head[8] == '{' && memmem(head, n, writer, sizeof writer - 1);
 }
 
+static bool begins_page(const char *head, size_t n)
+{
+  static const char begins[] = "<!DOCTYPE html>", writer[] = "<meta name=\"generator\" content=\"gsos ";
+  return n >= sizeof begins && !memcmp(head, begins, sizeof begins - 1) && memmem(head, n, writer, sizeof writer - 1);
+}
+
 static const struct {
   const char *name, *begins;
   bool (*is)(const char *head, size_t n); /* NULL: by `begins` */
 } kinds[] = {[OUTPUT_RUN_INI] = {"an experiment as a run writes it", EXPERIMENT_RUN_INI_BEGINS, NULL},
-             [OUTPUT_PAGE] = {"a page", "<!DOCTYPE html>", NULL},
+             [OUTPUT_PAGE] = {"a page that gsos wrote", NULL, begins_page},
              [OUTPUT_NETWORK] = {"a network that gsos wrote", NULL, begins_network},
              [OUTPUT_CONFIGURATION] = {"a configuration that gsos wrote", EXPERIMENT_BEST_INI_BEGINS, NULL},
              [OUTPUT_CONFUSION] = {"a table of classes", "class,", NULL},
+             [OUTPUT_TABLES] = {"the tables of a run", "Table 3: cost and time", NULL},
+             [OUTPUT_ROWS] = {"a table of a run", "study,strategy,round,trial,", NULL},
+             [OUTPUT_TIMELINE] = {"the timeline of a run", "[\n{\"name\": \"gsos\"", NULL},
              [OUTPUT_ONNX] = {"an ONNX file of gsos", NULL, begins_onnx},
              [OUTPUT_TORCH] = {"a module that gsos wrote", "\"\"\"A network that gsos trained", NULL}};
 
@@ -56,6 +66,25 @@ static bool is_of_kind(const char *path, enum output_kind kind)
   if (kinds[kind].is) return kinds[kind].is(head, n);
   size_t length = strlen(kinds[kind].begins);
   return n >= length && !memcmp(head, kinds[kind].begins, length);
+}
+
+int output_plots_check(const char *option, const char *path, struct error *e)
+{
+  static const char begins[] = "# The figures of ";
+  char script[PATH_MAX], head[sizeof begins] = "", shown[600];
+  bool empty = true;
+  DIR *folder = opendir(path);
+  if (!folder) return 0; /* none, or what is in the way is told where it is to be written */
+  for (struct dirent *entry; (entry = readdir(folder));) empty = empty && entry->d_name[0] == '.';
+  closedir(folder);
+  snprintf(script, sizeof script, "%s/plots.gp", path);
+  FILE *in = file_open_to_read(script);
+  size_t n = in ? fread(head, 1, sizeof begins - 1, in) : 0;
+  if (in) fclose(in);
+  if (empty || (n == sizeof begins - 1 && !memcmp(head, begins, n))) return 0;
+  return error_set(e, ERROR_CONFIG,
+                   "%s: %s holds files that are no figures of gsos, whose place it is; choose another output", option,
+                   text_escape(shown, sizeof shown, path));
 }
 
 /* ---- files of a run -------------------------------------------------------------------------- */

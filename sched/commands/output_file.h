@@ -15,6 +15,9 @@ enum output_kind {
   OUTPUT_NETWORK,
   OUTPUT_CONFIGURATION,
   OUTPUT_CONFUSION,
+  OUTPUT_TABLES, /* report.txt of a run */
+  OUTPUT_ROWS,   /* its trials.csv and confusion.csv */
+  OUTPUT_TIMELINE,
   OUTPUT_ONNX,
   OUTPUT_TORCH
 };
@@ -33,5 +36,9 @@ struct output_file {
  * cannot be written to; a device, a pipe and a database (file_replace_check); a file of another
  * kind; what a run keeps in its output folder. */
 int output_file_check(const struct output_file *f, struct error *e);
+
+/* May figures be written into a folder of this path?  Refused, ERROR_CONFIG, is one that has files
+ * and not the script of our figures. */
+int output_plots_check(const char *option, const char *path, struct error *e);
 
 #endif

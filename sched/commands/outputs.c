@@ -48,10 +48,14 @@ int results_check(const struct experiment *x, bool begun, struct error *e)
     const char *name;
     enum output_kind kind;
   } files[] = {{EXPERIMENT_RUN_INI, OUTPUT_RUN_INI}, {"best.ini", OUTPUT_CONFIGURATION},
-               {"best.safetensors", OUTPUT_NETWORK}, {"report.txt", OUTPUT_ANY},
-               {"trials.csv", OUTPUT_ANY},           {"confusion.csv", OUTPUT_ANY}};
+               {"best.safetensors", OUTPUT_NETWORK}, {"report.txt", OUTPUT_TABLES},
+               {"trials.csv", OUTPUT_ROWS},          {"confusion.csv", OUTPUT_ROWS}};
   static const char *const folders[] = {"networks", "states", REPORT_MISTAKES_FOLDER};
   const char *inputs[RESULTS_INPUTS];
+  static const struct {
+    const char *name;
+    enum output_kind kind;
+  } more[] = {{"report.html", OUTPUT_PAGE}, {"timeline.json", OUTPUT_TIMELINE}}; /* without them a run goes on */
   char path[1200], shown[1200], *real = realpath(x->output, NULL);
   bool root = real && !strcmp(real, "/");
   bool there = real && access(real, W_OK | X_OK) == 0; /* else the database tells */
@@ -65,6 +69,11 @@ int results_check(const struct experiment *x, bool begun, struct error *e)
     return error_set(e, ERROR_CONFIG,
                      "[table] file = %s: that is the output of this run; a search by its table needs another output",
                      text_escape(shown, sizeof shown, x->table));
+  if (!begun && x->dataset.path[0] && file_same(x->output, x->dataset.path))
+    return error_set(e, ERROR_CONFIG,
+                     "output: %s is the folder of the data ([dataset] path), which are not to be mixed with what the "
+                     "run leaves; choose another output",
+                     text_escape(shown, sizeof shown, x->output));
   results_inputs(x, inputs);
   for (size_t i = 0; i < sizeof files / sizeof *files && there && !code; i++) {
     snprintf(path, sizeof path, "%s/%s", x->output, files[i].name);
@@ -75,6 +84,15 @@ int results_check(const struct experiment *x, bool begun, struct error *e)
                                   .inputs = inputs,
                                   .n_inputs = begun && i == 0 ? 0 : RESULTS_INPUTS};
     code = output_file_check(&f, e);
+  }
+  for (size_t i = 0; i < sizeof more / sizeof *more && there && !begun && !code; i++) {
+    snprintf(path, sizeof path, "%s/%s", x->output, more[i].name);
+    const struct output_file f = {.option = "output", .path = path, .kind = more[i].kind, .of_this_run = true};
+    code = output_file_check(&f, e);
+  }
+  if (there && !begun && !code) {
+    snprintf(path, sizeof path, "%s/plots", x->output);
+    code = output_plots_check("output", path, e);
   }
   for (size_t i = 0; i < sizeof folders / sizeof *folders && there && !code; i++) {
     snprintf(path, sizeof path, "%s/%s", x->output, folders[i]);

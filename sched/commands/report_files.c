@@ -13,6 +13,7 @@
 #include "host/base/text_escape.h"
 #include "host/report/report_html.h"
 #include "sched/commands/gnuplot.h"
+#include "sched/commands/output_file.h"
 #include "sched/run/signals.h"
 
 static const char link_to_plots[] = "plots";
@@ -92,7 +93,8 @@ int report_files_write_compare(const struct report_compare *c, const struct repo
   bool drawn = false;
   why[0] = 0;
   folder_of(page, folder, link, sizeof folder);
-  int code = file_replace_begin(&f, page, e); /* before anything is made beside it */
+  int code = output_plots_check("--output", folder, e);
+  if (!code) code = file_replace_begin(&f, page, e); /* before anything is made beside it */
   if (code) return code;
   if (folder_make(folder))
     code = error_errno(e, "the folder %s cannot be made", text_escape(shown, sizeof shown, folder));

@@ -117,13 +117,39 @@ mkdir "$work/late" && mkdir "$work/late/importance.csv"
 run study "$work/small.ini" --output "$work/late"
 check a_folder_in_the_place_of_weights_is_told_before_training all 'exits 2' 'complained "importance.csv: is a folder"' '[ ! -e "$work/late/study.db" ]'
 rm -rf "$work/late"
-for file in run.ini best.ini best.safetensors; do
+for file in run.ini best.ini best.safetensors report.txt trials.csv confusion.csv report.html timeline.json; do
   mkdir "$work/late" && echo mine >"$work/late/$file"
   run run "$work/small.ini" --output "$work/late"
-  check "a_users_file_is_not_taken_for_a_runs_($file)" all 'exits 2' 'complained "late/$file: is there already and is not a"' \
+  check "a_users_file_is_not_taken_for_a_runs_($file)" all 'exits 2' 'complained "late/$file: is there already and is not "' \
     '[ "$(cat "$work/late/$file")" = mine ]' '[ ! -e "$work/late/study.db" ]'
   rm -rf "$work/late"
 done
+mkdir -p "$work/late/plots" && echo mine >"$work/late/plots/best.csv"
+run run "$work/small.ini" --output "$work/late"
+check a_run_writes_no_figures_among_a_users_files all 'exits 2' 'complained "late/plots holds files that are no figures of gsos"' \
+  '[ "$(cat "$work/late/plots/best.csv")" = mine ]' '[ ! -e "$work/late/study.db" ]'
+run report "$out" --output "$work/late/page.html"
+check a_page_writes_no_figures_among_a_users_files all 'exits 2' 'complained "late/plots holds files that are no figures of gsos"' \
+  '[ "$(cat "$work/late/plots/best.csv")" = mine ]' '[ ! -e "$work/late/page.html" ]'
+mv "$work/late/plots" "$work/late/page-plots"
+run compare "$out" "$work/other" --output "$work/late/page.html"
+check a_comparison_writes_no_figures_among_a_users_files all 'exits 2' 'complained "late/page-plots holds files"' \
+  '[ "$(cat "$work/late/page-plots/best.csv")" = mine ]' '[ ! -e "$work/late/page.html" ]'
+rm -rf "$work/late"
+printf '<!DOCTYPE html>\n<html><body>mine</body></html>\n' >"$work/mine.html"
+cp "$work/mine.html" "$work/was.html"
+for command in "report $out" "compare $out $work/other"; do
+  # shellcheck disable=SC2086 # words
+  run $command --output "$work/mine.html"
+  check "somebody_elses_page_is_not_written_over_(${command%% *})" all 'exits 2' 'complained "is not a page that gsos wrote"' \
+    'cmp -s "$work/mine.html" "$work/was.html"'
+done
+mkdir -p "$work/photos/a" "$work/photos/b"
+for i in 0 1 2 3; do cp "$data/0.png" "$work/photos/a/$i.png" && cp "$data/0.png" "$work/photos/b/$i.png"; done
+printf '[dataset]\npath = %s\nimage_size = 12\n' "$work/photos" >"$work/photos.ini"
+run run "$work/photos.ini" --output "$work/photos"
+check the_folder_of_the_data_is_no_output all 'exits 2' 'complained "photos is the folder of the data "' \
+  '[ "$(ls "$work/photos" | tr "\n" " ")" = "a b " ]'
 cp -R "$out" "$work/late" && rm "$work/late/study.db"
 run run "$work/small.ini" --output "$work/late" --quiet
 check what_an_earlier_run_left_is_replaced all 'exits 0' silent '[ -s "$work/late/study.db" ]'

@@ -148,6 +148,15 @@ mkdir "$work/stopped.safetensors.tmp" # in the way of the file
 stop SIGHUP
 check a_network_that_cannot_be_left_is_said all 'exits 129' 'complained "cannot be kept"' '[ ! -e "$work/stopped.safetensors" ]'
 rmdir "$work/stopped.safetensors.tmp"
+cp "$work/net.safetensors" "$work/good.safetensors"
+cp "$work/net.safetensors" "$work/stopped.safetensors"
+# An epoch of many seconds, as the network is large.
+python3 tests/cli/signalled.py SIGINT "$work" "training loss" "$gsos" train "$work/small.ini" --set model.filters=512 \
+  --set space.kernel=5 --set space.num_conv_layers=3 --output "$work/stopped.safetensors"
+code=$?
+check stopped_before_its_first_epoch_it_writes_nothing all 'exits 130' 'complained "stopped after 0 of [0-9]* epochs*; nothing is written"' \
+  'cmp -s "$work/stopped.safetensors" "$work/good.safetensors"'
+rm "$work/stopped.safetensors" "$work/good.safetensors"
 stop SIGTERM
 check sigterm_stops_with_143 all 'exits 143' 'complained "stopped after [0-9]* of 100000 epochs"'
 stop SIGQUIT
