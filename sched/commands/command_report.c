@@ -67,9 +67,9 @@ static int choose_page(const struct options *o, const char *database, char *page
   int code = output_file_check(&f, e);
   if (code) return code;
   char *into = folder_of(page), shown[1200], plots[1300];
-  bool another = into && run_is_in(into) && !file_same(into, *folder);
+  bool of_a_run = into && run_is_in(into), another = of_a_run && !file_same(into, *folder);
   text_format(plots, sizeof plots, "%s/plots", into ? into : ".");
-  if (into && !run_is_in(into)) code = output_plots_check(f.option, plots, e);
+  if (into && !of_a_run) code = output_plots_check(f.option, plots, e);
   free(into);
   return another ? error_set(e, ERROR_CONFIG,
                              "--output %s: lies in the output folder of another run, whose plots/ would be written "

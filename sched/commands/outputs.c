@@ -47,15 +47,13 @@ int results_check(const struct experiment *x, bool begun, struct error *e)
   static const struct {
     const char *name;
     enum output_kind kind;
-  } files[] = {{EXPERIMENT_RUN_INI, OUTPUT_RUN_INI}, {"best.ini", OUTPUT_CONFIGURATION},
-               {"best.safetensors", OUTPUT_NETWORK}, {"report.txt", OUTPUT_TABLES},
-               {"trials.csv", OUTPUT_ROWS},          {"confusion.csv", OUTPUT_ROWS}};
+    bool spared; /* a run that has begun goes on without */
+  } files[] = {{EXPERIMENT_RUN_INI, OUTPUT_RUN_INI, false}, {"best.ini", OUTPUT_CONFIGURATION, false},
+               {"best.safetensors", OUTPUT_NETWORK, false}, {"report.txt", OUTPUT_TABLES, false},
+               {"trials.csv", OUTPUT_ROWS, false},          {"confusion.csv", OUTPUT_ROWS, false},
+               {"report.html", OUTPUT_PAGE, true},          {"timeline.json", OUTPUT_TIMELINE, true}};
   static const char *const folders[] = {"networks", "states", REPORT_MISTAKES_FOLDER};
   const char *inputs[RESULTS_INPUTS];
-  static const struct {
-    const char *name;
-    enum output_kind kind;
-  } more[] = {{"report.html", OUTPUT_PAGE}, {"timeline.json", OUTPUT_TIMELINE}}; /* without them a run goes on */
   char path[1200], shown[1200], *real = realpath(x->output, NULL);
   bool root = real && !strcmp(real, "/");
   bool there = real && access(real, W_OK | X_OK) == 0; /* else the database tells */
@@ -76,6 +74,7 @@ int results_check(const struct experiment *x, bool begun, struct error *e)
                      text_escape(shown, sizeof shown, x->output));
   results_inputs(x, inputs);
   for (size_t i = 0; i < sizeof files / sizeof *files && there && !code; i++) {
+    if (begun && files[i].spared) continue;
     snprintf(path, sizeof path, "%s/%s", x->output, files[i].name);
     const struct output_file f = {.option = "output",
                                   .path = path,
@@ -83,11 +82,6 @@ int results_check(const struct experiment *x, bool begun, struct error *e)
                                   .of_this_run = true,
                                   .inputs = inputs,
                                   .n_inputs = begun && i == 0 ? 0 : RESULTS_INPUTS};
-    code = output_file_check(&f, e);
-  }
-  for (size_t i = 0; i < sizeof more / sizeof *more && there && !begun && !code; i++) {
-    snprintf(path, sizeof path, "%s/%s", x->output, more[i].name);
-    const struct output_file f = {.option = "output", .path = path, .kind = more[i].kind, .of_this_run = true};
     code = output_file_check(&f, e);
   }
   if (there && !begun && !code) {

@@ -33,7 +33,7 @@ void runner_stop(struct runner *r)
 
 void runner_notify(struct runner *r, const char *text)
 {
-  snprintf(r->notice[r->notices++ % NOTICES], NOTICE_MAX, "%s", text);
+  notices_add(&r->notices, text);
 }
 
 void runner_fail(struct runner *r, const struct error *e)

@@ -27,6 +27,7 @@
 #include <pthread.h>
 
 #include "sched/run/events.h"
+#include "sched/run/notices.h"
 #include "sched/run/queue.h"
 
 struct run_study {
@@ -51,7 +52,6 @@ struct run_study {
 };
 
 enum { RUNNER_CAPACITY_MAX = 32, RUNNER_PATH_MAX = 1300 };
-enum { NOTICES = 16, NOTICE_MAX = 500 }; /* what a user has to know at once: how many are remembered */
 
 /* Bytes of paused trials' states in memory; what is beyond is in the states' folder. */
 enum { PAUSED_BYTES_MAX = 256 << 20 };
@@ -100,12 +100,11 @@ struct runner {
   struct paused_trial *paused; /* [n_paused] */
   int n_paused, paused_capacity;
   size_t paused_bytes;
-  double began;                     /* monotonic seconds */
-  char notice[NOTICES][NOTICE_MAX]; /* what a user has to know at once, as a lost device: the last ones */
-  int notices;                      /* how many there were */
-  char failed[700];                 /* the last failure of a trial: "grouped 0, trial 3: died: ...", as it was said */
-  int failures;                     /* how many there were */
-  struct error failure;             /* the first one: it ends the run */
+  double began; /* monotonic seconds */
+  struct notices notices;
+  char failed[700];     /* the last failure of a trial: "grouped 0, trial 3: died: ...", as it was said */
+  int failures;         /* how many there were */
+  struct error failure; /* the first one: it ends the run */
 };
 
 /* What a progress line tells. */

@@ -59,9 +59,7 @@ int runner_trials(struct runner *r, int device, struct run_trial *trials, int ma
 bool runner_notice(struct runner *r, int *seen, char *text, size_t size)
 {
   pthread_mutex_lock(&r->lock);
-  bool is_new = r->notices > *seen;
-  if (is_new && *seen < r->notices - NOTICES) *seen = r->notices - NOTICES; /* the others are forgotten */
-  if (is_new) text_format(text, size, "%s", r->notice[(*seen)++ % NOTICES]);
+  bool is_new = notices_next(&r->notices, seen, text, size);
   pthread_mutex_unlock(&r->lock);
   return is_new;
 }

@@ -59,8 +59,7 @@ struct winner_repeats {
   bool stopping;
   struct error failure; /* the first one: it ends the run */
   struct error lost;    /* why the last place was given up */
-  char notice[NOTICES][NOTICE_MAX];
-  int notices; /* how many there were */
+  struct notices notices;
 };
 
 struct member {
@@ -179,7 +178,7 @@ __attribute__((format(printf, 3, 4))) static void notify(struct winner_repeats *
   text_format(text, sizeof text, "%s, repeat %d: %s", w->r->studies[job->study].title, job->repeat + 1, what);
   events_emit(w->r->events, (struct event){.kind = EVENT_NOTICE, .reason = text});
   pthread_mutex_lock(&w->lock);
-  snprintf(w->notice[w->notices++ % NOTICES], NOTICE_MAX, "%s", text);
+  notices_add(&w->notices, text);
   pthread_mutex_unlock(&w->lock);
 }
 
@@ -646,9 +645,7 @@ void winner_repeats_status(struct winner_repeats *w, struct repeats_status *s)
 bool winner_repeats_notice(struct winner_repeats *w, int *seen, char *text, size_t size)
 {
   pthread_mutex_lock(&w->lock);
-  bool is_new = w->notices > *seen;
-  if (is_new && *seen < w->notices - NOTICES) *seen = w->notices - NOTICES; /* the others are forgotten */
-  if (is_new) text_format(text, size, "%s", w->notice[(*seen)++ % NOTICES]);
+  bool is_new = notices_next(&w->notices, seen, text, size);
   pthread_mutex_unlock(&w->lock);
   return is_new;
 }

@@ -268,6 +268,17 @@ static void net_destroy(struct net *n)
   free(n->weights);
 }
 
+/* The input of a convolution at a pixel, zero outside: bytes, or the map before. */
+TEST_MAY_USE static float input_at(const struct net *n, int layer, const float *map, int image, int y, int x,
+                                   int channel)
+{
+  const struct device_conv *c = &n->t.conv[layer];
+  if (y < 0 || y >= c->in_height || x < 0 || x >= c->in_width) return 0;
+  if (layer > 0) return map[(((int64_t)image * c->in_height + y) * c->in_width + x) * c->in_channels + channel];
+  int64_t at = (((int64_t)n->rows[image] * c->in_height + y) * c->in_width + x) * c->in_channels + channel;
+  return n->table[256 * channel + n->images[at]];
+}
+
 /* What a sweep wants of its networks. */
 struct net_limits {
   int least_layers;

@@ -175,16 +175,6 @@ static float *fill_map(const struct net *n, struct rng *r, int layer, int precis
 
 /* ---- convolutions ---------------------------------------------------------------------------- */
 
-/* The input of a convolution at a pixel, zero outside: bytes, or the map before. */
-static float input_at(const struct net *n, int layer, const float *map, int image, int y, int x, int channel)
-{
-  const struct device_conv *c = &n->t.conv[layer];
-  if (y < 0 || y >= c->in_height || x < 0 || x >= c->in_width) return 0;
-  if (layer > 0) return map[(((int64_t)image * c->in_height + y) * c->in_width + x) * c->in_channels + channel];
-  int64_t at = (((int64_t)n->rows[image] * c->in_height + y) * c->in_width + x) * c->in_channels + channel;
-  return n->table[256 * channel + n->images[at]];
-}
-
 static int inputs_of(const struct net *n, int layer)
 {
   return n->plan.conv[layer].in_channels;

@@ -74,16 +74,6 @@ static float *input_of(const struct net *n, struct rng *r, int layer)
   return some(n, r, before->map, area_of(before), before->matrix.columns, before->filters);
 }
 
-/* The input at a pixel, zero outside. */
-static float input_at(const struct net *n, int layer, const float *map, int image, int y, int x, int channel)
-{
-  const struct device_conv *c = &n->t.conv[layer];
-  if (y < 0 || y >= c->in_height || x < 0 || x >= c->in_width) return 0;
-  if (layer > 0) return map[(((int64_t)image * c->in_height + y) * c->in_width + x) * c->in_channels + channel];
-  int64_t at = (((int64_t)n->rows[image] * c->in_height + y) * c->in_width + x) * c->in_channels + channel;
-  return n->table[256 * channel + n->images[at]];
-}
-
 static int matrix_row(const struct device_conv *c, int layer, int tap, int channel)
 {
   return layer ? tap * c->in_channels + channel : channel * c->kernel * c->kernel + tap;
